@@ -1,0 +1,44 @@
+# Every command a developer needs; `make` alone prints this list. Nothing here needs root, Docker or a running server.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench fmt constraints clean
+
+help: ## print this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): platform/constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Entresol needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r platform/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## start everything, load stories, tour the platform: make demo [ARGS="--once --json"] [DATA=posts.csv]
+	$(BIN)/entresol demo $(if $(DATA),--data $(DATA)) $(ARGS)
+
+up: $(READY) ## start PostgreSQL (primary, two replicas), Redis, relay and server, and serve until Ctrl-C
+	$(BIN)/entresol up $(ARGS)
+
+test: $(READY) ## run every check and test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## run only the static checks: ruff, mypy, import contracts, buf lint
+	$(BIN)/python -m pytest tests/unit/test_rules.py $(ARGS)
+
+bench: $(READY) ## measure beside a handwritten peer: make bench BENCH=read ARGS=--quick
+	$(BIN)/python -m tests.bench.$(or $(BENCH),read) $(ARGS)
+
+fmt: $(READY) ## format the code and fix what ruff can fix
+	$(BIN)/ruff format platform tests clients/python
+	$(BIN)/ruff check --fix platform tests clients/python
+
+constraints: $(READY) ## pin every dependency again, with hashes (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --extra embedded --extra dev pyproject.toml -o platform/constraints.txt
+
+clean: ## remove the virtual environment and the embedded servers' data
+	rm -rf $(VENV) .entresol

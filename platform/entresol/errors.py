@@ -1,0 +1,249 @@
+"""Every error of the platform in one tree: a code, a reason that programs read, a text that people read (AIP-193).
+
+EntresolError
+├── InvalidArgumentError          INVALID_ARGUMENT     every violation at once
+│   └── PageTokenError
+├── UnauthenticatedError          UNAUTHENTICATED
+├── PermissionDeniedError         PERMISSION_DENIED
+├── NotFoundError                 NOT_FOUND
+├── AlreadyExistsError            ALREADY_EXISTS
+├── StaleEtagError                ABORTED
+├── ConflictError                 ABORTED              serialization failure or deadlock, after our own retries
+├── FailedPreconditionError       FAILED_PRECONDITION
+│   ├── ChildrenExistError
+│   └── ReferenceMissingError
+├── ResourceExhaustedError        RESOURCE_EXHAUSTED   always with a time to retry after
+├── UnavailableError              UNAVAILABLE          always with a time to retry after
+│   └── StoreUnavailableError
+├── DeadlineExceededError         DEADLINE_EXCEEDED
+├── UnimplementedError            UNIMPLEMENTED
+├── SchemaError                   (start-up)           every mistake of the protos at once
+├── ConfigurationError            (start-up)           a setting or a server that cannot work
+└── ServerStartError              (start-up)           an embedded server that did not come up
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+class Code(enum.IntEnum):
+    """The canonical status codes, with the numbers of `google.rpc.Code`."""
+
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing wrong with a request: the field's path, the rule it breaks, and what to send instead."""
+
+    field: str
+    description: str
+    reason: str = "INVALID_VALUE"
+
+
+class EntresolError(Exception):
+    """An error with a code, a reason and a text that may be shown to any caller.
+
+    `metadata` holds every part of the text that varies, as AIP-193 asks. The cause, if there is one, is for
+    the log and never for the client.
+    """
+
+    code: ClassVar[Code] = Code.INTERNAL
+    reason: ClassVar[str] = "INTERNAL"
+    retry_after_s: float | None = None
+
+    def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata: Mapping[str, str] = dict(metadata or {})
+
+
+class InvalidArgumentError(EntresolError):
+    """The request breaks rules, all of which `violations` lists."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_ARGUMENT"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        first = self.violations[0]
+        more = f" (and {len(self.violations) - 1} more)" if len(self.violations) > 1 else ""
+        super().__init__(f"{first.field}: {first.description}{more}", metadata={"field": first.field})
+
+    @classmethod
+    def of(cls, field: str, description: str, reason: str = "INVALID_VALUE") -> InvalidArgumentError:
+        """Build the error of a single violation."""
+        return cls([Violation(field, description, reason)])
+
+
+class PageTokenError(InvalidArgumentError):
+    """The page token is not one of ours, or belongs to another query."""
+
+    reason = "INVALID_PAGE_TOKEN"
+
+
+class UnauthenticatedError(EntresolError):
+    """The call carries no credentials, or none that can be verified."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDeniedError(EntresolError):
+    """The caller may not do this, whether or not the resource exists."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "PERMISSION_DENIED"
+
+
+class NotFoundError(EntresolError):
+    """No resource has this name."""
+
+    code = Code.NOT_FOUND
+    reason = "RESOURCE_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} does not exist", metadata={"name": name})
+
+
+class AlreadyExistsError(EntresolError):
+    """The name, or a unique combination of fields, is taken."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "RESOURCE_ALREADY_EXISTS"
+
+
+class StaleEtagError(EntresolError):
+    """The resource changed since the caller read it; read again and decide again."""
+
+    code = Code.ABORTED
+    reason = "STALE_ETAG"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} was changed since this etag was read", metadata={"name": name})
+
+
+class ConflictError(EntresolError):
+    """A concurrent transaction won; the whole call may be tried again."""
+
+    code = Code.ABORTED
+    reason = "CONCURRENT_CHANGE"
+
+
+class FailedPreconditionError(EntresolError):
+    """The system is not in the state that the call needs."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "FAILED_PRECONDITION"
+
+
+class ChildrenExistError(FailedPreconditionError):
+    """The resource has children, or others refer to it, and `force` was not given."""
+
+    reason = "RESOURCE_HAS_CHILDREN"
+
+
+class ReferenceMissingError(FailedPreconditionError):
+    """A field refers to a resource that does not exist."""
+
+    reason = "REFERENCE_NOT_FOUND"
+
+
+class ResourceExhaustedError(EntresolError):
+    """A bound was reached: pool wait, quota or queue. Trying again after `retry_after_s` may work."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.1, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, metadata=metadata)
+        self.retry_after_s = retry_after_s
+
+
+class UnavailableError(EntresolError):
+    """A part that the call needs is away. Trying again after `retry_after_s` may work."""
+
+    code = Code.UNAVAILABLE
+    reason = "UNAVAILABLE"
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.2, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, metadata=metadata)
+        self.retry_after_s = retry_after_s
+
+
+class StoreUnavailableError(UnavailableError):
+    """No database server can answer."""
+
+    reason = "DATABASE_UNAVAILABLE"
+
+
+class DeadlineExceededError(EntresolError):
+    """The caller's deadline passed before the work was done."""
+
+    code = Code.DEADLINE_EXCEEDED
+    reason = "DEADLINE_EXCEEDED"
+
+
+class UnimplementedError(EntresolError):
+    """The method does not exist, or not on this server."""
+
+    code = Code.UNIMPLEMENTED
+    reason = "METHOD_NOT_FOUND"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """One thing wrong with a proto: where, which rule, and the remedy."""
+
+    file: str
+    line: int
+    rule: str
+    element: str
+    problem: str
+    remedy: str = field(default="")
+
+    def __str__(self) -> str:
+        """Render as `file:line: element: problem; remedy [rule]`, the form editors jump to."""
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{self.file}:{self.line}: {self.element}: {self.problem}{remedy} [{self.rule}]"
+
+
+class SchemaError(EntresolError):
+    """The protos break rules, all of which `mistakes` lists."""
+
+    reason = "INVALID_SCHEMA"
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(sorted(mistakes))
+        count = len(self.mistakes)
+        lines = "\n".join(str(mistake) for mistake in self.mistakes)
+        super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the protos:\n{lines}")
+
+
+class ConfigurationError(EntresolError):
+    """A setting, or a server it points to, cannot work; the text says what to change."""
+
+    reason = "INVALID_CONFIGURATION"
+
+
+class ServerStartError(EntresolError):
+    """An embedded server did not come up; the text ends with the last lines of its log."""
+
+    reason = "SERVER_NOT_STARTED"

@@ -1,0 +1,69 @@
+"""Every span, metric and log-field name of the platform, spelled once, and the set-up of OpenTelemetry.
+
+Off by default: until `start` is called the instruments record nothing and cost a dictionary look-up at most.
+"""
+
+from __future__ import annotations
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Observation
+
+__all__ = ["CallbackOptions", "Observation"]
+
+meter = metrics.get_meter("entresol")
+tracer = trace.get_tracer("entresol")
+
+# Attributes.
+METHOD = "rpc.method"
+SERVICE = "rpc.service"
+STATUS = "rpc.grpc.status_code"
+RESOURCE = "entresol.resource"
+REASON = "entresol.reason"
+SERVER = "server.address"
+ANSWERED_BY = "entresol.answered_by"
+
+# Rate, errors and duration of every method.
+CALL_DURATION = meter.create_histogram("rpc.server.call.duration", unit="s", description="Duration of calls, by method and status")
+
+# The cache: hits, misses and refusals per reason.
+CACHE_READS = meter.create_counter("entresol.cache.reads", description="Keys looked up, by resource and hit, miss or failure")
+CACHE_WRITES = meter.create_counter("entresol.cache.writes", description="Puts and fills, by the script's answer")
+CACHE_FAILURES = meter.create_counter("entresol.cache.failures", description="Cache commands that failed, by reason")
+RELAY_CHANGES = meter.create_counter("entresol.relay.changes", description="Row changes applied by the relay")
+RELAY_LAG = "entresol.relay.lag"  # gauge, seconds
+RELAY_REWINDS = meter.create_counter("entresol.relay.rewinds", description="Cache fail-overs that were replayed")
+
+# The database.
+POOL_USE = "entresol.storage.pool.connections"  # gauge, by server and state
+POOL_WAIT = meter.create_histogram("entresol.storage.pool.wait", unit="s", description="Wait for a connection")
+REPLICA_LAG = "entresol.storage.replica.lag"  # gauge, seconds, by server
+QUERY_DURATION = meter.create_histogram("entresol.storage.query.duration", unit="s", description="Duration of statements, by resource and operation")
+
+# Spans.
+SPAN_STATEMENT = "entresol.storage.statement"
+SPAN_CACHE = "entresol.cache.command"
+
+
+def start(service: str = "entresol") -> None:
+    """Send traces and metrics over OTLP, as the standard `OTEL_*` variables say. Call once, before serving."""
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    resource = Resource.create({"service.name": service})
+    metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource))
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+
+
+def stop() -> None:
+    """Flush what is still to be sent."""
+    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
+        shutdown = getattr(provider, "shutdown", None)
+        if shutdown is not None:
+            shutdown()
