@@ -1,0 +1,55 @@
+"""Entresol: the floor between the front ends and the databases. This is the public API, and all of it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from entresol.app import Platform
+    from entresol.config import Settings
+    from entresol.errors import (
+        AlreadyExistsError,
+        EntresolError,
+        FailedPreconditionError,
+        InvalidArgumentError,
+        NotFoundError,
+        PermissionDeniedError,
+    )
+    from entresol.service.registry import Context, authorizer, method
+
+# Where each name lives. They are imported when first used, so that `import entresol` costs nothing.
+_HOMES = {
+    "AlreadyExistsError": "entresol.errors",
+    "Context": "entresol.service.registry",
+    "EntresolError": "entresol.errors",
+    "FailedPreconditionError": "entresol.errors",
+    "InvalidArgumentError": "entresol.errors",
+    "NotFoundError": "entresol.errors",
+    "PermissionDeniedError": "entresol.errors",
+    "Platform": "entresol.app",
+    "Settings": "entresol.config",
+    "authorizer": "entresol.service.registry",
+    "method": "entresol.service.registry",
+}
+
+__all__ = [
+    "AlreadyExistsError",
+    "Context",
+    "EntresolError",
+    "FailedPreconditionError",
+    "InvalidArgumentError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "Platform",
+    "Settings",
+    "authorizer",
+    "method",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home (PEP 562)."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'entresol' has no attribute {name!r}")

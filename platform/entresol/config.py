@@ -23,6 +23,8 @@ class Settings:
 
     # Where the protos are: a folder of .proto files, or a descriptor set.
     protos: str = "protos"
+    # Where migrations are: one folder for each set of tables. The platform's own are always applied first.
+    migrations: str = "migrations"
     # Python module or file with custom methods, imported before the server starts. Empty: none.
     functions: str = ""
 
@@ -65,7 +67,12 @@ class Settings:
     drain_s: float = 5.0
     batch_size_max: int = 1000
     request_id_ttl_s: float = 3600.0
-    page_token_key: str = "entresol"  # signs page tokens; give every server of a fleet the same
+    # Seals page tokens: at least 16 bytes, the same on every server of a fleet.
+    page_token_key: str = "entresol page tokens"  # noqa: S105 - a token grants nothing, so a known key opens nothing
+    # Programs of the embedded servers (`entresol up`, `demo`, tests). Empty: the newest of the system, else the wheels.
+    postgres_bin: str = ""  # folder
+    redis_bin: str = ""  # program
+
     telemetry: bool = False  # OTLP by the standard OTEL_* variables
 
     @classmethod
@@ -108,9 +115,15 @@ def _convert(name: str, kind: Any, value: Any) -> Any:
     try:
         if kind is bool:
             if isinstance(value, str):
-                return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}[
-                    value.lower()
-                ]
+                return {
+                    "true": True,
+                    "1": True,
+                    "yes": True,
+                    "false": False,
+                    "0": False,
+                    "no": False,
+                    "": False,
+                }[value.lower()]
             return bool(value)
         if kind in (int, float):
             return kind(value)

@@ -11,15 +11,19 @@ EntresolError
 ├── ConflictError                 ABORTED              serialization failure or deadlock, after our own retries
 ├── FailedPreconditionError       FAILED_PRECONDITION
 │   ├── ChildrenExistError
-│   └── ReferenceMissingError
+│   ├── ReferenceMissingError
+│   └── SlotLostError                                  changes since an unknown moment were missed
 ├── ResourceExhaustedError        RESOURCE_EXHAUSTED   always with a time to retry after
 ├── UnavailableError              UNAVAILABLE          always with a time to retry after
-│   └── StoreUnavailableError
+│   ├── StoreUnavailableError
+│   └── SlotBusyError                                  another process reads the replication slot
 ├── DeadlineExceededError         DEADLINE_EXCEEDED
 ├── UnimplementedError            UNIMPLEMENTED
+├── MigrationError                (start-up)           a migration that cannot be applied as it is
 ├── SchemaError                   (start-up)           every mistake of the protos at once
 ├── ConfigurationError            (start-up)           a setting or a server that cannot work
-└── ServerStartError              (start-up)           an embedded server that did not come up
+├── ServerStartError              (start-up)           an embedded server that did not come up
+└── ServerCommandError            (demo, tests)        a command to an embedded server that failed
 """
 
 from __future__ import annotations
@@ -166,13 +170,21 @@ class ReferenceMissingError(FailedPreconditionError):
     reason = "REFERENCE_NOT_FOUND"
 
 
+class SlotLostError(FailedPreconditionError):
+    """The replication slot is gone, or the server kept too little for it: changes may have been missed."""
+
+    reason = "REPLICATION_SLOT_LOST"
+
+
 class ResourceExhaustedError(EntresolError):
     """A bound was reached: pool wait, quota or queue. Trying again after `retry_after_s` may work."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "RESOURCE_EXHAUSTED"
 
-    def __init__(self, message: str, *, retry_after_s: float = 0.1, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float = 0.1, metadata: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message, metadata=metadata)
         self.retry_after_s = retry_after_s
 
@@ -183,7 +195,9 @@ class UnavailableError(EntresolError):
     code = Code.UNAVAILABLE
     reason = "UNAVAILABLE"
 
-    def __init__(self, message: str, *, retry_after_s: float = 0.2, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float = 0.2, metadata: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message, metadata=metadata)
         self.retry_after_s = retry_after_s
 
@@ -192,6 +206,12 @@ class StoreUnavailableError(UnavailableError):
     """No database server can answer."""
 
     reason = "DATABASE_UNAVAILABLE"
+
+
+class SlotBusyError(UnavailableError):
+    """Another process reads the replication slot; this one may stand by and ask again."""
+
+    reason = "REPLICATION_SLOT_BUSY"
 
 
 class DeadlineExceededError(EntresolError):
@@ -222,7 +242,8 @@ class Mistake:
     def __str__(self) -> str:
         """Render as `file:line: element: problem; remedy [rule]`, the form editors jump to."""
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.file}:{self.line}: {self.element}: {self.problem}{remedy} [{self.rule}]"
+        element = f"{self.element}: " if self.element else ""
+        return f"{self.file}:{self.line}: {element}{self.problem}{remedy} [{self.rule}]"
 
 
 class SchemaError(EntresolError):
@@ -243,7 +264,19 @@ class ConfigurationError(EntresolError):
     reason = "INVALID_CONFIGURATION"
 
 
+class MigrationError(EntresolError):
+    """A migration cannot be applied; the text names the file, the line and the remedy."""
+
+    reason = "MIGRATION_FAILED"
+
+
 class ServerStartError(EntresolError):
     """An embedded server did not come up; the text ends with the last lines of its log."""
 
     reason = "SERVER_NOT_STARTED"
+
+
+class ServerCommandError(EntresolError):
+    """A command to an embedded server failed; the text is what the server, or its client program, said."""
+
+    reason = "SERVER_COMMAND_FAILED"

@@ -19,29 +19,51 @@ SERVICE = "rpc.service"
 STATUS = "rpc.grpc.status_code"
 RESOURCE = "entresol.resource"
 REASON = "entresol.reason"
+OPERATION = "db.operation.name"
 SERVER = "server.address"
 ANSWERED_BY = "entresol.answered_by"
 
 # Rate, errors and duration of every method.
-CALL_DURATION = meter.create_histogram("rpc.server.call.duration", unit="s", description="Duration of calls, by method and status")
+CALL_DURATION = meter.create_histogram(
+    "rpc.server.call.duration", unit="s", description="Duration of calls, by method and status"
+)
 
 # The cache: hits, misses and refusals per reason.
-CACHE_READS = meter.create_counter("entresol.cache.reads", description="Keys looked up, by resource and hit, miss or failure")
-CACHE_WRITES = meter.create_counter("entresol.cache.writes", description="Puts and fills, by the script's answer")
-CACHE_FAILURES = meter.create_counter("entresol.cache.failures", description="Cache commands that failed, by reason")
+CACHE_READS = meter.create_counter(
+    "entresol.cache.reads", description="Keys looked up, by resource and hit, miss or failure"
+)
+CACHE_WRITES = meter.create_counter(
+    "entresol.cache.writes", description="Puts and fills, by the script's answer"
+)
+CACHE_FAILURES = meter.create_counter(
+    "entresol.cache.failures", description="Cache commands that failed, by reason"
+)
 RELAY_CHANGES = meter.create_counter("entresol.relay.changes", description="Row changes applied by the relay")
 RELAY_LAG = "entresol.relay.lag"  # gauge, seconds
-RELAY_REWINDS = meter.create_counter("entresol.relay.rewinds", description="Cache fail-overs that were replayed")
+RELAY_REWINDS = meter.create_counter(
+    "entresol.relay.rewinds", description="Cache fail-overs that were replayed"
+)
 
 # The database.
 POOL_USE = "entresol.storage.pool.connections"  # gauge, by server and state
-POOL_WAIT = meter.create_histogram("entresol.storage.pool.wait", unit="s", description="Wait for a connection")
+POOL_WAIT = meter.create_histogram(
+    "entresol.storage.pool.wait", unit="s", description="Wait for a connection"
+)
 REPLICA_LAG = "entresol.storage.replica.lag"  # gauge, seconds, by server
-QUERY_DURATION = meter.create_histogram("entresol.storage.query.duration", unit="s", description="Duration of statements, by resource and operation")
+QUERY_DURATION = meter.create_histogram(
+    "entresol.storage.query.duration",
+    unit="s",
+    description="Duration of statements, by resource and operation",
+)
 
 # Spans.
 SPAN_STATEMENT = "entresol.storage.statement"
 SPAN_CACHE = "entresol.cache.command"
+
+
+def recording() -> bool:
+    """Whether the current trace is sampled, so that a span of its own is worth making."""
+    return trace.get_current_span().is_recording()
 
 
 def start(service: str = "entresol") -> None:
@@ -55,7 +77,9 @@ def start(service: str = "entresol") -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     resource = Resource.create({"service.name": service})
-    metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource))
+    metrics.set_meter_provider(
+        MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
+    )
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)

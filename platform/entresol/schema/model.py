@@ -9,12 +9,15 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from entresol.schema.names import Pattern
+
+MessageClass: TypeAlias = type[Message]  # some of the classes below have a field named `type`
 
 
 class Kind(enum.Enum):
@@ -169,7 +172,7 @@ class CachePolicy:
 class Resource:
     """A resource type: its message, names, table and policies.
 
-    The primary key of every table is `name text COLLATE "C"`; a resource with a parent has `parent` beside it.
+    The primary key of every table is `name text COLLATE "C"`; a resource with a parent has `parent` beside.
     `row_version bigint` is set by a trigger and never appears in a message.
     """
 
@@ -193,7 +196,7 @@ class Resource:
     children: tuple[str, ...] = ()  # resource types
     revision: str = ""  # 8 hex digits over the stored fields; entries of another revision are not read
     descriptor: Descriptor | None = field(default=None, repr=False, compare=False)
-    message_class: type[Message] = field(default=Message, repr=False, compare=False)
+    message_class: MessageClass = field(default=Message, repr=False, compare=False)
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
@@ -239,8 +242,8 @@ class MethodKind(enum.Enum):
 class Method:
     """One rpc. `resource` and `resource_field` are set for standard methods.
 
-    `resource_field` is the request field that carries the resource (Create, Update) or the response field that
-    carries the repeated resources (List, BatchGet).
+    `resource_field` is the request field that carries the resource (Create, Update) or the response field
+    that carries the repeated resources (List, BatchGet, BatchCreate).
     """
 
     full_name: str  # stories.v1.StoryService.GetStory

@@ -1,4 +1,4 @@
-"""Resource names (AIP-122): patterns such as `stories/{story}/comments/{comment}`, parsed and built without loss."""
+"""Resource names (AIP-122): patterns such as `stories/{story}/votes/{vote}`, parsed and built back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cached_property
 WILDCARD = "-"
 ID_FORMAT = "1 to 63 characters: lower-case letters, digits and hyphens, first a letter, last no hyphen"
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-# What an existing segment may be: ids made by importers and by the server are wider than what users may choose.
+# What an existing segment may be: importers and the server make wider ids than what users may choose.
 _SEGMENT = re.compile(r"[^/\x00-\x20\x7f]{1,255}")
 
 

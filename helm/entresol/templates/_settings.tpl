@@ -1,0 +1,77 @@
+{{/* What the containers are told. Takes root unless it says otherwise. */}}
+
+{{/* A number as the platform reads it: large ones must not become 4.194304e+06. Takes the value. */}}
+{{- define "entresol.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
+{{/* Settings that are no secret, as a map of variables. */}}
+{{- define "entresol.config" -}}
+{{- range $name, $value := .Values.config }}
+ENTRESOL_{{ upper $name }}: {{ include "entresol.text" $value | quote }}
+{{- end }}
+ENTRESOL_LISTEN: {{ printf "0.0.0.0:%s" (include "entresol.text" .Values.server.port) | quote }}
+ENTRESOL_TELEMETRY: {{ .Values.otel.enabled | quote }}
+{{- with .Values.otel.endpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* What the chart's own Secret holds; empty when every value is in a Secret of the user's. */}}
+{{- define "entresol.secretData" -}}
+{{- with .Values.database.write.url }}
+database-write: {{ . | b64enc | quote }}
+{{- end }}
+{{- with .Values.database.read.urls }}
+database-read: {{ join " " . | b64enc | quote }}
+{{- end }}
+{{- with .Values.cache.url }}
+cache: {{ . | b64enc | quote }}
+{{- end }}
+{{- with .Values.pageTokens.key }}
+page-token-key: {{ . | b64enc | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* One variable from a Secret, as a list of one or none. Takes name, source, given, key, secret. */}}
+{{- define "entresol.secretEnv" -}}
+{{- if or .given .source.existingSecret }}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .source.existingSecret | default .secret }}
+      key: {{ empty .source.existingSecret | ternary .key .source.existingSecretKey }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the stores are. Takes root, secret (the chart's own one), and all: false for the migration's share. */}}
+{{- define "entresol.secretEnvs" -}}
+{{- $values := .root.Values -}}
+{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_DATABASE_WRITE" "source" $values.database.write "given" $values.database.write.url "key" "database-write" "secret" .secret) }}
+{{- if .all }}
+{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_DATABASE_READ" "source" $values.database.read "given" $values.database.read.urls "key" "database-read" "secret" .secret) }}
+{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_CACHE_URL" "source" $values.cache "given" $values.cache.url "key" "cache" "secret" .secret) }}
+{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_PAGE_TOKEN_KEY" "source" $values.pageTokens "given" $values.pageTokens.key "key" "page-token-key" "secret" .secret) }}
+{{- end }}
+{{- end -}}
+
+{{/* Every name once, the last entry of a name winning in the place of the first. Takes a list of variables. */}}
+{{- define "entresol.uniqueEnv" -}}
+{{- $names := list -}}
+{{- $byName := dict -}}
+{{- range . -}}
+{{- if not (hasKey $byName .name) -}}{{- $names = append $names .name -}}{{- end -}}
+{{- $_ := set $byName .name . -}}
+{{- end -}}
+{{- $unique := list -}}
+{{- range $names -}}{{- $unique = append $unique (get $byName .) -}}{{- end -}}
+{{- toYaml $unique -}}
+{{- end -}}
+
+{{- define "entresol.hasCache" -}}
+{{- if or .Values.cache.url .Values.cache.existingSecret -}}true{{- end -}}
+{{- end -}}
+
+{{- define "entresol.hasRelay" -}}
+{{- if and .Values.relay.enabled (include "entresol.hasCache" .) -}}true{{- end -}}
+{{- end -}}

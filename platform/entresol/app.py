@@ -1,0 +1,176 @@
+"""The composition root: `Platform.open(settings)` wires everything, in order, and `close` undoes it, in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import logging
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from entresol import telemetry
+from entresol.cache.entries import Entries
+from entresol.cache.gate import Snapshot
+from entresol.cache.relay import Relay
+from entresol.cache.server import check_server
+from entresol.clock import Clock
+from entresol.codegen.protos import compile_protos
+from entresol.config import Settings
+from entresol.errors import ConfigurationError
+from entresol.records import Records
+from entresol.schema.load import load
+from entresol.schema.model import Model
+from entresol.service.registry import Registry, registry
+from entresol.service.table import Entry, build
+from entresol.storage.check import check_schema
+from entresol.storage.identifiers import full_name
+from entresol.storage.pools import Pools
+from entresol.storage.replication import ReplicationStream, open_stream
+from entresol.storage.snapshots import Snapshots
+from entresol.storage.store import Store
+from entresol.transport.grpcio import GrpcServer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Platform:
+    """Everything one server process holds. Use it as an async context manager, or `close` it."""
+
+    settings: Settings
+    model: Model
+    records: Records
+    table: Mapping[str, Entry]
+    pools: Pools
+    clock: Clock
+    _open: AsyncExitStack
+
+    @classmethod
+    async def open(cls, settings: Settings, *, functions: Registry | None = None) -> Self:
+        """Load the protos, connect to the stores, and build the method table.
+
+        Raises:
+            SchemaError: the protos have mistakes, all of which it lists.
+            ConfigurationError: a server or a setting cannot work; the text says what to change.
+        """
+        clock = Clock()
+        model = load_model(settings)
+        load_functions(settings)
+        async with AsyncExitStack() as stack:
+            pools = await Pools.open(settings)
+            stack.push_async_callback(pools.close)
+            await _check_database(pools, model)
+            entries = await _open_cache(settings, stack)
+            records = Records(model, Store(pools, model), entries, settings)
+            stack.push_async_callback(records.close)
+            table = build(model, records, functions or registry, settings)
+            return cls(settings, model, records, table, pools, clock, stack.pop_all())
+        raise AssertionError("unreachable")  # the stack above swallows nothing
+
+    async def serve(self) -> GrpcServer:
+        """Listen on `settings.listen` and return the running server; it is stopped by `close`."""
+        server = GrpcServer(self.table, self.model, self.settings, self.clock)
+        await server.start()
+        self._open.push_async_callback(server.stop)
+        return server
+
+    async def close(self) -> None:
+        """Stop serving, finish what is running, and let go of every connection."""
+        await self._open.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def open_relay(settings: Settings, model: Model | None = None) -> Relay:
+    """Return the relay of the settings' database and cache, for `Relay.run`; the slot and publication are made.
+
+    Raises:
+        ConfigurationError: the cache is not set.
+    """
+    if not settings.cache_url:
+        raise ConfigurationError("there is no cache to relay to: set ENTRESOL_CACHE_URL")
+    tables = sorted(
+        full_name(resource.table) for resource in (model or load_model(settings)).resources.values()
+    )
+
+    def open_feed() -> AbstractAsyncContextManager[ReplicationStream]:
+        return open_stream(
+            settings.database_write,
+            settings.relay_slot,
+            settings.relay_publication,
+            tables,
+            status_s=settings.relay_tick_s,
+        )
+
+    snapshots = Snapshots(settings.database_write)
+
+    async def take_snapshot() -> Snapshot:
+        return Snapshot.parse(*await snapshots.take())
+
+    return Relay.open(settings, open_feed, take_snapshot, tables)
+
+
+def load_model(settings: Settings) -> Model:
+    """Return the model of `settings.protos`, a folder of protos or a descriptor set."""
+    path = Path(settings.protos)
+    if not path.exists():
+        raise ConfigurationError(f"{path} does not exist: set ENTRESOL_PROTOS to a folder of .proto files")
+    return load(compile_protos(path))
+
+
+def load_functions(settings: Settings) -> None:
+    """Import the custom methods that `settings.functions` names: modules, files or folders, separated by commas."""
+    for name in filter(None, settings.functions.split(",")):
+        path = Path(name)
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.suffix == ".py" else []
+        if not files:
+            importlib.import_module(name)
+        for file in files:
+            _import_file(file)
+
+
+def _import_file(file: Path) -> None:
+    name = f"entresol_functions_{file.resolve().as_posix().replace('/', '_').removesuffix('.py')}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.exists():
+        raise ConfigurationError(
+            f"{file} cannot be imported: ENTRESOL_FUNCTIONS must name Python files or modules"
+        )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+async def _check_database(pools: Pools, model: Model) -> None:
+    async with asyncio.timeout(30), pools.write() as connection:
+        missing = await check_schema(connection, model)
+    if missing:
+        raise ConfigurationError(f"the database lacks {'; '.join(missing)}: run `entresol migrate`")
+
+
+async def _open_cache(settings: Settings, stack: AsyncExitStack) -> Entries | None:
+    if not settings.cache_url:
+        return None
+    entries = Entries.open(settings)
+    stack.push_async_callback(entries.close)
+    for warning in await check_server(entries.connection):
+        log.warning("%s", warning)
+    return entries
+
+
+def start_telemetry(settings: Settings, stack: AsyncExitStack, service: str) -> None:
+    """Send traces and metrics while `stack` is open, when the settings ask for it."""
+    if settings.telemetry:
+        telemetry.start(service)
+        stack.callback(telemetry.stop)

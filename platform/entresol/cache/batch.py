@@ -1,0 +1,103 @@
+"""What the relay applies at once: some transactions in commit order, as commands for each partition."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from entresol.cache.entry import Rank, hexed, stamp
+from entresol.cache.feed import Event, Keepalive, RowChange, is_transaction
+from entresol.cache.keys import Layout, Place
+from entresol.cache.scripts import Script
+from entresol.cache.wire import Command
+
+CHANGES_PER_CALL = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One record that changed. `stamp` is empty when its version is not known: the entry is then dropped."""
+
+    place: Place
+    position: int
+    stamp: bytes
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes up to and including `newest`. `resets` when everything of a table changed at once."""
+
+    newest: int
+    changes: list[Change] = field(default_factory=list)
+    xids: set[int] = field(default_factory=set)
+    commit_time_s: float | None = None
+    resets: bool = False
+
+    @classmethod
+    def of(cls, events: Sequence[Event], applied: int, tables: Collection[str], layout: Layout) -> Batch:
+        """Return the batch of `events`, which follow what was applied."""
+        batch = cls(applied)
+        for event in events:
+            batch._add(event, tables, layout)
+        return batch
+
+    def _add(self, event: Event, tables: Collection[str], layout: Layout) -> None:
+        if not is_transaction(event):
+            self.newest = max(self.newest, cast("Keepalive", event).wal_end)
+            return
+        self.newest = max(self.newest, event.end_lsn)
+        self.xids.add(event.xid)
+        self.commit_time_s = event.commit_time_s
+        for change in event.changes:
+            if change.table.removeprefix("public.") in tables:
+                self._add_row(change, event.end_lsn, layout)
+
+    def _add_row(self, change: RowChange, position: int, layout: Layout) -> None:
+        rows = [] if change.kind == "truncate" else list(_rows(change))
+        if not rows:
+            self.resets = True
+        for name, mark in rows:
+            self.changes.append(Change(layout.place(change.table, name), position, mark))
+
+
+def _rows(change: RowChange) -> Iterator[tuple[str, bytes]]:
+    """Yield the names that the change touches, with their stamps: two when the row got another name."""
+    new, old = change.new, change.old
+    if old is not None and (name := old.get("name")) and (new is None or new.get("name") != name):
+        yield name, _stamp(old.get("row_version"), Rank.ABSENT)
+    if new is not None and (name := new.get("name")):
+        yield name, _stamp(new.get("row_version"), Rank.VALUE)
+
+
+def _stamp(version: str | None, rank: Rank) -> bytes:
+    return stamp(int(version), rank) if version else b""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How the script is called, but for the changes: see `advance.lua`."""
+
+    script: Script
+    expected: int
+    newest: int
+    generation: bytes
+    database: str
+    reset: bool = False
+
+    def commands(self, meta: bytes, changes: Sequence[Change]) -> list[Command]:
+        """Return the calls that apply `changes` to one partition; the last of them moves the watermark."""
+        starts = range(0, max(len(changes), 1), CHANGES_PER_CALL)
+        return [self._command(meta, changes[at : at + CHANGES_PER_CALL], at == starts[-1]) for at in starts]
+
+    def _command(self, meta: bytes, changes: Sequence[Change], last: bool) -> Command:
+        indexes: dict[bytes, int] = {}
+        touched: list[bytes | int] = []
+        for change in changes:
+            index = indexes.setdefault(change.place.entry, len(indexes) + 2)
+            touched += index, change.place.bucket, hexed(change.position), change.stamp
+        call = ("EVALSHA", self.script.digest, len(indexes) + 1, meta)
+        watermark = self.newest if last else self.expected
+        positions = (hexed(self.expected), hexed(watermark), hexed(self.newest))
+        birth = (self.generation, self.database, "reset" if self.reset else "")
+        return (*call, *indexes, *positions, *birth, *touched)

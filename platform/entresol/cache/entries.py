@@ -1,0 +1,259 @@
+"""The cache of serialized records that a dead Redis never turns into an error: get, begin, fill and put.
+
+A read that misses is `begin`, then the database, then `fill`; a write that committed is `put`. What keeps an
+old row from entering behind a newer one is in the scripts and in the order of these calls: README.md has the
+rules.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from entresol import telemetry
+from entresol.cache.breaker import Breaker
+from entresol.cache.connection import Connection
+from entresol.cache.entry import Entry, Rank, body, hexed, padded, stamp
+from entresol.cache.failure import CacheError
+from entresol.cache.fallback import Fallback
+from entresol.cache.fill import Fill, Spot
+from entresol.cache.keys import Key, Layout, Place
+from entresol.cache.leases import KEYS_MAX, Leases
+from entresol.cache.lookup import look_up
+from entresol.cache.scripts import Script, Scripts
+from entresol.cache.session import Session
+from entresol.cache.wire import Command
+from entresol.clock import Clock
+from entresol.config import Settings
+from entresol.schema.model import Resource
+from entresol.turns import Turn
+
+FILL_KEYS_MAX = 64
+TTL_JITTER = 0.1
+
+Row = tuple[int, bytes] | None  # version and message; None: there is no such record
+_Request = tuple[Resource, Sequence[str]]
+_Answer = list[Entry | None]
+
+
+class Entries:
+    """One process's way to the entries. No method raises because of Redis: a failure is a miss, counted."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        layout: Layout,
+        *,
+        lease_s: float,
+        fallback_concurrency: int,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.connection = connection
+        self.layout = layout
+        self._leases = Leases(connection, layout, lease_s)
+        self._chance = chance
+        self._fallback = Fallback(fallback_concurrency, lambda: self.is_away)
+        self._turn: Turn[_Request, _Answer] = Turn(self._look_up)
+
+    @classmethod
+    def open(
+        cls, settings: Settings, *, clock: Clock | None = None, scripts: Scripts | None = None
+    ) -> Entries:
+        """Return the entries of the cache that the settings name. Nothing connects before the first command."""
+        breaker = Breaker(settings.cache_breaker_failures, settings.cache_breaker_reset_s, clock or Clock())
+        return cls(
+            Connection(
+                settings.cache_url, timeout_s=settings.cache_timeout_s, breaker=breaker, scripts=scripts
+            ),
+            Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets),
+            lease_s=settings.cache_lease_s,
+            fallback_concurrency=settings.cache_fallback_concurrency,
+        )
+
+    async def close(self) -> None:
+        """Finish what is running and close the connection."""
+        await self._turn.close()
+        await self.connection.close()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server has failed so often that it is not asked."""
+        return self.connection.breaker.is_open
+
+    def fallback(self) -> AbstractAsyncContextManager[None]:
+        """Hold a place for a database read, bounded while the cache is away.
+
+        Raises:
+            ResourceExhaustedError: on entering, when too many reads wait already.
+        """
+        return self._fallback.enter()
+
+    def satisfies(self, entry: Entry, key: Key, session: Session) -> bool:
+        """Tell whether `entry` shows the session all that it depends on (rule R5)."""
+        return session.satisfied_by(entry, key)
+
+    async def get(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
+        """Return the entry of each name, in order; None is a miss.
+
+        All calls of one event-loop turn are one command for the positions and one for the entries, per
+        partition.
+        """
+        return await self._turn.submit((resource, names))
+
+    async def _look_up(self, requests: Sequence[_Request]) -> list[_Answer]:
+        place = self.layout.place
+        places = [[place(resource.table, name) for name in names] for resource, names in requests]
+        try:
+            found = await look_up(self.connection, self.layout, (spot for group in places for spot in group))
+        except CacheError:
+            answers: list[_Answer] = [[None] * len(names) for _, names in requests]
+            _count_reads(requests, answers, "failure")
+            return answers
+        answers = []
+        for (resource, _), group in zip(requests, places, strict=True):
+            revision = padded(resource.revision)
+            answers.append([found.entry(spot, revision) for spot in group])
+        _count_reads(requests, answers, "miss")
+        return answers
+
+    async def begin(self, resource: Resource, names: Sequence[str], *, lease: bool = True) -> Fill:
+        """Return the positions that a fill of these names is judged by. Call it before reading the database.
+
+        Names in `Fill.lost` are being read by another process, which holds their leases: `wait` for them,
+        and after that fill from this same `Fill`. A name without a spot cannot be filled, because the relay
+        or Redis is away.
+        """
+        places = {name: self.layout.place(resource.table, name) for name in names}
+        owner = self._leases.new_owner() if lease and len(places) <= KEYS_MAX else b""
+        parts = _by_partition(places.items())
+        commands: list[Command] = [
+            ("HMGET", self.layout.meta(partition), "W", "g", "base", *(place.bucket for _, place in members))
+            for partition, members in parts.items()
+        ]
+        if owner:
+            commands.extend(self._leases.command(place, owner) for place in places.values())
+        try:
+            replies = await self.connection.execute(*commands)
+        except CacheError:
+            return Fill(resource)
+        spots: dict[str, Spot] = {}
+        for members, (watermark, generation, base, *moved) in zip(parts.values(), replies, strict=False):
+            if generation is not None:
+                for (name, place), position in zip(members, moved, strict=True):
+                    spots[name] = Spot(place, generation, int(position or base, 16), int(watermark, 16))
+        taken = zip(places, replies[len(parts) :], strict=False)
+        return Fill(resource, spots, owner, tuple(name for name, reply in taken if reply is None))
+
+    async def wait(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
+        """Return the entries of names whose leases others hold, as they appear; None: read it yourself.
+
+        Takes as long as the slowest of those readers, and never longer than a lease lasts.
+        """
+        return await self._leases.wait(resource, names)
+
+    async def fill(self, fill: Fill, rows: Mapping[str, Row], position: int | None) -> None:
+        """Offer what the database answered: version and message of each name, None where there is no record.
+
+        `position` is the replica's replay position, taken before the statement that read the rows; None for
+        the primary, whose rows reflect the positions of `begin`. Gives back the leases of the names offered.
+        """
+        offered = [(name, fill.spots[name]) for name in rows if name in fill.spots]
+        parts: dict[tuple[int, bytes], list[tuple[str, Spot]]] = {}
+        for name, spot in offered:
+            parts.setdefault((spot.place.partition, spot.generation), []).append((name, spot))
+        commands = [
+            self._fill_command(fill, members[at : at + FILL_KEYS_MAX], rows, position)
+            for members in parts.values()
+            for at in range(0, len(members), FILL_KEYS_MAX)
+        ]
+        if commands:
+            await self._write(*commands)
+
+    def _fill_command(
+        self, fill: Fill, members: Sequence[tuple[str, Spot]], rows: Mapping[str, Row], position: int | None
+    ) -> Command:
+        first = members[0][1]
+        keys: list[bytes] = [self.layout.meta(first.place.partition)]
+        arguments: list[bytes | int] = [first.generation, fill.owner]
+        for name, spot in members:
+            row = rows[name]
+            rank = Rank.VALUE if row is not None else Rank.ABSENT
+            version, message = row if row is not None else (0, b"")
+            reflected = spot.reflected if position is None else position
+            keys += spot.place.entry, spot.place.lease
+            arguments += self._offer(fill.resource, spot.place, version, rank, reflected, message)
+        return _call(self.connection.scripts.fill, keys, arguments)
+
+    async def release(self, fill: Fill) -> None:
+        """Give back the leases of a read that failed, so that nobody waits for it."""
+        held = [(name, spot.place) for name, spot in fill.spots.items() if name not in fill.lost]
+        release = self.connection.scripts.release
+        commands = [
+            _call(release, [place.lease for _, place in members], [fill.owner])
+            for members in _by_partition(held).values()
+        ]
+        if fill.owner and commands:
+            await self._write(*commands)
+
+    async def put(
+        self, resource: Resource, name: str, version: int, rank: Rank, position: int, message: bytes = b""
+    ) -> str:
+        """Offer a row that this process has just committed, and return the answer.
+
+        `position` was read in the same transaction while the row was locked (`Change.position`). Call it
+        only once the commit is known: a commit in doubt is the relay's to tell.
+
+        Returns:
+            `ok`; `older` when a newer version is there; `behind` when a later change has been applied;
+            `nometa` while the partition has no relay; `failed` when Redis did not answer. Whatever it is,
+            the relay sees to the rest.
+        """
+        place = self.layout.place(resource.table, name)
+        keys = [self.layout.meta(place.partition), place.entry]
+        arguments = self._offer(resource, place, version, rank, position, message)
+        return (await self._write(_call(self.connection.scripts.put, keys, arguments)))[0]
+
+    def _offer(
+        self, resource: Resource, place: Place, version: int, rank: Rank, position: int, message: bytes
+    ) -> tuple[bytes | int, ...]:
+        """Return the five arguments by which a script takes a row."""
+        policy = resource.cache
+        ttl_s = policy.ttl_s if rank is Rank.VALUE else policy.negative_ttl_s
+        # Shortened by up to a tenth, so that what came together does not go together.
+        ttl_ms = max(1, round(ttl_s * 1000 * (1 - TTL_JITTER * self._chance())))
+        return place.bucket, stamp(version, rank), hexed(position), ttl_ms, body(resource.revision, message)
+
+    async def _write(self, *commands: Command) -> list[str]:
+        """Run scripts and return their answers, flat; `failed` when the server did not answer."""
+        try:
+            replies = await self.connection.execute(*commands)
+        except CacheError:
+            answers = ["failed"] * len(commands)
+        else:
+            answers = [
+                item.decode() for reply in replies for item in (reply if isinstance(reply, list) else [reply])
+            ]
+        for answer in set(answers):
+            telemetry.CACHE_WRITES.add(answers.count(answer), {telemetry.REASON: answer})
+        return answers
+
+
+def _call(script: Script, keys: Sequence[bytes], arguments: Sequence[bytes | int]) -> Command:
+    return ("EVALSHA", script.digest, len(keys), *keys, *arguments)
+
+
+def _by_partition(places: Iterable[tuple[str, Place]]) -> dict[int, list[tuple[str, Place]]]:
+    parts: dict[int, list[tuple[str, Place]]] = {}
+    for name, place in places:
+        parts.setdefault(place.partition, []).append((name, place))
+    return parts
+
+
+def _count_reads(requests: Sequence[_Request], answers: Sequence[_Answer], without: str) -> None:
+    for (resource, _), answer in zip(requests, answers, strict=True):
+        misses = sum(entry is None for entry in answer)
+        if misses:
+            telemetry.CACHE_READS.add(misses, {telemetry.RESOURCE: resource.type, telemetry.REASON: without})
+        if hits := len(answer) - misses:
+            telemetry.CACHE_READS.add(hits, {telemetry.RESOURCE: resource.type, telemetry.REASON: "hit"})

@@ -1,0 +1,39 @@
+"""What `begin` promises to a `fill`: where the cache stood before the database was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from entresol.cache.keys import Place
+from entresol.schema.model import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A key's place and positions: `moved` is its bucket's newest change, `watermark` the partition's."""
+
+    place: Place
+    generation: bytes
+    moved: int
+    watermark: int
+
+    @property
+    def reflected(self) -> int:
+        """Return the position that any later snapshot of the primary reflects: the relay's gate saw to it."""
+        return max(self.moved, self.watermark)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """The read of some names that missed. Names without a spot are read and not filled."""
+
+    resource: Resource
+    spots: Mapping[str, Spot] = field(default_factory=dict)
+    owner: bytes = b""
+    lost: tuple[str, ...] = ()
+
+    @property
+    def hint(self) -> int:
+        """Return the newest change of the keys' buckets; a replica that has not replayed it cannot fill."""
+        return max((spot.moved for spot in self.spots.values()), default=0)

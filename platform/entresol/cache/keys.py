@@ -1,0 +1,65 @@
+"""Where things are kept: the partition, bucket and key of every record, computed alike by every process."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A record, as the database knows it. `table` carries its schema unless that is `public`."""
+
+    table: str
+    name: str
+
+    @classmethod
+    def of(cls, table: str, name: str) -> Key:
+        """Return the key of a row in `table`, with or without `public.`."""
+        return cls(table.removeprefix("public."), name)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the cache keeps a record. `bucket` is the field of the partition's hash that its changes move."""
+
+    partition: int
+    bucket: bytes
+    entry: bytes
+    lease: bytes
+
+
+class Layout:
+    """The keys of one cache.
+
+    Per partition `{<prefix>:<partition>}:meta`, `...:e:<table>:<name>`, `...:l:<table>:<name>`; `<prefix>:relay`.
+
+    All keys of a partition share the part in braces, so that one script may touch them wherever a cluster
+    puts them. Every process of a fleet must have the same prefix, partitions and buckets.
+    """
+
+    def __init__(self, prefix: str, partitions: int, buckets: int) -> None:
+        self.partitions = partitions
+        self.relay = f"{prefix}:relay".encode()
+        self._buckets = buckets
+        tags = [f"{{{prefix}:{partition}}}" for partition in range(partitions)]
+        self._metas = tuple(f"{tag}:meta".encode() for tag in tags)
+        self._entries = tuple(f"{tag}:e:".encode() for tag in tags)
+        self._leases = tuple(f"{tag}:l:".encode() for tag in tags)
+        self.place = functools.lru_cache(maxsize=16384)(self._place)
+
+    def meta(self, partition: int) -> bytes:
+        """Return the key of the partition's hash: W, g, base, database, and `m:<bucket>` of buckets that moved."""
+        return self._metas[partition]
+
+    def _place(self, table: str, name: str) -> Place:
+        identity = f"{table.removeprefix('public.')}:{name}".encode()
+        number = zlib.crc32(identity)
+        bucket, partition = divmod(number, self.partitions)
+        return Place(
+            partition,
+            b"m:%d" % (bucket % self._buckets),
+            self._entries[partition] + identity,
+            self._leases[partition] + identity,
+        )

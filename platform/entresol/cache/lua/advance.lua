@@ -1,0 +1,34 @@
+-- ADVANCE: the relay applies changes in commit order and moves the watermark, all of it or none. Without changes it is the tick.
+-- KEYS meta, then the entries that the changes touch.
+-- ARGV expected watermark, new watermark, newest position of the batch, new generation, database, 'reset' or '',
+--      then for each change: index into KEYS, bucket field, position, stamp ('' when the row's version is not known).
+local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database')
+local watermark, base = meta[1], meta[3]
+generation = meta[2]
+if not watermark or meta[4] ~= ARGV[5] or ARGV[6] == 'reset' then
+  redis.call('UNLINK', KEYS[1])
+  redis.call('HSET', KEYS[1], 'W', ARGV[3], 'base', ARGV[3], 'g', ARGV[4], 'database', ARGV[5])
+  return {'created', ARGV[3]}
+end
+if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
+
+local function apply(entry, position, new)
+  local old = head(entry)
+  if not old or position <= asof(old) then return end  -- rule: replay
+  if new == stamp(old) then
+    redis.call('SETRANGE', entry, 25, 'c' .. position)
+  elseif new ~= '' and known(old) and source(old) == 'd' and new < stamp(old) then
+    redis.call('SETRANGE', entry, 26, position)  -- a later change of this row made it, and comes later
+  else
+    redis.call('UNLINK', entry)
+  end
+end
+
+for first = 7, #ARGV, 4 do
+  local field, position = ARGV[first + 1], ARGV[first + 2]
+  apply(KEYS[tonumber(ARGV[first])], position, ARGV[first + 3])
+  local moved = redis.call('HGET', KEYS[1], field) or base
+  if position > moved then redis.call('HSET', KEYS[1], field, position) end  -- rule: bucket moves
+end
+if ARGV[2] > watermark then redis.call('HSET', KEYS[1], 'W', ARGV[2]) end
+return {'ok', watermark}

@@ -1,0 +1,16 @@
+-- An entry is text: generation(8) version(16) rank(1) source(1) asof(16) revision(8) payload.
+-- Positions and versions are 16 hex digits: as text they order as numbers do, and no digit is lost in a double.
+-- Source is 'd' when a reader or writer brought the content, 'c' once the relay has seen the change that made it.
+local generation  -- the partition's; entries of any other do not exist
+
+local function head(entry)
+  local text = redis.call('GETRANGE', entry, 0, 49)
+  if string.sub(text, 1, 8) == generation then return text end  -- rule: generation
+  return nil
+end
+
+local function stamp(text) return string.sub(text, 9, 25) end  -- version and rank
+local function known(text) return string.sub(text, 9, 24) ~= '0000000000000000' end
+local function source(text) return string.sub(text, 26, 26) end
+local function asof(text) return string.sub(text, 27, 42) end
+local function revision(text) return string.sub(text, 43, 50) end

@@ -1,0 +1,34 @@
+-- FILL: a reader offers what it found in the database, and gives back its leases.
+-- KEYS meta, then entry and lease of each key.
+-- ARGV generation at begin, lease owner, then for each key: bucket field, stamp, position, ttl in ms, revision and payload.
+local meta = redis.call('HMGET', KEYS[1], 'g', 'base')
+generation = meta[1]
+
+local function admit(entry, field, new, position, ttl, body)
+  local moved = redis.call('HGET', KEYS[1], field) or meta[2]
+  if moved > position then return 'behind' end  -- rule: fill admission
+  local old = head(entry)
+  if old then
+    local readable = revision(old) == string.sub(body, 1, 8)
+    if readable and new == stamp(old) then
+      if position > asof(old) then redis.call('SETRANGE', entry, 26, position) end
+      return 'confirmed'
+    end
+    if known(old) and new < stamp(old) then return 'older' end  -- rule: fill order
+    if readable and not known(old) then return 'present' end
+  end
+  redis.call('SET', entry, generation .. new .. 'd' .. position .. body, 'PX', ttl)
+  return 'ok'
+end
+
+local answers = {}
+for index = 1, (#KEYS - 1) / 2 do
+  local entry, lease, first = KEYS[2 * index], KEYS[2 * index + 1], 5 * index - 2
+  if not generation then answers[index] = 'nometa'
+  elseif generation ~= ARGV[1] then answers[index] = 'reborn'
+  else
+    answers[index] = admit(entry, ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], ARGV[first + 4])
+  end
+  if redis.call('GET', lease) == ARGV[2] then redis.call('UNLINK', lease) end
+end
+return answers

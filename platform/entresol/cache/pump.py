@@ -1,0 +1,65 @@
+"""Reads a feed ahead into a bounded queue, so that the relay can take what is ready as one batch."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from entresol.cache.feed import Event, Feed
+
+AHEAD_MAX = 64  # transactions
+CHANGES_MAX = 1024  # in one batch, unless one transaction has more
+
+
+class Pump:
+    """Use it as an async context manager; leaving stops the reading."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._ahead: asyncio.Queue[Event | Exception] = asyncio.Queue(AHEAD_MAX)
+        self._ended: Exception | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._read(), name="entresol relay pump")
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _read(self) -> None:
+        error: Exception = ConnectionError("the feed ended")
+        try:
+            async for event in self._feed:
+                await self._ahead.put(event)
+        except Exception as failure:
+            error = failure
+        await self._ahead.put(error)
+
+    async def take(self, wait_s: float) -> list[Event]:
+        """Return what is ready, in order; nothing when nothing comes within `wait_s`. Raises what ended the feed."""
+        if self._ended is not None:
+            raise self._ended
+        try:
+            async with asyncio.timeout(wait_s):
+                first = await self._ahead.get()
+        except TimeoutError:
+            return []
+        return self._ready(first)
+
+    def _ready(self, first: Event | Exception) -> list[Event]:
+        events: list[Event] = []
+        changes, item = 0, first
+        while not isinstance(item, Exception):
+            events.append(item)
+            changes += len(getattr(item, "changes", ()))
+            if self._ahead.empty() or changes >= CHANGES_MAX:
+                return events
+            item = self._ahead.get_nowait()
+        self._ended = item
+        if not events:
+            raise item
+        return events

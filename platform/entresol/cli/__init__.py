@@ -1,0 +1,1 @@
+"""The commands: `entresol COMMAND --help`."""

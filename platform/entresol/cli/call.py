@@ -1,0 +1,59 @@
+"""`entresol call`: call any method of a running server, by reflection."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from google.protobuf.json_format import MessageToDict, MessageToJson
+
+from entresol.errors import Code
+from entresol.service.call import ANSWERED_BY_KEY, CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY
+from entresol.service.status import CallFailedError
+from entresol.transport.caller import Answer, Caller
+
+
+@click.command("call")
+@click.argument("method")
+@click.argument("fields", nargs=-1)
+@click.option("--address", default="127.0.0.1:9000", show_default=True, help="host:port of the server.")
+@click.option("--session", default="", help="Session token of an earlier reply: never read anything older.")
+@click.option("--consistency", default="", help="eventual, bounded, session or strong.")
+@click.option("--read-mask", default="", help="Fields to return, separated by commas.")
+@click.option("--timeout", "timeout_s", default=10.0, show_default=True, help="Seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    method: str,
+    fields: tuple[str, ...],
+    address: str,
+    session: str,
+    consistency: str,
+    read_mask: str,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Call METHOD (package.Service/Method) with FIELDS (path=value), and say who answered and how long it took.
+
+    entresol call stories.v1.StoryService/GetStory name=stories/12224879
+    """
+    metadata = {SESSION_KEY: session, CONSISTENCY_KEY: consistency, READ_MASK_KEY: read_mask}
+    with Caller(address, timeout_s=timeout_s) as caller:
+        try:
+            request = caller.request(caller.method(method), fields)
+            answer = caller.call(method, request, {key: value for key, value in metadata.items() if value})
+        except CallFailedError as error:
+            raise click.ClickException(f"{Code(error.status.code).name}: {error.status.message}") from error
+    _print(answer, as_json)
+
+
+def _print(answer: Answer, as_json: bool) -> None:
+    answered_by = answer.trailing.get(ANSWERED_BY_KEY, "")
+    duration_ms = round(answer.duration_s * 1000, 2)
+    if as_json:
+        reply = MessageToDict(answer.reply, preserving_proto_field_name=True)
+        session = answer.trailing.get(SESSION_KEY, "")
+        facts = {"reply": reply, "answered_by": answered_by, "duration_ms": duration_ms, "session": session}
+        click.echo(json.dumps(facts))
+        return
+    click.echo(MessageToJson(answer.reply, preserving_proto_field_name=True))
+    click.echo(f"answered by {answered_by or 'the server'} in {duration_ms} ms", err=True)

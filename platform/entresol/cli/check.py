@@ -1,0 +1,50 @@
+"""`entresol check`: every mistake of the protos at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from entresol.app import load_model
+from entresol.config import Settings
+from entresol.errors import SchemaError
+
+
+@click.command("check")
+@click.option("--protos", help="Folder of .proto files, or a descriptor set.")
+@click.option(
+    "--against", type=click.Path(exists=True, path_type=Path), help="Earlier protos: refuse breaking changes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(protos: str | None, against: Path | None, as_json: bool) -> None:
+    """Check the protos: names, annotations, columns, standard methods, and that nothing breaks its users."""
+    settings = Settings.load(protos=protos)
+    try:
+        model = load_model(settings)
+        if against is not None:
+            _compare(against, settings)
+    except SchemaError as error:
+        if not as_json:
+            raise
+        fields = ("file", "line", "rule", "element", "problem", "remedy")
+        mistakes = [{name: getattr(mistake, name) for name in fields} for mistake in error.mistakes]
+        click.echo(json.dumps({"ok": False, "mistakes": mistakes}))
+        raise click.exceptions.Exit(1) from error
+    summary = {"ok": True, "resources": sorted(model.resources), "services": sorted(model.services)}
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        click.echo(f"no mistakes: {len(model.resources)} resources, {len(model.services)} services")
+
+
+def _compare(against: Path, settings: Settings) -> None:
+    import dataclasses
+
+    from entresol.schema.breaking import compare
+
+    before = load_model(dataclasses.replace(settings, protos=str(against)))
+    mistakes = compare(before, load_model(settings))
+    if mistakes:
+        raise SchemaError(mistakes)

@@ -1,0 +1,151 @@
+"""`entresol import`: load a CSV or NDJSON file into any resource."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from entresol.app import load_model
+from entresol.cli.imports.job import ImportJob
+from entresol.cli.imports.mapping import parse_mapping
+from entresol.cli.imports.source import Source
+from entresol.cli.run import run
+from entresol.config import Settings
+from entresol.errors import ConfigurationError
+from entresol.schema.model import Model, Resource
+from entresol.storage.pools import Pools
+from entresol.storage.store import Store
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--resource", "message", required=True, help="Full name of the resource's message: stories.v1.Story."
+)
+@click.option(
+    "--map", "pairs", multiple=True, help="FIELD=COLUMN, or FIELD='text {column}'. Default: equal names."
+)
+@click.option(
+    "--create", "create", multiple=True, help="Create missing records of this message that the rows refer to."
+)
+@click.option(
+    "--batch-size", default=500, show_default=True, type=click.IntRange(1, 5000), help="Rows a transaction."
+)
+@click.option(
+    "--rejects", type=click.Path(path_type=Path), help="Where bad rows go. Default: FILE.rejects.csv here."
+)
+@click.option("--protos", help="Folder of .proto files, or a descriptor set.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+def command(
+    file: Path,
+    message: str,
+    pairs: tuple[str, ...],
+    create: tuple[str, ...],
+    batch_size: int,
+    rejects: Path | None,
+    protos: str | None,
+    as_json: bool,
+) -> None:
+    r"""Load FILE (CSV with a header, or NDJSON) into a resource.
+
+    Rows go in batches, each one transaction that also records the line it reached: an import that was stopped goes
+    on where it was when the same command is given again. Rows that break a rule go to the rejects file by line
+    and field, and the rest is loaded.
+
+    \b
+    entresol import posts.csv --resource stories.v1.Story --create stories.v1.User \\
+      --map name=stories/{id} --map title=title --map author=users/{author} --map score=num_points
+    """
+    settings = Settings.load(protos=protos)
+    facts = run(
+        load_file(
+            settings, load_model(settings), file, message, pairs, create, batch_size, rejects, quiet=as_json
+        )
+    )
+    if as_json:
+        click.echo(json.dumps(facts))
+    else:
+        again = f", went on after line {facts['begun']}" if facts["begun"] else ""
+        click.echo(
+            f"{facts['loaded']} loaded, {facts['created']} referred to created, {facts['rejected']} rejected"
+            f" in {facts['seconds']} s ({facts['rows_per_second']} rows/s){again}"
+        )
+        if facts["rejected"]:
+            click.echo(f"rejects: {facts['rejects']}")
+
+
+async def load_file(
+    settings: Settings,
+    model: Model,
+    file: Path,
+    message: str,
+    pairs: tuple[str, ...],
+    create: tuple[str, ...],
+    batch_size: int = 500,
+    rejects: Path | None = None,
+    *,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Load `file` and return the figures, `rows_per_second` among them."""
+    resource = _resource(model, message)
+    source = Source(file)
+    sources = parse_mapping(pairs, resource, source.columns())
+    async with AsyncExitStack() as stack:
+        pools = await Pools.open(settings)
+        stack.push_async_callback(pools.close)
+        job = ImportJob(
+            store=Store(pools, model),
+            model=model,
+            resource=resource,
+            source=source,
+            sources=sources,
+            references=[_resource(model, name) for name in create],
+            rejects_path=rejects or Path(f"{file.name}.rejects.csv"),
+            batch_size=batch_size,
+        )
+        started = time.perf_counter()
+        with _ProgressBar(source, quiet=quiet) as advance:
+            begun = await job.run(advance)
+        seconds = time.perf_counter() - started
+    return {
+        "loaded": job.loaded,
+        "created": job.created,
+        "rejected": job.rejected,
+        "rejects": str(job.rejects_path),
+        "begun": begun,
+        "seconds": round(seconds, 2),
+        "rows_per_second": round(job.loaded / seconds),
+    }
+
+
+def _resource(model: Model, message: str) -> Resource:
+    try:
+        return model.by_message[message]
+    except KeyError as error:
+        known = ", ".join(sorted(model.by_message))
+        raise ConfigurationError(f"{message} is not a resource; the resources are {known}") from error
+
+
+class _ProgressBar:
+    """A progress bar over the lines of the source; silent when nobody looks."""
+
+    def __init__(self, source: Source, *, quiet: bool) -> None:
+        with source.path.open("rb") as file:
+            lines = sum(1 for _ in file)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), disable=quiet)
+        self._task = self._bar.add_task(f"importing {source.path.name}", total=lines)
+
+    def __enter__(self) -> Any:
+        self._bar.start()
+        return lambda line: self._bar.update(self._task, completed=line)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()

@@ -1,0 +1,73 @@
+"""The `entresol` command: one file for each sub-command, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+import click
+
+from entresol.errors import EntresolError
+
+# Name of each command, the module below entresol.cli that has it, and the order in which help shows them.
+COMMANDS = {
+    "demo": "demo",
+    "up": "up",
+    "check": "check",
+    "plan": "plan",
+    "migrate": "migrate",
+    "serve": "serve",
+    "relay": "relay",
+    "import": "importer",
+    "call": "call",
+    "generate": "generate",
+}
+
+
+class _Commands(click.Group):
+    """Finds a command in its own module, so that `entresol --help` imports none of the platform."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"entresol.cli.{COMMANDS[cmd_name]}").command
+        return command
+
+
+@click.command(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(package_name="entresol")
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens to standard error.")
+def entresol(verbose: bool) -> None:
+    """Entresol: a .proto becomes a service over PostgreSQL replicas and a coherent Redis cache.
+
+    Settings come from ENTRESOL_* variables or the TOML file that ENTRESOL_CONFIG names; `entresol serve
+    --help-settings` lists them.
+    """
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def main() -> None:
+    """Run the command; an error of the platform is one sentence and exit code 1."""
+    try:
+        sys.exit(entresol(standalone_mode=False))
+    except EntresolError as error:
+        click.echo(f"error: {error.message}", err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

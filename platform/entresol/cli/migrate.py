@@ -1,0 +1,46 @@
+"""`entresol migrate`: bring the database to what the migrations say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from entresol.cli.folders import migration_folders
+from entresol.cli.run import run
+from entresol.config import Settings
+from entresol.storage.migrate import migrate, status
+
+
+@click.command("migrate")
+@click.option("--migrations", help="Folder with one folder of migrations for each set of tables.")
+@click.option("--dry-run", is_flag=True, help="Say what would be applied, and change nothing.")
+@click.option("--status", "show_status", is_flag=True, help="List every migration and its state.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(migrations: str | None, dry_run: bool, show_status: bool, as_json: bool) -> None:
+    """Apply what is pending: the platform's own migrations first, then those of each folder, in order.
+
+    One runner at a time; each file whole or not at all; a file that was changed after it was applied is refused.
+    """
+    settings = Settings.load(migrations=migrations)
+    folders = migration_folders(settings)
+    if show_status:
+        states = run(status(settings.database_write, folders))
+        rows = [
+            {**dataclasses.asdict(state), "applied_time": str(state.applied_time or "")} for state in states
+        ]
+        _print(rows, "{folder}/{name}: {state}", as_json)
+        return
+    applied = run(migrate(settings.database_write, folders, dry_run=dry_run))
+    verb = "pending" if dry_run else "applied"
+    _print([dataclasses.asdict(item) for item in applied], "{folder}/{name}: " + verb, as_json)
+
+
+def _print(rows: list[dict[str, object]], template: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rows))
+    elif not rows:
+        click.echo("nothing to apply")
+    for row in [] if as_json else rows:
+        click.echo(template.format(**row))

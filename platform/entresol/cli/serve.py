@@ -1,0 +1,42 @@
+"""`entresol serve`: answer calls until told to stop, then drain."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import AsyncExitStack
+
+import click
+
+from entresol.app import Platform, start_telemetry
+from entresol.cli.run import run, until_told
+from entresol.config import Settings
+
+
+@click.command("serve")
+@click.option("--protos", help="Folder of .proto files, or a descriptor set.")
+@click.option("--functions", help="Modules, files or folders with custom methods, separated by commas.")
+@click.option("--listen", help="host:port to listen on; port 0 takes a free one.")
+@click.option("--help-settings", is_flag=True, help="List every setting with its default, and exit.")
+def command(protos: str | None, functions: str | None, listen: str | None, help_settings: bool) -> None:
+    """Serve every method of the protos over gRPC.
+
+    Refuses to start when the protos have mistakes, a declared method has no meaning, or the database lacks
+    something; each says what to do. SIGTERM drains: health says NOT_SERVING, running calls finish.
+    """
+    if help_settings:
+        for item in dataclasses.fields(Settings):
+            click.echo(f"ENTRESOL_{item.name.upper()}  (default {item.default!r})")
+        return
+    run(serve(Settings.load(protos=protos, functions=functions, listen=listen)))
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal."""
+    async with AsyncExitStack() as stack:
+        start_telemetry(settings, stack, "entresol")
+        platform = await stack.enter_async_context(await Platform.open(settings))
+        server = await platform.serve()
+        host = settings.listen.rpartition(":")[0]
+        click.echo(f"serving {len(platform.model.services)} services on {host}:{server.port}")
+        await until_told()
+        click.echo("draining")

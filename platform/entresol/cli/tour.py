@@ -1,0 +1,169 @@
+"""The tour of the demo: what the platform does, one step at a time, each with who answered and how long it took."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from entresol.cli.stack import Stack
+from entresol.errors import EntresolError
+from entresol.service.call import ANSWERED_BY_KEY, SESSION_KEY
+from entresol.transport.caller import Answer, Caller
+
+STORIES = "stories.v1.StoryService"
+REPLICA_DELAY_MS = 400
+SEEN_WITHIN_S = 10.0
+READS_WITHOUT_A_REPLICA = 40
+
+
+class TourError(EntresolError):
+    """A step of the tour did not show what it promises."""
+
+    reason = "TOUR_FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what was done, who answered, and how many milliseconds the caller waited."""
+
+    step: str
+    answered_by: str
+    ms: float
+    detail: str = ""
+
+    def facts(self) -> dict[str, object]:
+        """Return the step as JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Tour:
+    """Walks through a running platform as its client; `hear` is told of every step."""
+
+    stack: Stack
+    caller: Caller
+    hear: Callable[[Step], None]
+    steps: list[Step] = field(default_factory=list)
+    session: str = ""
+
+    async def walk(self) -> list[Step]:
+        """Take every step and return them.
+
+        Raises:
+            TourError: a step did not show what it promises.
+        """
+        story = await self.best_stories()
+        await self.cold_and_cached(story)
+        await self.written_and_read(story)
+        await self.changed_around_the_platform(story)
+        await self.without_a_replica()
+        return self.steps
+
+    async def best_stories(self) -> str:
+        """List, and return the name of a story."""
+        answer = await self._call("ListStories", page_size=25, order_by="score desc", filter="score >= 10")
+        stories = list(_reply(answer).stories)
+        self._note("list the 25 best stories", answer, f"best: {stories[0].title}")
+        return str(stories[-1].name)
+
+    async def cold_and_cached(self, name: str) -> None:
+        """Read a record twice: from a replica, then from the cache."""
+        cold = await self._call("GetStory", name=name)
+        self._note("read one, cold", cold, _title(cold))
+        cached = await self._call("GetStory", name=name)
+        self._note("the same read, cached", cached, _title(cached))
+        self._require(cached.reply == cold.reply, "the cache answered with another story")
+        self._require(_by(cached) == "cache", "the second read was not answered by the cache")
+
+    async def written_and_read(self, name: str) -> None:
+        """Write while the replicas lag, and read the write back at once."""
+        for replica in self.stack.servers.replicas:
+            await replica.set_delay(REPLICA_DELAY_MS)
+        changed = await self._call(
+            "UpdateStory", story={"name": name, "score": 1_000_000}, update_mask="score"
+        )
+        self.session = changed.trailing.get(SESSION_KEY, "")
+        self._note(f"write its score, replicas {REPLICA_DELAY_MS} ms behind", changed, "1,000,000 points")
+        read = await self._call("GetStory", name=name)
+        self._note("read your write", read, f"{_reply(read).score:,} points")
+        self._require(read.reply == changed.reply, "the write was not visible to the next read")
+        listed = await self._call("ListStories", page_size=1, order_by="score desc")
+        self._note("a list that must show the write", listed, "no replica is new enough, so the primary")
+        self._require(_reply(listed).stories[0].name == name, "the list did not show the write")
+        for replica in self.stack.servers.replicas:
+            await replica.set_delay(0)
+
+    async def changed_around_the_platform(self, name: str) -> None:
+        """Update with psql, and read until the cache has let go of the old value."""
+        started = time.perf_counter()
+        title = "Changed by psql"
+        await self.stack.servers.psql(f"UPDATE stories SET title = '{title}' WHERE name = '{name}'")  # noqa: S608
+        ms = (time.perf_counter() - started) * 1000
+        self._add(Step("change its title with psql", "psql", round(ms, 1)))
+        started = time.perf_counter()
+        answer = await self._until(lambda: self._call("GetStory", name=name), lambda a: _title(a) == title)
+        ms = (time.perf_counter() - started) * 1000
+        self._add(
+            Step("read until it shows", _by(answer), round(ms, 1), "the relay took it from PostgreSQL's log")
+        )
+
+    async def without_a_replica(self) -> None:
+        """Kill a replica, and read records that no cache holds: nobody notices."""
+        answer = await self._call("ListStories", page_size=READS_WITHOUT_A_REPLICA, order_by="post_time desc")
+        names = [story.name for story in _reply(answer).stories]
+        await self.stack.servers.replicas[0].kill()
+        started = time.perf_counter()
+        answers = [await self._call("GetStory", name=name) for name in names]
+        ms = (time.perf_counter() - started) * 1000 / max(1, len(answers))
+        sources = sorted({_by(answer) for answer in answers})
+        detail = f"{len(answers)} of {len(names)} cold reads answered; milliseconds each"
+        self._add(Step("kill a replica and read on", ", ".join(sources), round(ms, 2), detail))
+
+    async def _call(self, method: str, *, update_mask: str = "", **fields: Any) -> Answer:
+        path = f"{STORIES}/{method}"
+        metadata = {SESSION_KEY: self.session} if self.session else {}
+
+        def call() -> Answer:
+            request = dict(fields)
+            message = self.caller.request(
+                self.caller.method(path), [f"update_mask={update_mask}"] if update_mask else []
+            )
+            return self.caller.call(path, self.caller.filled(message, request), metadata)
+
+        return await asyncio.to_thread(call)
+
+    async def _until(self, ask: Callable[[], Awaitable[Answer]], holds: Callable[[Answer], bool]) -> Answer:
+        deadline = time.monotonic() + SEEN_WITHIN_S
+        while True:
+            answer = await ask()
+            if holds(answer):
+                return answer
+            self._require(time.monotonic() < deadline, f"not seen within {SEEN_WITHIN_S} s")
+            await asyncio.sleep(0.005)
+
+    def _note(self, text: str, answer: Answer, detail: str) -> None:
+        self._add(Step(text, _by(answer), round(answer.duration_s * 1000, 2), detail))
+
+    def _add(self, step: Step) -> None:
+        self.steps.append(step)
+        self.hear(step)
+
+    def _require(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise TourError(otherwise)
+
+
+def _by(answer: Answer) -> str:
+    return answer.trailing.get(ANSWERED_BY_KEY, "")
+
+
+def _title(answer: Answer) -> str:
+    return str(_reply(answer).title)
+
+
+def _reply(answer: Answer) -> Any:
+    """Return the reply, whose class is made from what the server's reflection says."""
+    return answer.reply

@@ -1,0 +1,68 @@
+"""`entresol up`: the whole platform on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from entresol.cli.run import run, until_told
+from entresol.cli.stack import Stack, running
+from entresol.config import Settings
+
+
+@click.command("up")
+@click.option("--protos", help="Folder of .proto files, or a descriptor set.")
+@click.option("--functions", help="Modules, files or folders with custom methods, separated by commas.")
+@click.option("--migrations", help="Folder with one folder of migrations for each set of tables.")
+@click.option("--listen", help="host:port to listen on; port 0 takes a free one.")
+@click.option(
+    "--folder", default=".entresol", show_default=True, type=click.Path(path_type=Path), help="Data."
+)
+@click.option(
+    "--replicas", default=2, show_default=True, type=click.IntRange(0, 8), help="PostgreSQL replicas."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when everything is up.")
+def command(
+    protos: str | None,
+    functions: str | None,
+    migrations: str | None,
+    listen: str | None,
+    folder: Path,
+    replicas: int,
+    as_json: bool,
+) -> None:
+    """Start PostgreSQL (a primary and replicas), Redis, the relay and the server, and serve until told to stop.
+
+    Uses installed binaries, needs no root, and keeps its data in FOLDER for the next time.
+    """
+    settings = Settings.load(protos=protos, functions=functions, migrations=migrations, listen=listen)
+    run(_up(settings, folder, replicas, as_json))
+
+
+async def _up(settings: Settings, folder: Path, replicas: int, as_json: bool) -> None:
+    async with running(settings, folder, replicas=replicas) as stack:
+        click.echo(json.dumps(addresses(stack)) if as_json else _text(stack))
+        await until_told()
+        if not as_json:
+            click.echo("stopping")
+
+
+def addresses(stack: Stack) -> dict[str, object]:
+    """Return where everything answers."""
+    return {
+        "platform": stack.address,
+        "primary": stack.servers.write_url,
+        "replicas": list(stack.servers.read_urls),
+        "cache": stack.servers.cache_url,
+        "services": sorted(stack.platform.model.services),
+    }
+
+
+def _text(stack: Stack) -> str:
+    lines = [f"{name:>9}  {value}" for name, value in addresses(stack).items() if isinstance(value, str)]
+    lines += [f"{'replica':>9}  {url}" for url in stack.servers.read_urls]
+    return "\n".join(
+        [*lines, f"try: entresol call stories.v1.StoryService/ListStories --address {stack.address}"]
+    )

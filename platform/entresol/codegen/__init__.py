@@ -1,0 +1,1 @@
+"""Proto files to descriptor sets, and models to clients and documents."""

@@ -1,0 +1,121 @@
+"""Compile a folder of protos to one descriptor set with imports and lines; nothing is kept on disk."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import google.api
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.message import DecodeError
+
+from entresol.codegen.imports import imported_set
+from entresol.errors import ConfigurationError, Mistake, SchemaError
+
+COMPILE_TIMEOUT_S = 60.0
+_PACKAGE = Path(__file__).resolve().parents[1]
+_MESSAGE = re.compile(r"(?P<file>[^:\n]+\.proto):(?:(?P<line>\d+):(?:\d+):)? *(?P<text>.+)")
+
+
+def compile_protos(folder: Path, *, includes: Sequence[Path] = ()) -> bytes:
+    """Return the serialized `FileDescriptorSet` of every `.proto` below `folder`.
+
+    `folder` may also be a file that already holds such a set. The platform's own options, `google.api`,
+    `google.rpc`, `google.longrunning`, `google.protobuf` and `buf.validate` can be imported without being in
+    `includes`. Takes about 100 ms.
+
+    Raises:
+        SchemaError: the compiler's errors, each with its file and line.
+        ConfigurationError: there is no such folder, or nothing to compile in it.
+    """
+    if folder.is_file():
+        return _ready_set(folder)
+    files = proto_files(folder)
+    with tempfile.TemporaryDirectory(prefix="entresol-protos-") as scratch:
+        return _run_protoc(folder, files, includes, Path(scratch))
+
+
+def proto_files(folder: Path) -> list[Path]:
+    """Return the protos below `folder`, relative to it and sorted; ConfigurationError when there is none."""
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is neither a folder of .proto files nor a descriptor set")
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*.proto") if path.is_file())
+    if not files:
+        raise ConfigurationError(f"{folder} holds no .proto file")
+    return files
+
+
+def own_protos() -> Path:
+    """Return the folder of the platform's own protos: `protos/` of a checkout, or the wheel's."""
+    candidates = (_PACKAGE / "protos", _PACKAGE.parents[1] / "protos")
+    for folder in candidates:
+        if (folder / "entresol/options/v1/options.proto").is_file():
+            return folder
+    raise ConfigurationError("entresol/options/v1/options.proto is missing from the installation of entresol")
+
+
+def _ready_set(file: Path) -> bytes:
+    content = file.read_bytes()
+    try:
+        files = FileDescriptorSet.FromString(content).file
+    except DecodeError as error:
+        raise ConfigurationError(f"{file} is not a serialized FileDescriptorSet: {error}") from error
+    if not files:
+        raise ConfigurationError(f"{file} is a FileDescriptorSet without files")
+    return content
+
+
+def _run_protoc(folder: Path, files: Sequence[Path], includes: Sequence[Path], scratch: Path) -> bytes:
+    image, imports, arguments = scratch / "image.binpb", scratch / "imports.binpb", scratch / "arguments"
+    imports.write_bytes(imported_set())
+    root = folder.resolve()
+    folders = [root, *(path.resolve() for path in includes), own_protos(), *_site_packages()]
+    options = [f"--proto_path={path}" for path in dict.fromkeys(folders)]
+    options += [f"--descriptor_set_in={imports}", f"--descriptor_set_out={image}"]
+    options += ["--include_imports", "--include_source_info"]
+    # A file of arguments, because the list of protos has no bound and a command line does.
+    # Whole paths: a relative one would be looked for in the current folder first.
+    arguments.write_text("\n".join([*options, *(str(root / file) for file in files)]), encoding="utf-8")
+    done = _protoc(f"@{arguments}")
+    if done.returncode:
+        raise SchemaError(list(_mistakes(done.stderr, root)))
+    return image.read_bytes()
+
+
+def _site_packages() -> list[Path]:
+    """Return the folder that holds `google/api/*.proto`; protoc itself adds `google/protobuf`."""
+    return [Path(google.api.__path__[0]).resolve().parents[1]]
+
+
+def _protoc(argument: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "grpc_tools.protoc", argument]
+    try:
+        return subprocess.run(  # noqa: S603 - our own interpreter and our own file
+            command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigurationError(f"protoc did not end within {COMPILE_TIMEOUT_S:g} seconds") from error
+
+
+def _mistakes(stderr: str, root: Path) -> Iterator[Mistake]:
+    """Read protoc's `file:line:column: text`; what has another form is kept as it is.
+
+    Files are named from `root`, as the loader names them.
+    """
+    for row in filter(None, map(str.strip, stderr.splitlines())):
+        found = _MESSAGE.match(row)
+        if found is None:
+            yield Mistake("protoc", 1, "protoc", "", row)
+        elif not found["text"].startswith("warning:"):
+            file = found["file"].removeprefix(f"{root}/")
+            yield Mistake(file, int(found["line"] or 1), "protoc", *_split(found["text"]))
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Split protoc's `"element": problem` (or `element: problem`) into the two."""
+    found = re.fullmatch(r'"?([A-Za-z_][\w.]*)"?: (.+)', text)
+    return (found[1], found[2]) if found else ("", text)

@@ -1,0 +1,8 @@
+"""Real servers from installed programs, for demo and tests: PostgreSQL primary and replicas, and Redis."""
+
+from entresol.embedded.postgres import PostgresServer, Primary
+from entresol.embedded.redis_server import RedisServer
+from entresol.embedded.replica import Replica
+from entresol.embedded.servers import EmbeddedServers
+
+__all__ = ["EmbeddedServers", "PostgresServer", "Primary", "RedisServer", "Replica"]

@@ -1,0 +1,185 @@
+"""A PostgreSQL primary, its replicas and Redis, real ones, that end with whoever started them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from entresol.embedded.binaries import Postgres, find_postgres, find_redis
+from entresol.embedded.folders import Folders, open_folders
+from entresol.embedded.postgres import DATABASE, PostgresServer, Primary, free_port
+from entresol.embedded.processes import Processes
+from entresol.embedded.psql import TIMEOUT_S
+from entresol.embedded.redis_server import RedisServer
+from entresol.embedded.replica import Replica
+from entresol.errors import ServerStartError
+
+_PORT_ATTEMPTS = 3
+
+
+class EmbeddedServers:
+    """A set of running servers; made by `start`, ended by `stop`, or by leaving it as a context manager.
+
+    It is bound to no event loop: it may be started in one and used in another.
+    """
+
+    def __init__(
+        self, folders: Folders, postgres: Postgres, redis: Path | None, replicas: int, durable: bool
+    ) -> None:
+        self._folders = folders
+        held = [folders.lock] if folders.lasting else []
+        self._processes = Processes(folders.account, [folders.run], folders.log("guard"), held)
+        parts = (postgres, folders, self._processes, durable, secrets.token_urlsafe(18))
+        self.primary = Primary("primary", *parts)
+        names = [f"replica-{number}" for number in range(1, replicas + 1)]
+        self.replicas = tuple(Replica(name, *parts, primary=self.primary) for name in names)
+        self._redis = RedisServer(redis, folders, self._processes) if redis else None
+        self._stopped = False
+
+    @classmethod
+    async def start(
+        cls,
+        folder: Path | None = None,
+        *,
+        replicas: int = 2,
+        redis: bool = True,
+        durable: bool = False,
+        postgres_bin: str = "",
+        redis_bin: str = "",
+    ) -> Self:
+        """Start the servers; return when all of them answer and the replicas have what the primary has.
+
+        Data stay in `folder` and are found again by the next start; without a folder they are temporary. Not
+        `durable` is quicker, and loses data when the machine (not merely a server) crashes. `postgres_bin` is a
+        folder of programs, `redis_bin` a program; empty: what `binaries.py` finds.
+
+        Raises:
+            ConfigurationError: a program is missing, or `folder` cannot be used; the text has the remedy.
+            ServerStartError: a server did not come up; the text ends with its log.
+        """
+        folders = await asyncio.to_thread(open_folders, folder)
+        try:
+            postgres = await asyncio.to_thread(find_postgres, postgres_bin, folders)
+            program = await asyncio.to_thread(find_redis, redis_bin, folders) if redis else None
+            servers = cls(folders, postgres, program, replicas, durable)
+        except BaseException:
+            shutil.rmtree(folders.run, ignore_errors=True)
+            folders.release()
+            raise
+        try:
+            await servers._open()
+        except BaseException:
+            await servers.stop()
+            raise
+        return servers
+
+    @property
+    def write_url(self) -> str:
+        """Return the URL of the primary."""
+        return self.primary.url()
+
+    @property
+    def read_urls(self) -> tuple[str, ...]:
+        """Return the URLs of the replicas."""
+        return tuple(replica.url() for replica in self.replicas)
+
+    @property
+    def cache_url(self) -> str:
+        """Return the URL of Redis; empty when there is none."""
+        return self._redis.url() if self._redis else ""
+
+    @property
+    def redis(self) -> RedisServer:
+        """Return the Redis server."""
+        assert self._redis is not None, "started with redis=False"
+        return self._redis
+
+    async def psql(self, sql: str, *, database: str = DATABASE, timeout_s: float = TIMEOUT_S) -> str:
+        """Run statements on the primary, each a transaction of its own; rows are lines of `|`-separated values.
+
+        Raises:
+            ServerCommandError: a statement failed, the primary is away, or `timeout_s` passed.
+        """
+        return await self.primary.psql(sql, database=database, timeout_s=timeout_s)
+
+    async def settle(self, *, timeout_s: float = 10.0) -> None:
+        """Return when every replica has replayed all that is committed.
+
+        Raises:
+            ServerCommandError: one has not within `timeout_s`, or is away.
+        """
+        await self.replayed(await self.primary.position(), timeout_s=timeout_s)
+
+    async def replayed(self, position: int, *, timeout_s: float = 10.0) -> None:
+        """Return when every replica has replayed up to `position`."""
+        await _together(*(replica.wait_for(position, timeout_s=timeout_s) for replica in self.replicas))
+
+    async def stop(self) -> None:
+        """Stop all servers, in order if their data are to stay, and remove what is temporary."""
+        if self._stopped:
+            return
+        self._stopped = True
+        try:
+            if self._folders.lasting:
+                # Replicas first: the primary would wait for one that is paused or slow.
+                await _together(*(replica.stop() for replica in self.replicas))
+                await self.primary.stop()
+        finally:
+            await self._processes.close()
+            self._folders.release()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def _open(self) -> None:
+        cache = [self._redis.start()] if self._redis else []
+        await _together(self._open_database(), *cache)
+        await self.settle()
+
+    async def _open_database(self) -> None:
+        fresh = not (self.primary.data / "PG_VERSION").exists()
+        in_order = not fresh and await self.primary.was_stopped_in_order()
+        if fresh:
+            await self.primary.create()
+            await _together(*(replica.create() for replica in self.replicas))
+        await _start(self.primary)
+        # After a crash a replica may hold what the primary has lost: only a new copy is sure to follow.
+        starts = [
+            _start(replica) if fresh else replica.catch_up() if in_order else replica.rebuild()
+            for replica in self.replicas
+        ]
+        await _together(self.primary.set_up(), *starts)
+
+
+async def _start(server: PostgresServer) -> None:
+    """Start a server for the first time, on another port if another program took its port meanwhile."""
+    for attempt in range(1, _PORT_ATTEMPTS + 1):
+        try:
+            return await server.start()
+        except ServerStartError as error:
+            if attempt == _PORT_ATTEMPTS or os.strerror(errno.EADDRINUSE) not in error.message:
+                raise
+            server.port = free_port()
+    return None
+
+
+async def _together(*work: Coroutine[object, object, None]) -> None:
+    """Run all at once; the first failure ends the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for item in work:
+                group.create_task(item)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

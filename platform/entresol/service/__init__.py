@@ -1,0 +1,1 @@
+"""What every wire shares: the chain of links, the standard methods, the registry of custom methods."""

@@ -1,0 +1,70 @@
+"""One call in flight: who asks, until when, what it has seen, and what the reply must carry back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+
+from entresol.clock import Clock
+from entresol.errors import DeadlineExceededError
+from entresol.records import ANYTHING, Demand
+from entresol.schema.model import Method
+
+# The request is bytes until the decode link has parsed it; a reply of bytes is already serialized.
+Reply = Message | bytes | AsyncIterator[Any]
+Handler = Callable[[Any, "Call"], Awaitable[Reply]]
+Link = Callable[[Handler, Any, "Call"], Awaitable[Reply]]
+
+SESSION_KEY = "entresol-session"
+CONSISTENCY_KEY = "entresol-consistency"
+READ_MASK_KEY = "entresol-read-mask"
+ANSWERED_BY_KEY = "entresol-answered-by"
+PRIMARY = "primary"
+TRACE_KEY = "entresol-trace"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `subject` is empty for a caller that nobody authenticated."""
+
+    subject: str = ""
+    claims: Mapping[str, str] = field(default_factory=dict)
+
+
+ANONYMOUS = Caller()
+
+
+@dataclass(slots=True)
+class Call:
+    """One call in flight. `timeout_s` is what the caller allows, None when it did not say.
+
+    `trailing` goes back with the reply.
+    """
+
+    method: Method
+    metadata: Mapping[str, str]
+    clock: Clock
+    timeout_s: float | None = None
+    deadline_s: float = 0.0  # on the clock's monotonic scale; set by the deadline link
+    caller: Caller = ANONYMOUS
+    demand: Demand = ANYTHING
+    trace_id: str = ""
+    trailing: dict[str, str] = field(default_factory=dict)
+
+    def remaining_s(self) -> float:
+        """Return the seconds left.
+
+        Raises:
+            DeadlineExceededError: none are left.
+        """
+        left = self.deadline_s - self.clock.monotonic_s()
+        if left <= 0:
+            raise DeadlineExceededError("the deadline passed before the work was done")
+        return left
+
+    def answered_by(self, source: str) -> None:
+        """Say in the reply who answered: `cache`, `primary` or `replica:<address>`."""
+        self.trailing[ANSWERED_BY_KEY] = source

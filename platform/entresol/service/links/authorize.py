@@ -1,0 +1,28 @@
+"""The authorize link: permission is asked before anything is looked up (AIP-193)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from entresol.errors import PermissionDeniedError
+from entresol.service.call import Call, Handler, Link, Reply
+
+# Tells whether the call may go on. It sees the parsed request and must not look the resource up.
+Policy = Callable[[Message, Call], Awaitable[bool]]
+
+
+def authorize(policy: Policy | None) -> Link:
+    """Return the link that asks `policy`; without one every call is allowed."""
+
+    async def link(following: Handler, request: Any, call: Call) -> Reply:
+        if policy is not None and not await policy(request, call):
+            raise PermissionDeniedError(
+                f"{call.caller.subject or 'an anonymous caller'} may not call {call.method.full_name} here",
+                metadata={"method": call.method.full_name},
+            )
+        return await following(request, call)
+
+    return link

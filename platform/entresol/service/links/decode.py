@@ -1,0 +1,49 @@
+"""The decode link: bytes become the method's request message, and metadata what the call demands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from entresol.config import Settings
+from entresol.errors import InvalidArgumentError
+from entresol.records import Demand
+from entresol.schema.model import Consistency
+from entresol.service.call import CONSISTENCY_KEY, SESSION_KEY, Call, Handler, Link, Reply
+
+
+def decode(settings: Settings) -> Link:
+    """Return the link for these settings."""
+    size_bytes_max = settings.message_size_bytes_max
+
+    async def link(following: Handler, request: Any, call: Call) -> Reply:
+        if len(request) > size_bytes_max:
+            raise InvalidArgumentError.of(
+                "request",
+                f"has {len(request)} bytes; at most {size_bytes_max} are accepted, send less at once",
+            )
+        try:
+            message = call.method.input_class.FromString(request)
+        except DecodeError as error:
+            name = call.method.input.full_name
+            raise InvalidArgumentError.of(
+                "request", f"is not a valid {name}: check its encoding and UTF-8"
+            ) from error
+        call.demand = _demand(call)
+        return await following(message, call)
+
+    return link
+
+
+def _demand(call: Call) -> Demand:
+    token = call.metadata.get(SESSION_KEY, "")
+    text = call.metadata.get(CONSISTENCY_KEY, "")
+    consistency = call.method.consistency
+    if text:
+        try:
+            consistency = Consistency[text.upper()]
+        except KeyError as error:
+            levels = ", ".join(level.name.lower() for level in Consistency)
+            raise InvalidArgumentError.of(CONSISTENCY_KEY, f"{text!r} is none of {levels}") from error
+    return Demand.of(token, consistency)

@@ -1,0 +1,112 @@
+"""Custom methods: one `async def` for each, registered by the method's full name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+
+from entresol.errors import ConfigurationError
+from entresol.records import Records
+from entresol.schema.model import Model, Resource
+from entresol.service.call import PRIMARY, SESSION_KEY, Call, Caller
+from entresol.service.links.authorize import Policy
+from entresol.storage.transaction import Transaction
+
+
+@dataclass(slots=True)
+class Context:
+    """What a custom method is given beside its request."""
+
+    call: Call
+    records: Records
+    model: Model
+
+    @property
+    def caller(self) -> Caller:
+        """Return who asks."""
+        return self.call.caller
+
+    def remaining_s(self) -> float:
+        """Return the seconds left until the caller's deadline; DeadlineExceededError when none are."""
+        return self.call.remaining_s()
+
+    def resource(self, message: str) -> Resource:
+        """Return the resource of a message's full name: `stories.v1.Story`."""
+        return self.model.by_message[message]
+
+    def new(self, message: str, **values: Any) -> Any:
+        """Return a new message of this full name with these fields."""
+        from google.protobuf.message_factory import GetMessageClass
+
+        return GetMessageClass(self.model.pool.FindMessageTypeByName(message))(**values)
+
+    async def get(self, message: str, name: str) -> Any:
+        """Return one record through the cache; NotFoundError when there is none. Never decide a write by it."""
+        resource = self.resource(message)
+        found, source = await self.records.get_one(
+            resource, name, self.call.demand, timeout_s=self.remaining_s()
+        )
+        self.call.answered_by(source)
+        return resource.message_class.FromString(found)
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction on the primary; the cache and the caller's session know of it when the block ends."""
+        return _tracked(self)
+
+
+def _tracked(context: Context) -> AbstractAsyncContextManager[Transaction]:
+    from contextlib import asynccontextmanager
+
+    @asynccontextmanager
+    async def open_() -> AsyncIterator[Transaction]:
+        async with context.records.transaction(timeout_s=context.remaining_s()) as transaction:
+            yield transaction
+        if transaction.committed and transaction.changes:
+            session = context.records.session_after(context.call.demand, transaction)
+            context.call.trailing[SESSION_KEY] = session.encode()
+        context.call.answered_by(PRIMARY)
+
+    return open_()
+
+
+Function = Callable[[Any, Context], Awaitable[Message | bytes] | AsyncIterator[Message | bytes]]
+
+
+@dataclass(slots=True)
+class Registry:
+    """The functions of custom methods, by full name, and at most one policy that decides who may call what."""
+
+    functions: dict[str, Function] = field(default_factory=dict)
+    policy: Policy | None = None
+
+    def method(self, full_name: str) -> Callable[[Function], Function]:
+        """Register the decorated function for `stories.v1.StoryService.VoteStory`.
+
+        Raises:
+            ConfigurationError: another function has this name already.
+        """
+
+        def register(function: Function) -> Function:
+            if full_name in self.functions:
+                raise ConfigurationError(f"{full_name} has two functions; keep one")
+            self.functions[full_name] = function
+            return function
+
+        return register
+
+    def authorizer(self, policy: Policy) -> Policy:
+        """Register the decorated function as the policy: it tells whether a call may go on."""
+        if self.policy is not None:
+            raise ConfigurationError("there are two policies; keep one")
+        self.policy = policy
+        return policy
+
+
+# What the decorators of the public API write to, and what a server serves unless it is given another.
+registry = Registry()
+method = registry.method
+authorizer = registry.authorizer

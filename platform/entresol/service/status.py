@@ -1,0 +1,60 @@
+"""Errors on the wire: the one place where an error becomes `google.rpc.Status` (AIP-193)."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from entresol.errors import Code, EntresolError, InvalidArgumentError
+
+log = logging.getLogger(__name__)
+
+_INTERNAL_TEXT = "the server failed; its log has the cause under this trace id"
+
+
+class CallFailedError(Exception):
+    """A call ended with this status. Transports send it and look no further."""
+
+    def __init__(self, status: status_pb2.Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+def status_of(error: Exception, domain: str, trace_id: str) -> status_pb2.Status:
+    """Return the status of an error; what is not an EntresolError becomes INTERNAL and its cause goes to the log."""
+    if not isinstance(error, EntresolError):
+        trace_id = trace_id or uuid.uuid4().hex
+        log.error("call failed, trace %s", trace_id, exc_info=error)
+        info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=domain, metadata={"trace": trace_id})
+        return _pack(Code.INTERNAL, _INTERNAL_TEXT, [info])
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=dict(error.metadata))
+    ]
+    if isinstance(error, InvalidArgumentError):
+        details.append(_bad_request(error))
+    if error.retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
+        details.append(retry)
+    return _pack(error.code, error.message, details)
+
+
+def _bad_request(error: InvalidArgumentError) -> error_details_pb2.BadRequest:
+    violations = [
+        error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description, reason=v.reason)
+        for v in error.violations
+    ]
+    return error_details_pb2.BadRequest(field_violations=violations)
+
+
+def _pack(code: Code, message: str, details: list[Message]) -> status_pb2.Status:
+    status = status_pb2.Status(code=int(code), message=message)
+    for detail in details:
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status

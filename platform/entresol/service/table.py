@@ -1,0 +1,137 @@
+"""The method table: every method of the protos with its handler, and the order of the links around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from entresol.clock import Identifiers
+from entresol.config import Settings
+from entresol.errors import ConfigurationError
+from entresol.records import Records
+from entresol.schema.checks import RequestCheck
+from entresol.schema.model import Method, MethodKind, Model
+from entresol.schema.pages import PageTokens
+from entresol.service import methods
+from entresol.service.call import Call, Handler, Link, Reply
+from entresol.service.chain import compose
+from entresol.service.creation import Creator
+from entresol.service.links.authorize import authorize
+from entresol.service.links.deadline import deadline
+from entresol.service.links.decode import decode
+from entresol.service.links.errors import errors
+from entresol.service.links.quota import quota
+from entresol.service.links.trace import trace
+from entresol.service.links.validate import validate
+from entresol.service.registry import Context, Function, Registry
+from entresol.service.updates import Updater
+from entresol.service.writes import Writes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One method and what answers it: `handler(request bytes, call)`."""
+
+    method: Method
+    handler: Handler
+
+
+def build(
+    model: Model,
+    records: Records,
+    registry: Registry,
+    settings: Settings,
+    identifiers: Identifiers | None = None,
+) -> Mapping[str, Entry]:
+    """Return the table, by path.
+
+    Raises:
+        ConfigurationError: a declared method has neither a standard meaning nor a function, or a function has no
+            declared method; all of them are named.
+    """
+    _check_functions(model, registry)
+    shared_quota = quota(settings)
+    standard = _Standard(model, records, settings, identifiers or Identifiers())
+    table = {}
+    for path, method in model.methods.items():
+        check = RequestCheck(method, model, batch_size_max=settings.batch_size_max)
+        function = registry.functions.get(method.full_name)
+        handler = custom(function, records, model) if function else standard.handler(method, check)
+        links: tuple[Link, ...] = (
+            trace,
+            errors,
+            deadline(settings),
+            shared_quota,
+            decode(settings),
+            validate(check),
+            authorize(registry.policy),
+        )
+        table[path] = Entry(method, compose(links, handler))
+    return table
+
+
+def custom(function: Function, records: Records, model: Model) -> Handler:
+    """Return the handler of a custom method: the function, with its context."""
+
+    async def handler(request: object, call: Call) -> Reply:
+        result = function(request, Context(call, records, model))
+        return result if isinstance(result, AsyncIterator) else await result
+
+    return handler
+
+
+class _Standard:
+    """The handlers of standard methods, one branch for each kind."""
+
+    def __init__(self, model: Model, records: Records, settings: Settings, identifiers: Identifiers) -> None:
+        self._model = model
+        self._records = records
+        self._identifiers = identifiers
+        self._tokens = PageTokens(settings.page_token_key.encode())
+        self._writes = Writes(records, settings)
+
+    def handler(self, method: Method, check: RequestCheck) -> Handler:
+        match method.kind:
+            case MethodKind.GET:
+                return methods.get(method, self._records)
+            case MethodKind.BATCH_GET:
+                return methods.batch_get(method, self._records)
+            case MethodKind.LIST:
+                return methods.list_(method, self._records, self._tokens)
+            case MethodKind.CREATE:
+                return self._writes.create(method, Creator(method, self._identifiers))
+            case MethodKind.BATCH_CREATE:
+                create = _create_of(method, self._model)
+                return self._writes.batch_create(method, Creator(create, self._identifiers))
+            case MethodKind.UPDATE:
+                return self._writes.update(method, Updater(method, check, self._identifiers))
+            case MethodKind.DELETE:
+                return self._writes.delete(method)
+            case MethodKind.UNDELETE:
+                return self._writes.undelete(method)
+            case MethodKind.CUSTOM:
+                raise ConfigurationError(f"{method.full_name} has no function")
+
+
+def _create_of(batch: Method, model: Model) -> Method:
+    """Return the Create method whose requests a BatchCreate carries."""
+    for method in model.methods.values():
+        if method.kind is MethodKind.CREATE and method.resource is batch.resource:
+            return method
+    raise ConfigurationError(f"{batch.full_name} needs a Create method of the same resource; declare one")
+
+
+def _check_functions(model: Model, registry: Registry) -> None:
+    declared = {method.full_name: method for method in model.methods.values()}
+    missing = [
+        f"{name} is declared and has no function: register one with @entresol.method({name!r})"
+        for name, method in declared.items()
+        if method.kind is MethodKind.CUSTOM and name not in registry.functions
+    ]
+    unknown = [
+        f"{name} has a function and is declared in no proto"
+        for name in registry.functions
+        if name not in declared
+    ]
+    if missing or unknown:
+        raise ConfigurationError("; ".join(missing + unknown))

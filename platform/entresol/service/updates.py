@@ -1,0 +1,103 @@
+"""What an Update changes (AIP-134): quick when columns can simply be set, careful when the old value matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from entresol.clock import Identifiers
+from entresol.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, StaleEtagError
+from entresol.schema import masks
+from entresol.schema.checks import RequestCheck
+from entresol.schema.masks import Mask
+from entresol.schema.model import Method, Resource, Role
+from entresol.service.creation import stamp_uid
+from entresol.service.standard import request_field, resource_of
+from entresol.storage.rows import Row
+from entresol.storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A record as the caller wants it, what of it is to change, and the version it must still have."""
+
+    wanted: Any
+    mask: Mask
+    version: int | None
+
+
+class Updater:
+    """Changes records of one resource as the requests of its Update method ask."""
+
+    def __init__(self, method: Method, check: RequestCheck, identifiers: Identifiers) -> None:
+        self._resource = resource_of(method)
+        self._field = request_field(method)
+        self._check = check
+        self._identifiers = identifiers
+
+    def change(self, request: Any, wanted: Any, version: int | None) -> Change:
+        """Return what `request` asks for; without a mask, the fields that have a value (rule 98)."""
+        paths = request.update_mask.paths if "update_mask" in request.DESCRIPTOR.fields_by_name else []
+        if not paths:
+            return Change(wanted, masks.populated(wanted), version)
+        return Change(wanted, masks.parse_mask(paths, wanted.DESCRIPTOR, write=True), version)
+
+    async def apply(self, transaction: Transaction, change: Change) -> Row:
+        """Change the record.
+
+        Raises:
+            NotFoundError: there is none of this name.
+            StaleEtagError: it no longer has the version.
+            FailedPreconditionError: it is deleted, and only marked so.
+            InvalidArgumentError: an immutable field would change, or fields break a rule together.
+        """
+        fields = masks.stored_fields(change.mask, self._resource)
+        if self._needs_old(change.mask):
+            merged = await self._merged(transaction, change)
+            fields = tuple(field for field in fields if not field.immutable)
+            return await transaction.update(self._resource, merged, fields, version=change.version)
+        return await transaction.update(self._resource, change.wanted, fields, version=change.version)
+
+    async def create(self, transaction: Transaction, request: Any, change: Change) -> Row:
+        """Create the record that was not there, with all its fields (rule 102)."""
+        self._check.require(request, creating=True)
+        message = self._resource.message_class()
+        message.CopyFrom(change.wanted)
+        stamp_uid(message, self._resource, self._identifiers)
+        (row,) = await transaction.insert(self._resource, [message])
+        return row
+
+    def _needs_old(self, mask: Mask) -> bool:
+        """Tell whether a rule, or a field that changes only in part, needs the record as it is."""
+        if self._resource.soft_delete or mask.whole or mask.parts is None:
+            return True
+        return any(
+            not part.whole or name not in self._resource.by_name or self._resource.by_name[name].immutable
+            for name, part in mask.parts.items()
+        )
+
+    async def _merged(self, transaction: Transaction, change: Change) -> Any:
+        name = change.wanted.name
+        row = await transaction.get(self._resource, name, lock=True)
+        if row is None:
+            raise NotFoundError(name)
+        old: Any = self._resource.message_class.FromString(row.message)
+        _refuse_deleted(self._resource, old, name)
+        violations = masks.immutable_violations(
+            change.mask, self._resource, old, change.wanted, at=self._field
+        )
+        if violations:
+            raise InvalidArgumentError(violations)
+        if change.version is not None and change.version != row.version:
+            raise StaleEtagError(name)
+        masks.merge(change.mask, change.wanted, old)
+        violations = self._check.merged_violations(old, change.mask)
+        if violations:
+            raise InvalidArgumentError(violations)
+        return old
+
+
+def _refuse_deleted(resource: Resource, record: Any, name: str) -> None:
+    deleted = resource.by_role.get(Role.DELETE_TIME)
+    if resource.soft_delete and deleted is not None and record.HasField(deleted.name):
+        raise FailedPreconditionError(f"{name} is deleted; undelete it first", metadata={"name": name})

@@ -1,0 +1,23 @@
+"""Whether a database can carry a model: asked when a server starts, which does not start when it cannot."""
+
+from __future__ import annotations
+
+from entresol.schema.model import Model
+from entresol.storage.administration import connect_primary
+from entresol.storage.catalog import Session, read_catalog
+from entresol.storage.plan import plan
+
+
+async def check_schema(database: str | Session, model: Model) -> list[str]:
+    """Return what a server of `model` cannot work without or against; empty when it may start.
+
+    Columns, indexes and tables beside those of the model are no matter: a newer release may have added them.
+    """
+    if isinstance(database, str):
+        async with connect_primary(database) as connection:
+            return await check_schema(connection, model)
+    catalog = await read_catalog(database)
+    system = [f"the platform's own {name.replace('_', ' ')} is missing" for name in catalog.system_lacks]
+    planned = plan(model, catalog)
+    lacks = [statement.lacks for statement in planned.statements if statement.lacks]
+    return system + lacks + [f"{refusal.element}: {refusal.problem}" for refusal in planned.refused]

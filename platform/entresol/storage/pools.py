@@ -1,0 +1,242 @@
+"""Every database connection of this process: writes go to the primary, reads to the replica with the least to do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from entresol import telemetry
+from entresol.config import Settings
+from entresol.errors import ConfigurationError, StoreUnavailableError
+from entresol.storage.connections import ServerConnection, addresses
+from entresol.storage.deadline import Deadline
+from entresol.storage.primary import Primary
+from entresol.storage.replicas import Replica
+from entresol.storage.server_pool import ServerPool
+from entresol.storage.sqlstate import is_misconfigured, is_server_gone
+
+log = logging.getLogger(__name__)
+
+_CLOSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who answered a read."""
+
+    kind: Literal["primary", "replica"]
+    address: str
+
+    def __str__(self) -> str:
+        """Return the form that callers see; which server is primary is none of their business."""
+        return self.kind if self.kind == "primary" else f"{self.kind}:{self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A connection for reads. `position` was replayed there before now; None on the primary (rule R2)."""
+
+    connection: ServerConnection
+    source: Source
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What is known of one server: for the console, for health, and for `entresol.ops.v1`."""
+
+    role: Literal["primary", "replica"]
+    address: str
+    live: bool
+    lag_s: float
+    replayed: int
+    connections: int
+    outstanding: int
+    reason: str
+
+
+class Pools:
+    """The pools of one process. `open` makes it; whoever opened it closes it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._primary = Primary(settings)
+        self._replicas = [Replica(url, addresses(url)[0], settings) for url in settings.database_read]
+        self._turn = 0
+        self._watching: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Self:
+        """Connect, and return once every replica was polled or has failed to answer.
+
+        Raises:
+            ConfigurationError: a URL is none, or the server refuses its user, password or database.
+            StoreUnavailableError: neither the primary nor any replica can be reached.
+        """
+        pools = cls(settings)
+        try:
+            await pools._start()
+        except BaseException:
+            await pools.close()
+            raise
+        _opened.add(pools)
+        return pools
+
+    async def close(self) -> None:
+        """Stop polling, wait a little for connections to come back, and close them."""
+        _opened.discard(self)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        await asyncio.gather(*(pool.close(_CLOSE_S) for pool in self._pools()))
+
+    @asynccontextmanager
+    async def write(self, *, timeout_s: float | None = None) -> AsyncIterator[ServerConnection]:
+        """Lend a connection to the primary.
+
+        Raises:
+            ResourceExhaustedError: none became free within `database_wait_s`.
+            StoreUnavailableError: no server that accepts writes can be reached.
+        """
+        async with self._primary.writes.lend(self.deadline(timeout_s)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(
+        self, at_least: int = 0, *, primary: bool = False, timeout_s: float | None = None
+    ) -> AsyncIterator[Lease]:
+        """Lend a connection to a replica that has replayed `at_least`, or else to the primary.
+
+        Raises:
+            ResourceExhaustedError: none became free within `database_wait_s`.
+            StoreUnavailableError: no server that may answer can be reached.
+        """
+        deadline = self.deadline(timeout_s)
+        for replica in [] if primary else self._choices(at_least):
+            lent = False
+            try:
+                async with replica.pool.lend(deadline) as connection:
+                    position = replica.position(connection)
+                    if position >= at_least:
+                        lent = True
+                        yield Lease(connection, Source("replica", str(replica.address)), position)
+                        return
+            except Exception as error:
+                if lent or not is_server_gone(error):
+                    raise
+        async with self._primary.reads.lend(deadline) as connection:
+            yield Lease(connection, Source("primary", str(self._primary.address)), None)
+
+    def servers(self) -> list[ServerState]:
+        """Return what is known of each server, the primary first."""
+        primary = self._primary
+        pools = (primary.writes, primary.reads)
+        return [
+            ServerState(
+                role="primary",
+                address=str(primary.address),
+                live=not primary.reason,
+                lag_s=0.0,
+                replayed=0,
+                connections=sum(pool.connected for pool in pools),
+                outstanding=sum(pool.outstanding for pool in pools),
+                reason=primary.reason,
+            ),
+            *(_replica_state(replica) for replica in self._replicas),
+        ]
+
+    def deadline(self, timeout_s: float | None) -> Deadline:
+        """Return the moment by which a call must be done; None gives it `database_statement_timeout_s`."""
+        return Deadline.after(self.settings.database_statement_timeout_s if timeout_s is None else timeout_s)
+
+    async def _start(self) -> None:
+        if self._replicas:
+            self._watching = asyncio.create_task(self._watch(), name="entresol replicas")
+            self._watching.add_done_callback(self._watch_ended)
+        polled = (replica.polled.wait() for replica in self._replicas)
+        _, failure = await asyncio.gather(asyncio.gather(*polled), self._try_primary())
+        if failure is None:
+            return
+        cause = failure.__cause__
+        if cause is not None and is_misconfigured(cause):
+            raise ConfigurationError(
+                f"the database refuses the URL of ENTRESOL_DATABASE_WRITE: {cause}"
+            ) from failure
+        if not any(replica.live for replica in self._replicas):
+            raise failure
+
+    async def _try_primary(self) -> StoreUnavailableError | None:
+        try:
+            async with self.write():
+                return None
+        except StoreUnavailableError as error:
+            return error
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for replica in self._replicas:
+                group.create_task(replica.watch(), name=f"entresol replica {replica.address}")
+
+    def _watch_ended(self, task: asyncio.Task[None]) -> None:
+        """Read from the primary alone when polling has died, which only a mistake in it can do."""
+        if task.cancelled():
+            return
+        error = task.exception() or RuntimeError("polling ended")
+        log.critical("replicas are no longer polled; all reads go to the primary", exc_info=error)
+        for replica in self._replicas:
+            replica.leave(error)
+
+    def _choices(self, at_least: int) -> Iterable[Replica]:
+        """Return the replicas that may answer, the one with the least to do first, equals in turn."""
+        self._turn += 1
+        first = self._turn % max(1, len(self._replicas))
+        around = self._replicas[first:] + self._replicas[:first]
+        serving = [replica for replica in around if replica.serves(at_least)]
+        return sorted(serving, key=lambda replica: replica.pool.outstanding)
+
+    def _pools(self) -> list[ServerPool]:
+        return [self._primary.writes, self._primary.reads, *(replica.pool for replica in self._replicas)]
+
+
+def _replica_state(replica: Replica) -> ServerState:
+    return ServerState(
+        role="replica",
+        address=str(replica.address),
+        live=replica.serves(0),
+        lag_s=replica.lag_s,
+        replayed=replica.replayed,
+        connections=replica.pool.connected,
+        outstanding=replica.pool.outstanding,
+        reason=replica.reason,
+    )
+
+
+_opened: weakref.WeakSet[Pools] = weakref.WeakSet()
+
+
+def _observe_use(_: telemetry.CallbackOptions) -> Iterable[telemetry.Observation]:
+    for pools in _opened:
+        for state in pools.servers():
+            server = {telemetry.SERVER: f"{state.role}:{state.address}"}
+            yield telemetry.Observation(state.connections, {**server, "state": "open"})
+            yield telemetry.Observation(state.outstanding, {**server, "state": "used"})
+
+
+def _observe_lag(_: telemetry.CallbackOptions) -> Iterable[telemetry.Observation]:
+    for pools in _opened:
+        for state in pools.servers():
+            if state.role == "replica":
+                yield telemetry.Observation(state.lag_s, {telemetry.SERVER: state.address})
+
+
+telemetry.meter.create_observable_gauge(
+    telemetry.POOL_USE, [_observe_use], description="Database connections"
+)
+telemetry.meter.create_observable_gauge(
+    telemetry.REPLICA_LAG, [_observe_lag], unit="s", description="Replica lag"
+)

@@ -1,0 +1,176 @@
+"""What a plan does not write, as it would stop or break a running release, and what a person does instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from entresol.storage.identifiers import quote, quote_table
+from entresol.storage.tables import ForeignKey, OneofCheck, Table, TableColumn, TableIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A difference that is no addition: where, what, and the steps, in their order."""
+
+    element: str
+    problem: str
+    steps: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Render as a heading and numbered steps."""
+        steps = "".join(f"\n  {number}. {step}" for number, step in enumerate(self.steps, 1))
+        return f"{self.element}: {self.problem}{steps}"
+
+
+def renamed(table: Table, column: TableColumn, before: TableColumn) -> Refusal:
+    """Refuse a field whose column has its old name; a drop and an add would lose the values."""
+    name, new = quote_table(table.name), quote(column.name)
+    return Refusal(
+        f"{table.name}.{column.name}",
+        f"field {column.field} is kept in column {before.name}; a renamed field keeps its column",
+        (
+            f'Give the field [(entresol.options.v1.field).column = "{before.name}"]: nothing else is needed.',
+            f"Only if the column must be renamed, expand: ALTER TABLE {name} ADD COLUMN {new} {column.type}; "
+            f"COMMENT ON COLUMN {name}.{new} IS 'field {column.field}'; with a trigger that copies "
+            f"{before.name} on every write, and a backfill in batches.",
+            "Release the server that uses the new column, and wait until no older one runs.",
+            f"Contract: drop the trigger, then ALTER TABLE {name} DROP COLUMN {quote(before.name)};",
+        ),
+    )
+
+
+def retyped(table: Table, column: TableColumn, have: TableColumn) -> Refusal:
+    """Refuse a change of type, which would rewrite the table under an exclusive lock."""
+    name, new = quote_table(table.name), quote(f"{column.name}_new")
+    return Refusal(
+        f"{table.name}.{column.name}",
+        f"the column is {have.type}, the model wants {column.type}; changing a type rewrites the table",
+        (
+            f"Expand: ALTER TABLE {name} ADD COLUMN {new} {column.type}; with a trigger that converts "
+            f"{column.name} on every write, and a backfill in batches.",
+            f'Release with [(entresol.options.v1.field).column = "{column.name}_new"]; let all others end.',
+            f"Contract: drop the trigger, then ALTER TABLE {name} DROP COLUMN {quote(column.name)};",
+        ),
+    )
+
+
+def not_null(table: Table, column: TableColumn) -> Refusal:
+    """Refuse NOT NULL on a column that may hold nulls, which would read the table under an exclusive lock."""
+    name, alter = quote_table(table.name), f"ALTER COLUMN {quote(column.name)}"
+    check = quote(f"{column.name}_is_set")
+    default = (
+        "" if column.default is None else f" Before: ALTER TABLE {name} {alter} SET DEFAULT {column.default};"
+    )
+    return Refusal(
+        f"{table.name}.{column.name}",
+        "the column may hold nulls, the model wants NOT NULL",
+        (
+            f"Fill the nulls in batches.{default}",
+            f"ALTER TABLE {name} ADD CONSTRAINT {check} CHECK ({quote(column.name)} IS NOT NULL) NOT VALID;",
+            f"In a file of its own: ALTER TABLE {name} VALIDATE CONSTRAINT {check};",
+            f"ALTER TABLE {name} {alter} SET NOT NULL, DROP CONSTRAINT {check};",
+        ),
+    )
+
+
+def nullable(table: Table, column: TableColumn) -> Refusal:
+    """Refuse to drop NOT NULL: servers of the release before would meet nulls they cannot read."""
+    return Refusal(
+        f"{table.name}.{column.name}",
+        "the column is NOT NULL, the model wants it nullable",
+        (
+            "Wait until every running server has this version of the protos.",
+            f"ALTER TABLE {quote_table(table.name)} ALTER COLUMN {quote(column.name)} DROP NOT NULL;",
+        ),
+    )
+
+
+def no_default(table: Table, column: TableColumn) -> Refusal:
+    """Refuse a NOT NULL column without a default, which the rows that exist cannot have."""
+    return Refusal(
+        f"{table.name}.{column.name}",
+        "the new column is NOT NULL and has no default, so existing rows cannot have it",
+        ("Make the field optional, or give the column a constant default.",),
+    )
+
+
+def unfilled(table: Table, column: TableColumn) -> Refusal:
+    """Refuse a column that no field fills and no default either: every insert would fail."""
+    return Refusal(
+        f"{table.name}.{column.name}",
+        "the column is NOT NULL without a default and the model has no field for it, so every insert fails",
+        (
+            f"ALTER TABLE {quote_table(table.name)} ALTER COLUMN {quote(column.name)} DROP NOT NULL;",
+            "Or declare it: a field, or a server_column with a default.",
+        ),
+    )
+
+
+def other_field(table: Table, column: TableColumn, have: TableColumn) -> Refusal:
+    """Refuse to show the values of one field as those of another."""
+    return Refusal(
+        f"{table.name}.{column.name}",
+        f"the column holds the values of field {have.field}, the model gives it to field {column.field}",
+        (
+            'Give the new field another column: [(entresol.options.v1.field).column = "..."].',
+            "If it shall take the values over: "
+            f"COMMENT ON COLUMN {quote_table(table.name)}.{quote(column.name)} IS 'field {column.field}';",
+        ),
+    )
+
+
+def other_action(table: Table, key: ForeignKey, have: ForeignKey) -> Refusal:
+    """Refuse another ON DELETE: the constraint would have to be dropped first."""
+    name, new = quote_table(table.name), quote(f"{key.name}_new")
+    return Refusal(
+        f"{table.name}.{key.column}",
+        f"constraint {have.name} says ON DELETE {have.on_delete}, the model wants {key.on_delete}",
+        (
+            f"ALTER TABLE {name} ADD CONSTRAINT {new} FOREIGN KEY ({quote(key.column)}) "
+            f"REFERENCES {quote_table(key.target)} (name) ON DELETE {key.on_delete} NOT VALID;",
+            f"In a file of its own: ALTER TABLE {name} VALIDATE CONSTRAINT {new};",
+            f"ALTER TABLE {name} DROP CONSTRAINT {quote(have.name)};",
+            f"ALTER TABLE {name} RENAME CONSTRAINT {new} TO {quote(key.name)};",
+        ),
+    )
+
+
+def missing_target(table: Table, key: ForeignKey) -> Refusal:
+    """Refuse a reference to a table that neither exists nor is planned."""
+    return Refusal(
+        f"{table.name}.{key.column}",
+        f"it refers to {key.target}, which does not exist and is not part of this plan",
+        ("Plan the package of the other resource first, or both together.",),
+    )
+
+
+def stale_check(table: Table, check: OneofCheck) -> Refusal:
+    """Refuse to go on under a check that the model no longer has: writes it allows would fail."""
+    columns = ", ".join(check.columns)
+    return Refusal(
+        f"{table.name}",
+        f"constraint {check.name} allows one of ({columns}) only, the model no longer has that oneof",
+        (f"ALTER TABLE {quote_table(table.name)} DROP CONSTRAINT {quote(check.name)};",),
+    )
+
+
+def index_name(table: Table, index: TableIndex) -> Refusal:
+    """Refuse an index whose name belongs to one of another definition."""
+    columns = ", ".join(index.columns)
+    return Refusal(
+        f"{table.name} ({columns})",
+        f"an index named {index.name} exists and is another one",
+        (
+            'Give the index another name in the proto, indexes: [{fields: [...] name: "..."}]; plan again.',
+            f"When no older server runs: DROP INDEX CONCURRENTLY of the old {index.name}.",
+        ),
+    )
+
+
+def primary_key(table: Table) -> Refusal:
+    """Refuse a table that is keyed by something else than the resource's name."""
+    return Refusal(
+        table.name,
+        "the primary key is not (name): the table was not made by this platform",
+        ("Move its rows to a table of the resource, or give the resource another `table`.",),
+    )

@@ -1,0 +1,58 @@
+"""Idempotency of calls with a `request_id` (AIP-155): the first reply is kept, in the very transaction that earned it.
+
+So a failure is not remembered, and of two calls at once the second waits at the unique key until the first is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from entresol.errors import ConflictError, InvalidArgumentError
+from entresol.storage import sql
+from entresol.storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A caller's id for one request of one method. `hash` is that of the request's bytes."""
+
+    method: str
+    caller: str
+    request_id: str
+    hash: bytes
+
+
+async def claim(transaction: Transaction, claim: Claim, *, ttl_s: float) -> bytes | None:
+    """Return the reply that this request was given before; None when it is new, and then `finish` must follow.
+
+    Raises:
+        InvalidArgumentError: the id was used for another request in the last `ttl_s` seconds.
+    """
+    key = (claim.method, claim.caller, claim.request_id)
+    # A record can expire between the two statements, or be taken back by a call that failed: then the key is free.
+    for _ in range(2):
+        if await transaction.system(sql.Statement(sql.CLAIM_REQUEST, (*key, claim.hash, ttl_s))):
+            return None
+        known = await transaction.system(sql.Statement(sql.READ_REQUEST, key))
+        if known:
+            return _reply(claim, known[0]["hash"], known[0]["response"])
+    raise ConflictError("the same request is being answered at this moment; try again")
+
+
+async def finish(transaction: Transaction, claim: Claim, response: bytes) -> None:
+    """Keep the reply to the request that `claim` claimed."""
+    key = (claim.method, claim.caller, claim.request_id)
+    await transaction.system(sql.Statement(sql.FINISH_REQUEST, (*key, response)))
+
+
+async def forget(transaction: Transaction, *, limit: int = 1000) -> int:
+    """Remove replies that have expired, `limit` at most, and return how many; less than that means all of them."""
+    return len(await transaction.system(sql.Statement(sql.FORGET_REQUESTS, (limit,))))
+
+
+def _reply(claim: Claim, known_hash: bytes, response: bytes | None) -> bytes:
+    if known_hash != claim.hash:
+        raise InvalidArgumentError.of(
+            "request_id", "was already used for another request; give every new request a new UUID"
+        )
+    return response or b""

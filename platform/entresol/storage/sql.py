@@ -1,0 +1,240 @@
+"""The statements over one resource's table. Pure; with `sql_filter` and `sql_page` the only builder of SQL.
+
+Texts depend on the resource and the shape of a query alone, so that the driver's statement cache knows them again.
+"""
+# ruff: noqa: S608 - values are parameters always, and identifiers are quoted
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from entresol.schema.model import Field, Resource, Role
+from entresol.storage.identifiers import quote, quote_table
+from entresol.storage.rows import RowCodec
+
+# Read by the writing statement itself, while it holds the row's lock: every earlier change of the row was committed
+# at a smaller position (rule R1).
+POSITION = "pg_current_wal_insert_lsn()"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text and the values of `$1`, `$2`, ... in it."""
+
+    text: str
+    parameters: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableSql:
+    """The statements of one resource. Records come back as `RowCodec.row` reads them, the position of a write last."""
+
+    codec: RowCodec
+
+    @property
+    def resource(self) -> Resource:
+        """Return the resource whose table this is."""
+        return self.codec.resource
+
+    @cached_property
+    def table(self) -> str:
+        """Return the table as SQL writes it."""
+        return quote_table(self.resource.table)
+
+    @cached_property
+    def columns(self) -> str:
+        """Return the columns of a read, the row's version last."""
+        return ", ".join([*(column_of(field) for field in self.codec.read_fields), "row_version"])
+
+    def select_by_names(self, names: Sequence[str]) -> Statement:
+        """Return the rows with these names, in any order."""
+        return Statement(self._select_by_names, (list(names),))
+
+    def lock(self, name: str) -> Statement:
+        """Return the row, locked against other writers and not against foreign keys that refer to it."""
+        return Statement(
+            f"SELECT {self.columns} FROM {self.table} WHERE name = $1 FOR NO KEY UPDATE", (name,)
+        )
+
+    def lock_key(self, name: str) -> Statement:
+        """Return the row, locked also against new rows that would refer to it."""
+        return Statement(f"SELECT {self.columns} FROM {self.table} WHERE name = $1 FOR UPDATE", (name,))
+
+    def hold_key(self, name: str) -> Statement:
+        """Return a row when the record exists, and keep it from being deleted, as a foreign key would."""
+        return Statement(f"SELECT 1 FROM {self.table} WHERE name = $1 FOR KEY SHARE", (name,))
+
+    @cached_property
+    def insert(self) -> str:
+        """Return the text that inserts one row; its parameters are the parent, if any, then `codec.insert_fields`."""
+        names = [column_of(field) for field in self.codec.insert_fields]
+        if self.resource.has_parent:
+            names.insert(0, "parent")
+        values = [f"${number}" for number in range(1, len(names) + 1)]
+        for role in (Role.CREATE_TIME, Role.UPDATE_TIME):
+            if role in self.resource.by_role:
+                names.append(column_of(self.resource.by_role[role]))
+                values.append("now()")
+        return (
+            f"INSERT INTO {self.table} ({', '.join(names)}) VALUES ({', '.join(values)}) "
+            f"RETURNING {self.columns}, {POSITION}"
+        )
+
+    def update(
+        self, name: str, version: int | None, fields: Sequence[Field], values: Sequence[object]
+    ) -> Statement:
+        """Set `fields` of one row, when it has this version."""
+        changes = [f"{column_of(field)} = ${number}" for number, field in enumerate(fields, start=2)]
+        parameters = [name, *values]
+        condition = f"name = $1{_version_condition(parameters, version)}"
+        return Statement(self._update_text([*changes, *self._touch()], condition), tuple(parameters))
+
+    def soft_delete(self, name: str, version: int | None, retention_s: float) -> Statement:
+        """Mark one live row as deleted, when it has this version."""
+        parameters: list[object] = [name]
+        changes = self._marking(parameters, retention_s)
+        condition = (
+            f"name = $1 AND {self._role(Role.DELETE_TIME)} IS NULL{_version_condition(parameters, version)}"
+        )
+        return Statement(self._update_text(changes, condition), tuple(parameters))
+
+    def undelete(self, name: str, version: int | None) -> Statement:
+        """Unmark one deleted row, when it has this version."""
+        parameters: list[object] = [name]
+        condition = f"name = $1 AND {self._role(Role.DELETE_TIME)} IS NOT NULL"
+        condition += _version_condition(parameters, version)
+        return Statement(self._update_text(self._unmarking(), condition), tuple(parameters))
+
+    def delete(self, name: str, version: int | None) -> Statement:
+        """Remove one row, when it has this version."""
+        parameters: list[object] = [name]
+        condition = _version_condition(parameters, version)
+        text = f"DELETE FROM {self.table} WHERE name = $1{condition} RETURNING {self.columns}, {POSITION}"
+        return Statement(text, tuple(parameters))
+
+    def live_child(self, parent: str) -> Statement:
+        """Return a row when `parent` has a child here that is not deleted."""
+        live = f" AND {self._role(Role.DELETE_TIME)} IS NULL" if self.resource.soft_delete else ""
+        return Statement(f"SELECT 1 FROM {self.table} WHERE parent = $1{live} LIMIT 1", (parent,))
+
+    def lock_children(self, parents: list[str]) -> Statement:
+        """Return the names of all children of `parents`, locked, in the one order that every transaction takes."""
+        text = f"SELECT name FROM {self.table} WHERE parent = ANY($1) ORDER BY name FOR UPDATE"
+        return Statement(text, (parents,))
+
+    def delete_children(self, parents: list[str]) -> Statement:
+        """Remove all children of `parents`; returns name, version and position of each."""
+        text = f"DELETE FROM {self.table} WHERE parent = ANY($1) RETURNING name, row_version, {POSITION}"
+        return Statement(text, (parents,))
+
+    def soft_delete_children(self, parents: list[str], retention_s: float) -> Statement:
+        """Mark the live children of `parents` as deleted."""
+        parameters: list[object] = [parents]
+        changes = self._marking(parameters, retention_s)
+        condition = f"parent = ANY($1) AND {self._role(Role.DELETE_TIME)} IS NULL"
+        return Statement(self._update_text(changes, condition), tuple(parameters))
+
+    def undelete_children(self, parents: list[str], time: datetime) -> Statement:
+        """Unmark the children of `parents` that were deleted at this moment."""
+        condition = f"parent = ANY($1) AND {self._role(Role.DELETE_TIME)} = $2"
+        return Statement(self._update_text(self._unmarking(), condition), (parents, time))
+
+    @cached_property
+    def _select_by_names(self) -> str:
+        return f"SELECT {self.columns} FROM {self.table} WHERE name = ANY($1)"
+
+    def _role(self, role: Role) -> str:
+        return column_of(self.resource.by_role[role])
+
+    def _update_text(self, changes: Sequence[str], condition: str) -> str:
+        set_ = ", ".join(changes) or "name = name"
+        return f"UPDATE {self.table} SET {set_} WHERE {condition} RETURNING {self.columns}, {POSITION}"
+
+    def _marking(self, parameters: list[object], retention_s: float) -> list[str]:
+        changes = [f"{self._role(Role.DELETE_TIME)} = now()", *self._touch()]
+        if Role.PURGE_TIME in self.resource.by_role:
+            parameters.append(retention_s)
+            changes.append(
+                f"{self._role(Role.PURGE_TIME)} = now() + make_interval(secs => ${len(parameters)})"
+            )
+        return changes
+
+    def _unmarking(self) -> list[str]:
+        times = [role for role in (Role.DELETE_TIME, Role.PURGE_TIME) if role in self.resource.by_role]
+        return [*(f"{self._role(role)} = NULL" for role in times), *self._touch()]
+
+    def _touch(self) -> list[str]:
+        return (
+            [f"{self._role(Role.UPDATE_TIME)} = now()"] if Role.UPDATE_TIME in self.resource.by_role else []
+        )
+
+
+def name_of(field: Field) -> str:
+    """Return the name of the column of `field`."""
+    assert field.column is not None, f"{field.name} has no column"
+    return field.column.name
+
+
+def column_of(field: Field) -> str:
+    """Return the column of `field` as SQL writes it."""
+    return quote(name_of(field))
+
+
+def _version_condition(parameters: list[object], version: int | None) -> str:
+    if version is None:
+        return ""
+    parameters.append(version)
+    return f" AND row_version = ${len(parameters)}"
+
+
+# Statements about the server itself.
+REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')"
+# `behind_s` is measured between the clocks of two servers; `caught_up` keeps it from growing while nothing is written.
+REPLICA_STATE = """
+SELECT pg_is_in_recovery() AS in_recovery,
+       coalesce(pg_last_wal_replay_lsn(), '0/0') AS replayed,
+       coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), false) AS caught_up,
+       EXISTS (SELECT FROM pg_stat_wal_receiver) AS streaming,
+       coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0)::float8 AS behind_s
+"""
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+ROLLBACK = "ROLLBACK"
+# Deferred constraints are checked first; in a transaction that has failed this is an error, where COMMIT would be none.
+_CHECK = "SET CONSTRAINTS ALL IMMEDIATE"
+CHECK_AND_ROLLBACK = f"{_CHECK}; ROLLBACK"
+# One message: COMMIT ends the transaction, and only then, in another one, is the position read (rule R1's token). A
+# setting carries it, because the driver returns no rows for such a message, and the server reports this setting to its
+# client whenever it has changed.
+COMMIT = f"{_CHECK}; COMMIT; SELECT set_config('application_name', pg_current_wal_insert_lsn()::text, false)"
+
+
+def parse_position(text: str) -> int:
+    """Return a WAL position, which PostgreSQL writes as two halves in hexadecimal."""
+    high, low = text.split("/")
+    return (int(high, 16) << 32) | int(low, 16)
+
+
+# Idempotency records. An expired one is as good as none; one that is being written is waited for.
+CLAIM_REQUEST = """
+INSERT INTO entresol.requests AS known (method, caller, request_id, hash, expire_time)
+VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
+ON CONFLICT (method, caller, request_id) DO UPDATE
+SET hash = excluded.hash, response = NULL, expire_time = excluded.expire_time
+WHERE known.expire_time <= now()
+RETURNING true
+"""
+READ_REQUEST = """
+SELECT hash, response FROM entresol.requests WHERE method = $1 AND caller = $2 AND request_id = $3
+"""
+FINISH_REQUEST = """
+UPDATE entresol.requests SET response = $4 WHERE method = $1 AND caller = $2 AND request_id = $3
+"""
+FORGET_REQUESTS = """
+DELETE FROM entresol.requests WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM entresol.requests WHERE expire_time <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
+))
+RETURNING true
+"""

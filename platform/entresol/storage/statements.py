@@ -1,0 +1,57 @@
+"""The one place where a statement is sent: bounded by the call's deadline, measured, and traced when anybody looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+from entresol import telemetry
+from entresol.storage.connections import Record, ServerConnection
+from entresol.storage.deadline import Deadline
+from entresol.storage.sql import Statement
+
+
+async def run(
+    connection: ServerConnection, statement: Statement, deadline: Deadline, resource: str, operation: str
+) -> list[Record]:
+    """Return the records of `statement`; at the deadline, or when the caller is cancelled, the server is told to stop.
+
+    Raises:
+        TimeoutError: the deadline passed.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: as the driver raises them.
+    """
+    with _measured(resource, operation):
+        records: list[Record] = await connection.fetch(
+            statement.text, *statement.parameters, timeout=deadline.left_s()
+        )
+    return records
+
+
+async def run_many(
+    connection: ServerConnection,
+    text: str,
+    parameters: Sequence[Sequence[object]],
+    deadline: Deadline,
+    resource: str,
+) -> list[Record]:
+    """Return the records of one statement run with each of `parameters`, in order, in one round trip."""
+    with _measured(resource, "insert"):
+        records: list[Record] = await connection.fetchmany(text, parameters, timeout=deadline.left_s())
+    return records
+
+
+@contextmanager
+def _measured(resource: str, operation: str) -> Iterator[None]:
+    attributes = {telemetry.RESOURCE: resource, telemetry.OPERATION: operation}
+    span = (
+        telemetry.tracer.start_as_current_span(telemetry.SPAN_STATEMENT, attributes=attributes)
+        if telemetry.recording()
+        else nullcontext()
+    )
+    started_s = time.perf_counter()
+    with span:
+        try:
+            yield
+        finally:
+            telemetry.QUERY_DURATION.record(time.perf_counter() - started_s, attributes)

@@ -1,0 +1,163 @@
+"""Records in PostgreSQL: reads from the replicas or the primary, writes in transactions on the primary."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from entresol.errors import StoreUnavailableError
+from entresol.schema.model import Model, Resource
+from entresol.storage import sql
+from entresol.storage.connections import Record
+from entresol.storage.deadline import Deadline
+from entresol.storage.pools import Pools, Source
+from entresol.storage.rows import Row
+from entresol.storage.sql import Statement
+from entresol.storage.sql_page import ListQuery, last_values, select_page
+from entresol.storage.sqlstate import DRIVER_ERRORS, is_recovery_conflict, is_server_gone, translated
+from entresol.storage.statements import run
+from entresol.storage.transaction import Transaction
+from entresol.storage.writer import Change, Schema, Writer
+
+__all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Source", "Store", "Transaction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Rows by name; names without a row are missing. `position` is as in `Lease`: rule R2's S, or None."""
+
+    rows: dict[str, Row]
+    source: Source
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a List. `last` are the values of the order in its last row; `more` says that rows follow it."""
+
+    rows: tuple[Row, ...]
+    more: bool
+    last: tuple[object, ...]
+    source: Source
+
+
+class Store:
+    """The records of one model in the database of `pools`."""
+
+    def __init__(self, pools: Pools, model: Model) -> None:
+        self._pools = pools
+        self._schema = Schema(model)
+
+    async def get(
+        self,
+        resource: Resource,
+        names: Sequence[str],
+        *,
+        at_least: int = 0,
+        primary: bool = False,
+        timeout_s: float | None = None,
+    ) -> Read:
+        """Return the rows of these names from a replica that has replayed `at_least`, or else from the primary.
+
+        Raises:
+            StoreUnavailableError: no server can answer.
+            ResourceExhaustedError: no connection became free in time.
+            DeadlineExceededError: the answer did not come in time.
+        """
+        table = self._schema.table(resource)
+        answer = await self._read(resource, table.select_by_names(names), "get", at_least, primary, timeout_s)
+        rows = [table.codec.row(record) for record in answer.records]
+        return Read({row.name: row for row in rows}, answer.source, answer.position)
+
+    async def list(
+        self,
+        resource: Resource,
+        query: ListQuery,
+        *,
+        at_least: int = 0,
+        primary: bool = False,
+        timeout_s: float | None = None,
+    ) -> Page:
+        """Return one page; where from, and what is raised, is as for `get`."""
+        table = self._schema.table(resource)
+        answer = await self._read(resource, select_page(table, query), "list", at_least, primary, timeout_s)
+        records = answer.records[: query.limit]
+        return Page(
+            rows=tuple([table.codec.row(record) for record in records]),
+            more=len(answer.records) > query.limit,
+            last=last_values(table, query, records[-1]) if records else (),
+            source=answer.source,
+        )
+
+    @asynccontextmanager
+    async def transaction(self, *, timeout_s: float | None = None) -> AsyncIterator[Transaction]:
+        """Open a transaction; it is committed when the block ends, and undone when the block raises.
+
+        Raises:
+            StoreUnavailableError: no server that accepts writes can be reached.
+            UnavailableError: the outcome of the commit is unknown.
+            ConflictError: another transaction won.
+        """
+        deadline = self._pools.deadline(timeout_s)
+        for attempt in range(2):
+            begun = False
+            try:
+                async with self._pools.write(timeout_s=deadline.left_s()) as connection:
+                    with translated(self._schema.by_table):
+                        await connection.execute(sql.BEGIN, timeout=deadline.left_s())
+                    begun = True
+                    writer = Writer(connection, self._schema, deadline)
+                    try:
+                        transaction = Transaction(writer)
+                        yield transaction
+                        await transaction.finish()
+                        return
+                    finally:
+                        writer.lent = None
+            except StoreUnavailableError:
+                # An idle connection to a server that went away looks well until it is used; another may serve.
+                if begun or attempt:
+                    raise
+
+    async def _read(
+        self,
+        resource: Resource,
+        statement: Statement,
+        operation: str,
+        at_least: int,
+        primary: bool,
+        timeout_s: float | None,
+    ) -> _Answer:
+        deadline = self._pools.deadline(timeout_s)
+        with translated(self._schema.by_table):
+            try:
+                return await self._ask(resource, statement, operation, at_least, primary, deadline)
+            except DRIVER_ERRORS as error:
+                # A read may be repeated: elsewhere when the server is gone, on the primary when replay was in the way.
+                conflict = is_recovery_conflict(error)
+                if not conflict and not is_server_gone(error):
+                    raise
+                return await self._ask(
+                    resource, statement, operation, at_least, primary or conflict, deadline
+                )
+
+    async def _ask(
+        self,
+        resource: Resource,
+        statement: Statement,
+        operation: str,
+        at_least: int,
+        primary: bool,
+        deadline: Deadline,
+    ) -> _Answer:
+        async with self._pools.read(at_least, primary=primary, timeout_s=deadline.left_s()) as lease:
+            records = await run(lease.connection, statement, deadline, resource.type, operation)
+            return _Answer(records, lease.source, lease.position)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    records: list[Record]
+    source: Source
+    position: int | None

@@ -1,0 +1,175 @@
+"""One transaction on the primary: what it wrote, and whether it is known to be committed (rule R1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf.message import Message
+
+from entresol.errors import NotFoundError, UnavailableError
+from entresol.schema.model import Field, Resource
+from entresol.storage import deletion, sql
+from entresol.storage.connections import Record
+from entresol.storage.rows import Row
+from entresol.storage.sql import Statement, TableSql
+from entresol.storage.sqlstate import DRIVER_ERRORS, is_refusal, translated
+from entresol.storage.statements import run, run_many
+from entresol.storage.writer import Change, Writer
+
+# A commit that has been sent is worth waiting for: without its answer nobody knows what happened.
+_COMMIT_S_MIN = 1.0
+
+
+class Transaction:
+    """READ COMMITTED, retried by nobody. `Store.transaction` opens it, and commits it unless the block raises.
+
+    After the block: `committed` says that the commit is known to have succeeded, and `commit_lsn` is then a WAL
+    position behind it, which a reader must have reached to see it.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._rollback_only = False
+        self.committed = False
+        self.commit_lsn = 0
+
+    @property
+    def changes(self) -> list[Change]:
+        """Return what was written by these methods, in order; of very many changes only the first (see `writer`)."""
+        return self._writer.changes
+
+    async def get(self, resource: Resource, name: str, *, lock: bool = False) -> Row | None:
+        """Return the row as this transaction sees it; `lock` keeps others from changing it until the end."""
+        table = self._table(resource)
+        statement = table.lock(name) if lock else table.select_by_names([name])
+        records = await self._writer.fetch(table, statement, "get")
+        return table.codec.row(records[0]) if records else None
+
+    async def insert(self, resource: Resource, messages: Sequence[Message]) -> list[Row]:
+        """Insert records, whose messages carry their names, in one round trip; returns them in order.
+
+        Raises:
+            AlreadyExistsError: a name, or a unique combination of fields, is taken.
+            NotFoundError: a parent does not exist.
+            ReferenceMissingError: a field refers to a record that does not exist.
+            InvalidArgumentError: a column cannot hold a value.
+        """
+        if not messages:
+            return []
+        table = self._table(resource)
+        codec = table.codec
+        parameters = [codec.values(message, codec.insert_fields) for message in messages]
+        if resource.has_parent:
+            parents = [codec.parent(message.name) for message in messages]  # type: ignore[attr-defined]
+            await self._hold_parents(resource, parents)
+            parameters = [(parent, *values) for parent, values in zip(parents, parameters, strict=True)]
+        writer = self._writer
+        with translated(writer.schema.by_table):
+            records = await run_many(
+                writer.connection, table.insert, parameters, writer.deadline, resource.type
+            )
+        return [writer.wrote(table, record) for record in records]
+
+    async def update(
+        self, resource: Resource, message: Message, fields: Sequence[Field], *, version: int | None
+    ) -> Row:
+        """Give `fields` of the record that `message` names their values in it; all else stays.
+
+        Raises:
+            NotFoundError: there is no such record.
+            StaleEtagError: it no longer has this version.
+            AlreadyExistsError, ReferenceMissingError, InvalidArgumentError: as for `insert`.
+        """
+        table = self._table(resource)
+        fields = table.codec.update_fields(fields)
+        name: str = message.name  # type: ignore[attr-defined]
+        statement = table.update(name, version, fields, table.codec.values(message, fields))
+        row = await self._writer.write(table, statement, "update")
+        if row is None:
+            raise await self._writer.why_unchanged(table, name, version)
+        return row
+
+    async def delete(self, resource: Resource, name: str, *, version: int | None, force: bool) -> Row:
+        """Delete a record and return what it was; where deletion is soft, mark it and return what it is now.
+
+        Raises:
+            NotFoundError: there is no such record, or it is marked already.
+            StaleEtagError: it no longer has this version.
+            ChildrenExistError: it has children and `force` is false, or others refer to it.
+        """
+        return await deletion.delete(self._writer, self._table(resource), name, version, force=force)
+
+    async def undelete(self, resource: Resource, name: str, *, version: int | None) -> Row:
+        """Unmark a record and return it.
+
+        Raises:
+            NotFoundError: there is no such record.
+            StaleEtagError: it no longer has this version.
+            AlreadyExistsError: it is not deleted.
+        """
+        return await deletion.undelete(self._writer, self._table(resource), name, version)
+
+    async def fetch(self, text: str, *parameters: object) -> list[Record]:
+        """Run one SQL statement of a custom method and return its records.
+
+        What it writes is not in `changes`: the relay removes it from the cache, a moment after the commit.
+        """
+        writer = self._writer
+        writer.connection.raw = True
+        with translated(writer.schema.by_table):
+            return await writer.connection.fetch(text, *parameters, timeout=writer.deadline.left_s())
+
+    async def execute(self, text: str, *parameters: object) -> str:
+        """Run one SQL statement of a custom method and return PostgreSQL's tag, such as `UPDATE 3`; see `fetch`."""
+        writer = self._writer
+        writer.connection.raw = True
+        with translated(writer.schema.by_table):
+            return await writer.connection.execute(text, *parameters, timeout=writer.deadline.left_s())
+
+    async def system(self, statement: Statement) -> list[Record]:
+        """Run a statement over the platform's own tables and return its records."""
+        writer = self._writer
+        with translated(writer.schema.by_table):
+            return await run(writer.connection, statement, writer.deadline, "entresol", "system")
+
+    def rollback_only(self) -> None:
+        """Undo everything at the end, when all of it would have succeeded (AIP-163)."""
+        self._rollback_only = True
+
+    async def finish(self) -> None:
+        """Commit, or check and undo; called by `Store.transaction` when the block has ended.
+
+        Raises:
+            UnavailableError: the connection broke during the commit, so that its outcome is unknown.
+        """
+        connection, deadline = self._writer.connection, self._writer.deadline
+        if self._rollback_only:
+            with translated(self._writer.schema.by_table):
+                await connection.execute(sql.CHECK_AND_ROLLBACK, timeout=deadline.left_s())
+            return
+        timeout_s = max(deadline.left_s(), _COMMIT_S_MIN)
+        with translated(self._writer.schema.by_table):
+            try:
+                await connection.execute(sql.COMMIT, timeout=timeout_s)
+            except DRIVER_ERRORS as error:
+                if is_refusal(error):
+                    raise
+                raise UnavailableError(
+                    "the database did not answer the commit, so it is not known whether the change was made; "
+                    "read before you try again"
+                ) from error
+        self.commit_lsn = sql.parse_position(connection.get_settings().application_name)
+        self.committed = True
+
+    def _table(self, resource: Resource) -> TableSql:
+        return self._writer.schema.table(resource)
+
+    async def _hold_parents(self, resource: Resource, names: Sequence[str]) -> None:
+        """Do what a foreign key does where none can be: parents of several types are in several tables."""
+        if len(resource.parents) < 2:
+            return
+        for parent in self._writer.schema.parents(resource):
+            patterns = parent.resource.patterns
+            for name in sorted({name for name in names if any(pattern.parse(name) for pattern in patterns)}):
+                if not await self._writer.fetch(parent, parent.hold_key(name), "lock"):
+                    raise NotFoundError(name)

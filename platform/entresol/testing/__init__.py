@@ -1,0 +1,6 @@
+"""What an application needs to test itself against the real thing: servers, a clock that it moves, conformance."""
+
+from entresol.testing.clock import ManualClock
+from entresol.testing.servers import Database, Databases
+
+__all__ = ["Database", "Databases", "ManualClock"]

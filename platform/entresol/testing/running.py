@@ -1,0 +1,77 @@
+"""A platform and its relay in a thread of their own, for tests that call it as a client would."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, Self, TypeVar
+
+from entresol.app import Platform, open_relay
+from entresol.config import Settings
+
+Result = TypeVar("Result")
+START_S = 30.0
+STOP_S = 15.0
+
+
+class RunningPlatform:
+    """Serves while its block lasts, on a free port of the loopback address.
+
+    `relay=False` leaves the cache without the relay, for tests of what happens then.
+    """
+
+    def __init__(self, settings: Settings, *, relay: bool = True) -> None:
+        self.settings = settings
+        self.address = ""
+        self._relay = relay
+        self._ready: Future[Platform] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="entresol platform", daemon=True)
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def platform(self) -> Platform:
+        """Return the platform; use it only through `run`."""
+        return self._ready.result(START_S)
+
+    def run(self, work: Coroutine[Any, Any, Result], *, timeout_s: float = 30.0) -> Result:
+        """Run `work` in the platform's own event loop and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.result(START_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(STOP_S)
+        self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            relaying = None
+            if self._relay and self.settings.cache_url:
+                relay = open_relay(self.settings)
+                relaying = group.create_task(relay.run())
+                await relay.ready()
+            async with await Platform.open(self.settings) as platform:
+                server = await platform.serve()
+                self.address = f"127.0.0.1:{server.port}"
+                self._ready.set_result(platform)
+                await self._stop.wait()
+            if relaying is not None:
+                relaying.cancel()

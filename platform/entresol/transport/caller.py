@@ -1,0 +1,149 @@
+"""A gRPC client that knows no proto: it asks the server's reflection, as `entresol call` does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import grpc
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import status_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from entresol.errors import InvalidArgumentError
+from entresol.service.status import CallFailedError
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call brought back: the reply, the trailing metadata, and how long it took."""
+
+    reply: Message
+    trailing: Mapping[str, str]
+    duration_s: float
+
+
+class Caller:
+    """A client of one server, by its address `host:port`."""
+
+    def __init__(self, address: str, *, timeout_s: float = 10.0) -> None:
+        self._channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)])
+        self._pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self._channel))
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def method(self, path: str) -> MethodDescriptor:
+        """Return the descriptor of `package.Service/Method`.
+
+        Raises:
+            InvalidArgumentError: the server has no such method; the text lists what the service has.
+        """
+        service_name, _, name = path.strip("/").replace("/", ".").rpartition(".")
+        try:
+            service = self._pool.FindServiceByName(service_name)
+        except KeyError as error:
+            raise InvalidArgumentError.of("method", f"the server has no service {service_name!r}") from error
+        found = service.methods_by_name.get(name)
+        if found is None:
+            has = ", ".join(service.methods_by_name)
+            raise InvalidArgumentError.of("method", f"{service_name} has no method {name!r}; it has {has}")
+        return found
+
+    def call(
+        self, path: str, request: Message | Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Call a unary method and return its answer.
+
+        Raises:
+            CallFailedError: the server answered with an error, or could not be reached.
+        """
+        method = self.method(path)
+        message = (
+            request if isinstance(request, Message) else ParseDict(dict(request), self.new(method.input_type))
+        )
+        rpc = self._channel.unary_unary(f"/{method.containing_service.full_name}/{method.name}")
+        started = time.perf_counter()
+        try:
+            reply, call = rpc.with_call(
+                message.SerializeToString(), timeout=self._timeout_s, metadata=tuple((metadata or {}).items())
+            )
+        except grpc.RpcError as error:
+            raise CallFailedError(_status(error)) from error
+        duration_s = time.perf_counter() - started
+        trailing = {key: value for key, value in call.trailing_metadata() if isinstance(value, str)}
+        return Answer(GetMessageClass(method.output_type).FromString(reply), trailing, duration_s)
+
+    def filled(self, message: Message, values: Mapping[str, Any]) -> Message:
+        """Return `message` with these fields, written as JSON has them."""
+        return ParseDict(dict(values), message)
+
+    def new(self, descriptor: Descriptor) -> Message:
+        """Return an empty message of this type."""
+        return GetMessageClass(descriptor)()
+
+    def request(self, method: MethodDescriptor, assignments: Sequence[str]) -> Message:
+        """Return the request that `path.to.field=value` texts describe; a repeated field is given several times.
+
+        Raises:
+            InvalidArgumentError: a path names no field, or a value does not fit it.
+        """
+        message = self.new(method.input_type)
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals:
+                raise InvalidArgumentError.of(assignment, "write field=value")
+            _assign(message, path.split("."), text, path)
+        return message
+
+
+def _status(error: Any) -> status_pb2.Status:
+    for key, value in error.trailing_metadata() or ():
+        if key == _DETAILS_KEY:
+            return status_pb2.Status.FromString(value)
+    return status_pb2.Status(code=error.code().value[0], message=error.details() or "")
+
+
+def _assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
+    field: FieldDescriptor | None = message.DESCRIPTOR.fields_by_name.get(names[0])
+    if field is None:
+        has = ", ".join(message.DESCRIPTOR.fields_by_name)
+        raise InvalidArgumentError.of(
+            path, f"{message.DESCRIPTOR.name} has no field {names[0]!r}; it has {has}"
+        )
+    if len(names) > 1:
+        _assign(getattr(message, field.name), names[1:], text, path)
+    elif field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
+        getattr(message, field.name).paths.extend(part.strip() for part in text.split(","))
+    else:
+        try:
+            ParseDict({field.name: _json_value(field, text)}, message)
+        except ParseError as error:
+            raise InvalidArgumentError.of(path, str(error)) from error
+
+
+def _json_value(field: FieldDescriptor, text: str) -> Any:
+    import json
+
+    value: Any = text
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        value = {"true": True, "false": False}.get(text.lower(), text)
+    elif text[:1] in "[{" and field.type == FieldDescriptor.TYPE_MESSAGE:
+        value = json.loads(text)
+    return [value] if field.is_repeated and not isinstance(value, (list, dict)) else value

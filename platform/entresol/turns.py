@@ -1,0 +1,81 @@
+"""Batching by event-loop turn: what is asked for in one turn is worked on as one list, with no added delay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Turn(Generic[Item, Result]):
+    """Collects the items of one event-loop turn and hands them to `work`, at most `size_max` at a time.
+
+    `work` returns one result for each item, in order; what it raises, every caller of that batch sees. A caller
+    that is cancelled leaves the others undisturbed; when all are gone, the work is cancelled too. One instance
+    belongs to one event loop.
+    """
+
+    def __init__(
+        self, work: Callable[[list[Item]], Awaitable[Sequence[Result]]], size_max: int = 1000
+    ) -> None:
+        self._work = work
+        self._size_max = size_max
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._running: set[asyncio.Task[None]] = set()
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Return the future result of `item`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._start)
+        self._waiting.append((item, future))
+        return future
+
+    def _start(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for first in range(0, len(waiting), self._size_max):
+            batch = [pair for pair in waiting[first : first + self._size_max] if not pair[1].done()]
+            if not batch:
+                continue
+            task = asyncio.ensure_future(self._run(batch))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            _cancel_when_abandoned(task, [future for _, future in batch])
+
+    async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._work([item for item, _ in batch])
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
+        except Exception as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+
+    async def close(self) -> None:
+        """Wait for what is running."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _cancel_when_abandoned(task: asyncio.Task[None], futures: list[asyncio.Future[Result]]) -> None:
+    """Cancel `task` once every one of its callers was cancelled."""
+    left = len(futures)
+
+    def on_done(future: asyncio.Future[Result]) -> None:
+        nonlocal left
+        if future.cancelled():
+            left -= 1
+            if left == 0:
+                task.cancel()
+
+    for future in futures:
+        future.add_done_callback(on_done)

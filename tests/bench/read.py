@@ -1,0 +1,157 @@
+"""`make bench BENCH=read`: what a Get from the cache, a Get from a replica and an Update cost, beside a peer.
+
+Prints one JSON document to standard output and its medians as a table to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench import report, stores
+from tests.bench.keys import Keys
+from tests.bench.processes import BenchError, Cores
+from tests.bench.systems import SYSTEMS, System
+from tests.bench.trial import Ground, Trial, on_trial
+
+WARM_CALLS = 300
+LOG_TAIL_CHARACTERS = 2000
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is called, and whether the system has a cache while it is."""
+
+    name: str
+    method: str
+    cached: bool
+
+
+WORKLOADS = (
+    Workload("cached_get", "GetStory", cached=True),
+    Workload("update", "UpdateStory", cached=True),
+    Workload("replica_get", "GetStory", cached=False),
+)
+
+
+def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.read", description=__doc__)
+    parser.add_argument("--rounds", type=int, help="rounds per workload (5; quick 3)")
+    parser.add_argument("--calls", type=int, help="calls per round and system (4000; quick 800)")
+    parser.add_argument("--quick", action="store_true", help="a minute instead of five")
+    parser.add_argument("--rows", type=int, default=20_000, help="stories in the table")
+    parser.add_argument("--in-flight", type=int, default=32, help="calls in flight at any time")
+    parser.add_argument("--seed", type=int, default=1, help="of the rows and of the keys that are asked for")
+    parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), default=list(SYSTEMS))
+    parser.add_argument("--out", type=Path, help="also write the JSON here")
+    parser.add_argument(
+        "--stores", nargs=3, metavar=("PRIMARY", "REPLICA", "REDIS"), help="URLs of running servers"
+    )
+    arguments = parser.parse_args(words)
+    arguments.rounds = arguments.rounds or (3 if arguments.quick else 5)
+    arguments.calls = arguments.calls or (800 if arguments.quick else 4000)
+    return arguments
+
+
+def say(text: str) -> None:
+    """Tell the person who waits how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+async def measure(
+    workload: Workload, trials: Sequence[Trial], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Run the rounds of one workload, the systems taking turns at being first."""
+    keys = Keys(arguments.rows, arguments.seed)
+    draws = [keys.draw(arguments.calls) for _ in range(arguments.rounds)]
+    rounds: dict[str, list[dict[str, Any]]] = {trial.system.name: [] for trial in trials}
+    for trial in trials:
+        if workload.cached:
+            await trial.warm([number for draw in draws for number in draw])
+        await trial.measure(workload.method, keys.draw(WARM_CALLS), f"{workload.name}-warm")
+    for index, draw in enumerate(draws):
+        for trial in trials if index % 2 == 0 else reversed(trials):
+            seen = await trial.measure(workload.method, draw, f"{workload.name}-{index}")
+            rounds[trial.system.name].append(seen)
+            say(
+                f"{workload.name} round {index + 1}/{len(draws)} {trial.system.name}: {seen['cpu_us']:.0f} us"
+            )
+    return report.workload(rounds)
+
+
+async def measure_all(
+    ground: Ground, systems: Sequence[System], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Run every workload, with the systems started once for all that share a cache setting."""
+    results: dict[str, Any] = {}
+    for cached in (True, False):
+        async with contextlib.AsyncExitStack() as stack:
+            trials = [
+                await stack.enter_async_context(on_trial(system, ground, cached=cached)) for system in systems
+            ]
+            for workload in WORKLOADS:
+                if workload.cached == cached:
+                    results[workload.name] = await measure(workload, trials, arguments)
+    return results
+
+
+@contextlib.asynccontextmanager
+async def prepared(
+    chosen: stores.Stores, systems: Sequence[System], arguments: argparse.Namespace
+) -> AsyncIterator[None]:
+    """Give every system its database with its rows for the length of the block."""
+    async with contextlib.AsyncExitStack() as stack:
+        for system in systems:
+            say(f"filling {system.name} with {arguments.rows} stories")
+            await stack.enter_async_context(chosen.database(system.database))
+            await system.prepare(chosen, arguments.rows, arguments.seed)
+        await chosen.wait_for_replica()
+        yield
+
+
+async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Start the stores, measure, and return the whole report."""
+    shared = Cores.share()
+    systems = [SYSTEMS[name] for name in arguments.systems]
+    opened = (
+        contextlib.nullcontext(stores.Stores(*arguments.stores))
+        if arguments.stores
+        else stores.start(folder / "stores")
+    )
+    async with opened as chosen, prepared(chosen, systems, arguments):
+        workloads = await measure_all(Ground(chosen, shared, folder, arguments.in_flight), systems, arguments)
+    settings = {name: getattr(arguments, name) for name in ("rounds", "calls", "rows", "in_flight", "seed")}
+    cores = {"server": sorted(shared.server), "stores_and_load": sorted(shared.others)}
+    return {"bench": "read", **report.place(), **settings, "cores": cores, "workloads": workloads}
+
+
+def main() -> int:
+    """Run the benchmark; 1 and the reason when it cannot give figures."""
+    arguments = arguments_of()
+    with tempfile.TemporaryDirectory(prefix="entresol-bench-") as folder:
+        try:
+            result = asyncio.run(run(arguments, Path(folder)))
+        except BenchError as error:
+            say(f"no figures: {error}")
+            for log in sorted(Path(folder).glob("*.log")):
+                say(f"--- {log.name}\n{log.read_text(errors='replace')[-LOG_TAIL_CHARACTERS:]}")
+            return 1
+    text = json.dumps(result, indent=2)
+    if arguments.out:
+        arguments.out.write_text(text + "\n")
+    print(text)
+    say(report.table(result["workloads"]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

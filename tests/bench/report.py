@@ -1,0 +1,89 @@
+"""The report of a run: medians over rounds beside every raw figure, and where and when they were taken."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.bench.processes import ROOT
+
+SUBJECT = "entresol"
+FIGURES = ("cpu_us", "calls_per_s", "p50_ms", "p99_ms", "hit_ratio")
+Rounds = Sequence[Mapping[str, Any]]
+
+
+def summary(rounds: Rounds) -> dict[str, Any]:
+    """Return the medians over rounds, the range of the CPU, and the rounds themselves."""
+    cpu_us = [entry["cpu_us"] for entry in rounds]
+    medians = {name: round(statistics.median(entry[name] for entry in rounds), 4) for name in FIGURES}
+    return medians | {"cpu_us_min": min(cpu_us), "cpu_us_max": max(cpu_us), "rounds": list(rounds)}
+
+
+def workload(by_system: Mapping[str, Rounds]) -> dict[str, Any]:
+    """Return the summaries of one workload and how many times Entresol's CPU each peer needs."""
+    summaries = {name: summary(rounds) for name, rounds in by_system.items()}
+    subject = summaries.get(SUBJECT)
+    ratios = {
+        name: round(figures["cpu_us"] / subject["cpu_us"], 3)
+        for name, figures in summaries.items()
+        if subject is not None and name != SUBJECT
+    }
+    return {"cpu_ratio_to_entresol": ratios, "systems": summaries}
+
+
+def place() -> dict[str, Any]:
+    """Return the commit, the date and the machine."""
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain")),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+            "system": platform.platform(),
+            "python": platform.python_version(),
+        },
+    }
+
+
+def table(workloads: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the medians as lines for a person."""
+    lines = [_line("workload", "system", *FIGURES, "ratio")]
+    for name, result in workloads.items():
+        for system, figures in result["systems"].items():
+            ratio = result["cpu_ratio_to_entresol"].get(system, "")
+            lines.append(_line(name, system, *(f"{figures[figure]:.4g}" for figure in FIGURES), ratio))
+    return "\n".join(lines)
+
+
+def _line(*cells: object) -> str:
+    return "".join(f"{cell!s:<13}" for cell in cells).rstrip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git prints, or None where there is no git or no repository."""
+    try:
+        done = subprocess.run(
+            ("git", *arguments), cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,33 @@
+"""The stories that are asked for: about 1 KiB each, the same in every system's table, made from the seed."""
+
+from __future__ import annotations
+
+import asyncpg
+
+AUTHOR = "users/bench"
+STATEMENT_TIMEOUT_S = 120.0
+
+# {uid} is the type that the system keeps uids in.
+FILL = """
+INSERT INTO stories (name, uid, title, url, text, author, score, comment_count, kind, tags,
+                     post_time, create_time, update_time)
+SELECT 'stories/s' || lpad(number::text, 8, '0'),
+       md5(concat_ws(':', $2::text, number))::uuid::{uid},
+       'Title of story ' || number || ', which is of an ordinary length',
+       'https://stories.example/articles/' || number || '/and-a-few-words',
+       (SELECT string_agg(md5(concat_ws(':', $2::text, number, line)), ' ') FROM generate_series(1, 22) line),
+       $3, number % 500, number % 90, 1, ARRAY['first', 'second', 'third'],
+       timestamptz '2024-01-01' + number * interval '1 minute', now(), now()
+FROM generate_series(0, $1::integer - 1) number
+"""
+
+
+def name_of(number: int) -> str:
+    """Return the resource name of one row."""
+    return f"stories/s{number:08d}"
+
+
+async def fill(connection: asyncpg.Connection, rows: int, seed: int, *, uid_type: str) -> None:
+    """Write the rows and leave the table as a running system has it: analysed, its pages settled."""
+    await connection.execute(FILL.format(uid=uid_type), rows, str(seed), AUTHOR, timeout=STATEMENT_TIMEOUT_S)
+    await connection.execute("VACUUM ANALYZE stories", timeout=STATEMENT_TIMEOUT_S)

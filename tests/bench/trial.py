@@ -1,0 +1,133 @@
+"""One system on trial: its processes, the load beside them, and what a number of calls cost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.processes import BenchError, Cores, cpu_s, free_address, started
+from tests.bench.stores import Stores
+from tests.bench.systems import System
+
+LOAD = "load"  # the role of the process that calls; its CPU is reported and never counted
+START_TIMEOUT_S = 60.0
+CALLS_TIMEOUT_S = 300.0
+WARM_UPS_MAX = 10
+HIT_RATIO_WARM = 0.99
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all trials of a run share. What the processes print is kept in `folder`."""
+
+    stores: Stores
+    cores: Cores
+    folder: Path
+    in_flight: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A running system and the load process that calls it."""
+
+    system: System
+    ground: Ground
+    processes: dict[str, int]  # role -> process id
+    load: Process
+
+    async def measure(self, method: str, story_numbers: Sequence[int], round_name: str) -> dict[str, Any]:
+        """Make these calls and return what they cost; BenchError when one of them failed."""
+        look_ups = await self.ground.stores.cache_look_ups()
+        before_s = self._cpu_s()
+        answer = await self._call(method, story_numbers, round_name)
+        calls = answer["calls"]
+        cpu_us = {
+            role: round((after_s - before_s[role]) / calls * 1e6, 2)
+            for role, after_s in self._cpu_s().items()
+        }
+        load_cpu_us = cpu_us.pop(LOAD)
+        return {
+            "round": round_name,
+            "cpu_us": round(sum(cpu_us.values()), 2),
+            "cpu_us_by_process": cpu_us,
+            "load_cpu_us": load_cpu_us,
+            "calls_per_s": round(calls / answer["elapsed_s"], 1),
+            "p50_ms": round(answer["p50_ms"], 3),
+            "p99_ms": round(answer["p99_ms"], 3),
+            "hit_ratio": await self._hit_ratio(answer, look_ups),
+            "answered_by": answer["answered_by"],
+            "calls": calls,
+        }
+
+    def _cpu_s(self) -> dict[str, float]:
+        return {role: cpu_s([pid]) for role, pid in {**self.processes, LOAD: self.load.pid}.items()}
+
+    async def warm(self, story_numbers: Sequence[int]) -> None:
+        """Get each of these stories until the cache answers for all of them."""
+        numbers = sorted(set(story_numbers))
+        for turn in range(WARM_UPS_MAX):
+            seen = await self.measure("GetStory", numbers, f"warm-{turn}")
+            if seen["hit_ratio"] >= HIT_RATIO_WARM:
+                return
+        raise BenchError(
+            f"{self.system.name}: the cache answered only {seen['hit_ratio']:.0%} of the calls "
+            f"after {WARM_UPS_MAX} passes over the same {len(numbers)} stories"
+        )
+
+    async def _hit_ratio(self, answer: dict[str, Any], before: tuple[int, int]) -> float:
+        """Return the cache's share: as the answers say, or as Redis counted where answers do not say.
+
+        Where nothing was looked up, as in updates, it is 0.
+        """
+        if answer["answered_by"]:
+            return float(round(answer["answered_by"].get("cache", 0) / answer["calls"], 4))
+        after = await self.ground.stores.cache_look_ups()
+        hits, misses = (after[index] - before[index] for index in range(2))
+        return round(hits / (hits + misses), 4) if hits + misses else 0.0
+
+    async def _call(self, method: str, story_numbers: Sequence[int], round_name: str) -> dict[str, Any]:
+        assert self.load.stdin is not None
+        request = {"method": method, "story_numbers": list(story_numbers), "round": round_name}
+        self.load.stdin.write(json.dumps(request).encode() + b"\n")
+        await self.load.stdin.drain()
+        line = await read_line(self.load, CALLS_TIMEOUT_S)
+        if not line:
+            raise BenchError(f"the load for {self.system.name} ended early")
+        answer: dict[str, Any] = json.loads(line)
+        if set(answer["codes"]) != {"OK"}:
+            raise BenchError(f"{self.system.name}: {method} answered {answer['codes']}")
+        return answer
+
+
+async def read_line(process: Process, timeout_s: float) -> bytes:
+    """Return the next line that a process prints, empty when it ended."""
+    assert process.stdout is not None
+    async with asyncio.timeout(timeout_s):
+        return await process.stdout.readline()
+
+
+@contextlib.asynccontextmanager
+async def on_trial(system: System, ground: Ground, *, cached: bool) -> AsyncIterator[Trial]:
+    """Start a system and its load for the length of the block."""
+    address = free_address()
+    prefix = f"{system.name}-{'cached' if cached else 'uncached'}"
+    async with contextlib.AsyncExitStack() as stack:
+        processes = {}
+        for command in system.commands(ground.stores, address, cached=cached):
+            log = ground.folder / f"{prefix}-{command.role}.log"
+            run = started(command.arguments, command.environment, log, ground.cores.server)
+            processes[command.role] = (await stack.enter_async_context(run)).pid
+        load_command = ("-m", "tests.bench.load", "--address", address, "--in-flight", str(ground.in_flight))
+        log = ground.folder / f"{prefix}-load.log"
+        run = started((sys.executable, *load_command), {}, log, ground.cores.others, talks=True)
+        load = await stack.enter_async_context(run)
+        if await read_line(load, START_TIMEOUT_S) != b"ready\n":
+            raise BenchError(f"{system.name} does not answer at {address}")
+        yield Trial(system, ground, processes, load)

@@ -1,0 +1,202 @@
+"""The state of the modelled world, and what must be true of it.
+
+Two records whose buckets differ, in one partition. The log holds committed changes in commit order; positions 1, 2, ...
+play the role of LSNs. An entry carries a ghost that no actor reads: `content`, the position of the last change of its
+record that it really shows. The protocol is right when what it believes never exceeds the ghost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+VALUE, ABSENT = 1, 2
+BOTH, NEITHER = 2, 3  # "records" of a change: TRUNCATE touches both, a row of an uncached table neither
+LOST = -1  # content that no surviving log explains
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The protocol's rules. A case takes one out to show what it is for."""
+
+    fill_admission: bool = True  # a fill enters only if M <= S
+    put_admission: bool = True  # a put enters only if M <= S
+    put_overtakes: bool = False  # (weaker design) a put that beats a known version enters although M > S
+    order: bool = True  # a put never replaces a newer version
+    gate: bool = True  # the relay applies a change only when the primary shows it
+    rewind: bool = True  # the relay reads again when Redis lost what it had applied
+    generation: bool = True  # a partition whose positions were lost starts a new generation
+    fill_generation: bool = True  # a fill enters only the generation it began in
+    put_generation: bool = True  # a put enters only the generation its transaction began in
+    position_first: bool = True  # S is taken before the snapshot
+    absent_moves: bool = True  # M moves for keys that have no entry
+    watermark_last: bool = True  # W moves in the script that applies the changes, not before
+    watermark_moves: bool = True  # applying moves W; otherwise only a tick does
+    slot_start: bool = True  # W below the slot's start starts a new generation
+    newest_base: bool = True  # a new generation begins at the newest position of the batch, not of the call
+    source: bool = True  # only entries the relay has not confirmed survive an older change
+    watermark_read_first: bool = True  # a reader takes W before the entry
+    database: bool = True  # a database with another history starts a new generation
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What may happen, and how often."""
+
+    keys: int = 1
+    writers: int = 2
+    fillers: int = 2
+    readers: int = 0
+    evictions: int = 1
+    meta_losses: int = 0
+    failovers: int = 0
+    losses: int = 0  # Redis loses everything
+    restarts: int = 0  # of the relay
+    crashes: int = 1  # of a writer between commit and put
+    acknowledgements: int = 0
+    promotions: int = 0  # the replica becomes the primary, what it had not replayed is lost
+    primary_fills: bool = True
+    replica_fills: bool = True
+    deletes: bool = True
+    truncates: bool = False
+    others: bool = False  # writes to uncached tables: they move W alone
+    inversions: bool = False  # an insert may draw its version before the row that stands in its way is gone
+    batches: bool = False  # the relay may apply two changes in two calls with one watermark
+    existing: int = 0  # records 0 .. existing-1 are there at the start
+
+
+class Entry(NamedTuple):
+    """An entry of the present generation. Version 0 is unknown."""
+
+    version: int
+    rank: int
+    content: int
+    direct: bool
+    asof: int
+
+
+class Meta(NamedTuple):
+    """The partition's hash: one moved position per record, None until its first change."""
+
+    watermark: int
+    generation: int
+    base: int
+    moved: tuple[int | None, ...]
+
+    def of(self, key: int) -> int:
+        """Return M of the record's bucket."""
+        moved = self.moved[key]
+        return self.base if moved is None else moved
+
+
+class Redis(NamedTuple):
+    """All that one Redis server holds."""
+
+    entries: tuple[Entry | None, ...]
+    meta: Meta | None
+
+
+class Relay(NamedTuple):
+    """Applied so far, where the slot starts, the batch under way as (next, end), and the history it reads."""
+
+    applied: int
+    start: int
+    batch: tuple[int, int] | None
+    history: int
+
+
+class Budget(NamedTuple):
+    """Faults that may still happen."""
+
+    evictions: int
+    meta_losses: int
+    failovers: int
+    losses: int
+    restarts: int
+    crashes: int
+    acknowledgements: int
+    promotions: int
+
+
+class State(NamedTuple):
+    """One state of the world. `shown` are the positions that the primary shows, `actors` what is under way."""
+
+    log: tuple[tuple[int, int, int], ...]  # record, version, rank
+    shown: frozenset[int]
+    sequence: int
+    replayed: int
+    writers: tuple[tuple[object, ...], ...]
+    fillers: tuple[tuple[object, ...], ...]
+    readers: tuple[tuple[object, ...], ...]
+    redis: Redis
+    copy: Redis  # the replica of Redis: some earlier state of it
+    relay: Relay
+    generations: int
+    history: int
+    watermark_due: int  # when applying does not move W: what the next tick moves it to
+    left: Budget
+
+
+IDLE: tuple[object, ...] = ("idle",)
+DONE: tuple[object, ...] = ("done",)
+
+
+def start(bounds: Bounds) -> State:
+    """Return the world before anything happens: `existing` records are there, applied, and not cached."""
+    log = tuple((key, key + 1, VALUE) for key in range(bounds.existing))
+    end = len(log)
+    moved = tuple(key + 1 if key < bounds.existing else None for key in range(bounds.keys))
+    redis = Redis((None,) * bounds.keys, Meta(end, 1, 0, moved))
+    return State(
+        log=log,
+        shown=frozenset(range(1, end + 1)),
+        sequence=end + 1,
+        replayed=end,
+        writers=(IDLE,) * bounds.writers,
+        fillers=(IDLE,) * bounds.fillers,
+        readers=(IDLE,) * bounds.readers,
+        redis=redis,
+        copy=redis,
+        relay=Relay(end, end if bounds.acknowledgements else 0, None, 0),
+        generations=1,
+        history=0,
+        watermark_due=end,
+        left=Budget(*(getattr(bounds, name) for name in Budget._fields)),
+    )
+
+
+def touches(change: tuple[int, int, int], key: int) -> bool:
+    """Tell whether the change is one of this record."""
+    return change[0] in (key, BOTH)
+
+
+def last_change(state: State, key: int, within: frozenset[int] | range) -> int:
+    """Return the position of the record's last change among `within`, 0 for none."""
+    return max((at for at in within if touches(state.log[at - 1], key)), default=0)
+
+
+def is_behind(state: State, entry: Entry, key: int, position: int) -> bool:
+    """Tell whether the content misses a change of the record at or before `position`."""
+    if entry.content == LOST:
+        return True
+    end = min(position, len(state.log))
+    return any(touches(state.log[at - 1], key) for at in range(entry.content + 1, end + 1))
+
+
+def complaint(state: State, is_quiet: bool) -> str | None:
+    """Return what is wrong with this state, if anything is. Between two histories anything goes."""
+    if any(reader[0] == "wrong" for reader in state.readers):
+        return "reader: the entry misses a change at or before the W it came with"
+    meta = state.redis.meta
+    if meta is None or state.history != state.relay.history:
+        return None
+    for key, entry in enumerate(state.redis.entries):
+        if entry is None:
+            continue
+        if is_behind(state, entry, key, meta.watermark):
+            return "watermark: the entry misses a change at or before W"
+        if is_behind(state, entry, key, entry.asof):
+            return "asof: the entry misses a change at or before its own asof"
+        if is_quiet and is_behind(state, entry, key, len(state.log)):
+            return "forever: nothing is left to happen, and the entry is stale"
+    return None
