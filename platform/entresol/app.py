@@ -7,8 +7,8 @@ import importlib
 import importlib.util
 import logging
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -90,8 +90,9 @@ class Platform:
         await self.close()
 
 
-def open_relay(settings: Settings, model: Model | None = None) -> Relay:
-    """Return the relay of the settings' database and cache, for `Relay.run`; the slot and publication are made.
+@asynccontextmanager
+async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIterator[Relay]:
+    """Give the relay of the settings' database and cache; its `run` makes the slot and publication it needs.
 
     Raises:
         ConfigurationError: the cache is not set.
@@ -116,7 +117,10 @@ def open_relay(settings: Settings, model: Model | None = None) -> Relay:
     async def take_snapshot() -> Snapshot:
         return Snapshot.parse(*await snapshots.take())
 
-    return Relay.open(settings, open_feed, take_snapshot, tables)
+    try:
+        yield Relay.open(settings, open_feed, take_snapshot, tables)
+    finally:
+        await snapshots.close()
 
 
 def load_model(settings: Settings) -> Model:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 
 from entresol.cache.entries import Entries
 from entresol.cache.entry import Entry, Rank
@@ -32,13 +32,16 @@ class Demand:
     consistency: Consistency | None = None
 
     @classmethod
-    def of(cls, token: str, consistency: Consistency | None) -> Demand:
-        """Return the demand of a call with this session token ("" for none).
+    def of(cls, tokens: str, consistency: Consistency | None) -> Demand:
+        """Return the demand of a call with these session tokens, separated by commas; a call may carry several.
 
         Raises:
-            InvalidArgumentError: the token is not one of ours.
+            InvalidArgumentError: a token is not one of ours.
         """
-        return cls(Session.decode(token), consistency)
+        if not tokens:
+            return cls(EMPTY, consistency)
+        sessions = [Session.decode(token.strip()) for token in tokens.split(",")]
+        return cls(reduce(Session.merge, sessions), consistency)
 
 
 ANYTHING = Demand()

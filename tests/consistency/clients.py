@@ -140,7 +140,7 @@ def put(redis: Redis, key: int, offer: Entry, generation: int, rules: Rules) -> 
     known = old is not None and old.version > 0
     if rules.put_admission and meta.of(key) > offer.asof and not (rules.put_overtakes and known and newer):
         return "behind", with_entry(redis, key, None) if newer else redis
-    if rules.order and known and not newer:
+    if known and not newer:
         return "older", redis
     return "ok", with_entry(redis, key, offer)
 
@@ -205,7 +205,9 @@ def fill(redis: Redis, key: int, offer: Entry, generation: int, rules: Rules) ->
     if old is not None:
         stamp, old_stamp = (offer.version, offer.rank), (old.version, old.rank)
         if stamp == old_stamp:
-            raised = old._replace(asof=max(old.asof, offer.asof))
+            # Two findings of no row look alike, whatever came and went between them: the entry is both.
+            content = max(old.content, offer.content)
+            raised = old._replace(content=content, asof=max(old.asof, offer.asof))
             return "confirmed", with_entry(redis, key, raised)
         if old.version and stamp < old_stamp:
             return "older", redis

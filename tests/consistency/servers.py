@@ -32,7 +32,7 @@ def relays(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     if relay.history != state.history:
         yield from _follow_new_history(state, rules)
         return
-    if meta is not None and meta.watermark < _expected(state, rules) and rules.rewind:
+    if meta is not None and meta.watermark < (relay.applied if rules.watermark_moves else state.told) and rules.rewind:
         yield _rewind(state, meta, rules)
         return
     if relay.batch is not None:
@@ -41,9 +41,9 @@ def relays(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     if meta is None:
         yield "relay: ticks, the positions are gone", _reborn(state, relay.applied, rules)
         return
-    if not rules.watermark_moves and state.watermark_due > meta.watermark:
-        redis = state.redis._replace(meta=meta._replace(watermark=state.watermark_due))
-        yield f"relay: ticks, W={state.watermark_due}", state._replace(redis=redis)
+    if not rules.watermark_moves and relay.applied > state.told:
+        redis = state.redis._replace(meta=meta._replace(watermark=max(meta.watermark, relay.applied)))
+        yield f"relay: ticks, W={relay.applied}", state._replace(redis=redis, told=relay.applied)
     for end in range(relay.applied + 1, min(relay.applied + 1 + bounds.batches, len(state.log)) + 1):
         wanted = range(relay.applied + 1, end + 1)
         if rules.gate and not all(at in state.shown for at in wanted):
@@ -61,13 +61,6 @@ def relays(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
             yield f"relay: takes {relay.applied + 1} to {end} as one batch", taken
 
 
-def _expected(state: State, rules: Rules) -> int:
-    """Return the W that the relay expects to find, at least."""
-    if rules.watermark_moves:
-        return state.relay.applied
-    return min(state.watermark_due, state.relay.applied)
-
-
 def _rewind(state: State, meta: Meta, rules: Rules) -> Step:
     relay = state.relay
     if meta.watermark < relay.start and rules.slot_start:
@@ -75,8 +68,10 @@ def _rewind(state: State, meta: Meta, rules: Rules) -> Step:
         newest = relay.batch[1] if relay.batch else relay.applied
         return label, _reborn(state._replace(relay=relay._replace(applied=newest, batch=None)), newest, rules)
     label = f"relay: W={meta.watermark}, not {relay.applied}: reads again from {relay.start}"
-    again = relay._replace(applied=relay.start, batch=None)
-    return label, state._replace(relay=again, watermark_due=relay.start)
+    again = state._replace(relay=relay._replace(applied=relay.start, batch=None), told=relay.start)
+    if meta.watermark < relay.start:
+        again = again._replace(redis=again.redis._replace(meta=meta._replace(watermark=relay.start)))
+    return label, again
 
 
 def _reborn(state: State, at: int, rules: Rules) -> State:
@@ -87,7 +82,7 @@ def _reborn(state: State, at: int, rules: Rules) -> State:
     if not rules.generation:
         old = state.redis.meta.generation if state.redis.meta else state.generations
         meta, entries, generation = meta._replace(generation=old), state.redis.entries, state.generations
-    return state._replace(redis=Redis(entries, meta), generations=generation, watermark_due=at)
+    return state._replace(redis=Redis(entries, meta), generations=generation, told=at)
 
 
 def _apply(state: State, batch: tuple[int, int], rules: Rules) -> Step:
@@ -105,8 +100,8 @@ def _apply(state: State, batch: tuple[int, int], rules: Rules) -> Step:
     assert meta is not None
     if is_last and rules.watermark_moves and rules.watermark_last:
         redis = redis._replace(meta=meta._replace(watermark=max(meta.watermark, end)))
-    due = end if is_last else state.watermark_due
-    return label, after._replace(redis=redis, watermark_due=due if not rules.watermark_moves else state.watermark_due)
+    told = end if is_last and rules.watermark_moves else state.told
+    return label, after._replace(redis=redis, told=told)
 
 
 def _changed(redis: Redis, key: int, at: int, stamp: tuple[int, int], rules: Rules) -> Redis:
@@ -130,7 +125,7 @@ def _follow_new_history(state: State, rules: Rules) -> Iterator[Step]:
     end = len(state.log)
     if len(state.shown) < end:
         return
-    after = state._replace(relay=Relay(end, end, None, state.history), watermark_due=end)
+    after = state._replace(relay=Relay(end, end, None, state.history), told=end)
     if rules.database:
         yield "relay: the database has another history", _reborn(after, end, rules)
     elif state.redis.meta is not None and state.redis.meta.watermark < end and rules.slot_start:
@@ -164,7 +159,7 @@ def faults(state: State, rules: Rules) -> Iterator[Step]:
         yield "Redis LOSES everything", fewer._replace(redis=nothing, copy=nothing)
     if left.restarts and (relay.applied > relay.start or relay.batch is not None):
         again = relay._replace(applied=relay.start, batch=None)
-        fewer = state._replace(left=left._replace(restarts=left.restarts - 1), watermark_due=relay.start)
+        fewer = state._replace(left=left._replace(restarts=left.restarts - 1), told=relay.start)
         yield f"relay: RESTARTS at {relay.start}", fewer._replace(relay=again)
     if left.acknowledgements and relay.start < relay.applied <= (redis.meta.watermark if redis.meta else -1):
         fewer = state._replace(left=left._replace(acknowledgements=left.acknowledgements - 1))

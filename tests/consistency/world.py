@@ -22,7 +22,6 @@ class Rules:
     fill_admission: bool = True  # a fill enters only if M <= S
     put_admission: bool = True  # a put enters only if M <= S
     put_overtakes: bool = False  # (weaker design) a put that beats a known version enters although M > S
-    order: bool = True  # a put never replaces a newer version
     gate: bool = True  # the relay applies a change only when the primary shows it
     rewind: bool = True  # the relay reads again when Redis lost what it had applied
     generation: bool = True  # a partition whose positions were lost starts a new generation
@@ -133,7 +132,7 @@ class State(NamedTuple):
     relay: Relay
     generations: int
     history: int
-    watermark_due: int  # when applying does not move W: what the next tick moves it to
+    told: int  # the W that the relay last wrote
     left: Budget
 
 
@@ -160,7 +159,7 @@ def start(bounds: Bounds) -> State:
         relay=Relay(end, end if bounds.acknowledgements else 0, None, 0),
         generations=1,
         history=0,
-        watermark_due=end,
+        told=end,
         left=Budget(*(getattr(bounds, name) for name in Budget._fields)),
     )
 

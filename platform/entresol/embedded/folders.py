@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ _PLACE_SIZE_MAX = 59
 _DATA_LINK = "servers"
 # A parent that was killed leaves the lock to its guard, which needs a moment to end the servers.
 LOCK_WAIT_S = 3.0
+_MEMORY = "/dev/shm"  # noqa: S108 (mkdtemp makes the name)
+_MEMORY_SIZE_MIN = 4 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Folders:
 
     Attributes:
         data: one folder per server, and its log.
-        run: sockets and copies of programs; always temporary.
+        run: sockets, and copies of programs; always temporary.
         lasting: whether the data outlive the servers.
         lock: an open file; whoever holds it owns `data`. -1 when the data are temporary.
         account: who owns all this, when it is not us.
@@ -54,6 +57,16 @@ class Folders:
         path = self.data / "primary" / "PG_VERSION"
         return int(path.read_text()) if path.exists() else None
 
+    @property
+    def temporary(self) -> tuple[Path, ...]:
+        """Return the folders that go when the servers end."""
+        return (self.run,) if self.lasting else (self.run, self.data)
+
+    def remove(self) -> None:
+        """Remove what is temporary; for when there is no guard to do so."""
+        for folder in self.temporary:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def release(self) -> None:
         """Let go of the lock; the guard holds it too, until its servers have ended."""
         if self.lasting:
@@ -70,8 +83,8 @@ def open_folders(folder: Path | None) -> Folders:
     """
     if folder is None:
         account = server_account()
-        run = _run_folder(account)
-        return Folders(_make(run / "data", account), run, lasting=False, lock=-1, account=account)
+        data = _temporary("entresol-data-", account, *_memory(), tempfile.gettempdir(), "/tmp")  # noqa: S108 (mkdtemp makes the name)
+        return Folders(data, _run_folder(account), lasting=False, lock=-1, account=account)
     folder.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
     try:
@@ -120,6 +133,14 @@ def _relocate(folder: Path, account: Account | None) -> Path:
     data = _temporary("entresol-data-", account, "/var/tmp", "/tmp")  # noqa: S108 (mkdtemp makes the name)
     link.symlink_to(data)
     return data
+
+
+def _memory() -> list[str]:
+    """Return the folder that is memory, if it has room: databases are some 300 files, and made faster there."""
+    if not os.path.ismount(_MEMORY):
+        return []
+    room = os.statvfs(_MEMORY)
+    return [_MEMORY] if room.f_bavail * room.f_frsize >= _MEMORY_SIZE_MIN else []
 
 
 def _run_folder(account: Account | None) -> Path:

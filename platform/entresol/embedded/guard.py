@@ -180,6 +180,8 @@ def exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
+    except PermissionError:  # of another user
+        return True
     return True
 
 

@@ -34,7 +34,7 @@ _SETTINGS = {
     "max_wal_senders": "20",
     "max_replication_slots": "20",
     "max_slot_wal_keep_size": "4GB",  # a forgotten slot must not fill the disk
-    "wal_keep_size": "512MB",  # how far a replica may fall behind while it is down
+    "wal_keep_size": "256MB",  # how far a replica may fall behind while it is down
     "wal_retrieve_retry_interval": "100ms",  # a replica is back soon after its primary
     "hot_standby_feedback": "on",
     "dynamic_shared_memory_type": "mmap",  # /dev/shm is small in containers, and keeps what a killed server had
@@ -42,7 +42,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
 }
 # full_page_writes stays on even so: a SIGKILL can tear a page that is being written.
-_NOT_DURABLE = {"fsync": "off"}
+_NOT_DURABLE = {"fsync": "off", "max_wal_size": "512MB"}  # such data may be in memory
 
 # Not what the kernel gives to outgoing connections, so that a restart finds its port free.
 _PORTS = range(20000, 32000)

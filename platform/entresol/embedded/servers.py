@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import secrets
-import shutil
 from collections.abc import Coroutine
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +34,7 @@ class EmbeddedServers:
     ) -> None:
         self._folders = folders
         held = [folders.lock] if folders.lasting else []
-        self._processes = Processes(folders.account, [folders.run], folders.log("guard"), held)
+        self._processes = Processes(folders.account, folders.temporary, folders.log("guard"), held)
         parts = (postgres, folders, self._processes, durable, secrets.token_urlsafe(18))
         self.primary = Primary("primary", *parts)
         names = [f"replica-{number}" for number in range(1, replicas + 1)]
@@ -70,7 +69,7 @@ class EmbeddedServers:
             program = await asyncio.to_thread(find_redis, redis_bin, folders) if redis else None
             servers = cls(folders, postgres, program, replicas, durable)
         except BaseException:
-            shutil.rmtree(folders.run, ignore_errors=True)
+            folders.remove()
             folders.release()
             raise
         try:

@@ -22,7 +22,6 @@ from entresol.schema.shapes import descriptor_of
 __all__ = [
     "BATCH_SIZE_MAX",
     "VIOLATIONS_MAX",
-    "RecordCheck",
     "RequestCheck",
     "clear_input_only",
     "clear_output_only",
@@ -139,23 +138,6 @@ class RequestCheck:
             found.append(Violation(field, text, "BATCH_TOO_LARGE"))
 
 
-class RecordCheck:
-    """The check of whole records that come with no request, as imports do: ids may be any that a name can hold."""
-
-    def __init__(self, resource: Resource, model: Model) -> None:
-        assert resource.descriptor is not None
-        self._walk = Compiler(model).message(resource.descriptor)
-        self._name = check_names.matching(resource.patterns)
-        self._declared = DeclaredRules(resource.message_class, model.pool)
-
-    def violations(self, record: Message) -> list[Violation]:
-        """Return everything wrong with a record, at most 100 things."""
-        found: list[Violation] = []
-        _judge(self._name, getattr(record, "name", ""), "name", found)
-        self._walk.check(record, "", WHOLE, found)
-        return _with_declared(found, self._declared, record, WHOLE)
-
-
 def _with_declared(
     found: list[Violation], rules: DeclaredRules, message: Message, mask: Mask
 ) -> list[Violation]:
@@ -226,11 +208,8 @@ def _is_inherited(violation: Violation) -> bool:
 
 
 def _moved(violation: Violation, at: str | None) -> Violation:
-    path = (
-        at or "request"
-        if violation.field == "request"
-        else f"{at}.{violation.field}"
-        if at
-        else violation.field
-    )
+    """Return a violation of a resource as one of the request that holds it in the field `at`."""
+    if at is None:
+        return violation
+    path = at if violation.field == "request" else f"{at}.{violation.field}"
     return Violation(path, violation.description, violation.reason)

@@ -124,7 +124,7 @@ def _merge_list(part: Mask, field: FieldDescriptor, source: Message, target: Mes
     given, kept = getattr(source, field.name), getattr(target, field.name)
     below = WHOLE if part.whole else part.at(EVERY) or NOTHING
     if below.whole:
-        target.ClearField(field.name)
+        del kept[:]
         kept.extend(given)
         return
     del kept[len(given) :]

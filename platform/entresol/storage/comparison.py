@@ -137,9 +137,12 @@ def _checks(wanted: Table, found: Table) -> Iterator[Step]:
 
 def _free_name(check: OneofCheck, found: Table) -> str:
     """Return the check's name, or one with its newest column when an older, narrower check has that name."""
-    if all(other.name != check.name for other in found.checks):
+    older = next((other for other in found.checks if other.name == check.name), None)
+    if older is None:
         return check.name
-    return fitted(f"{check.name.removesuffix('_check')}_{check.columns[-1]}_check")
+    new = [column for column in check.columns if column not in older.columns]
+    newest = (new or check.columns)[-1]
+    return fitted(f"{check.name.removesuffix('_check')}_{newest}_check")
 
 
 def _indexes(wanted: Table, found: Table, taken: Collection[str]) -> Iterator[Step]:

@@ -89,14 +89,16 @@ def _selected(model: Model, only: str | Iterable[str] | None) -> list[Resource]:
     resources = list(model.resources.values())
     if only is None:
         return resources
-    chosen: list[Resource] = []
-    for name in [only] if isinstance(only, str) else only:
-        named = [r for r in resources if name in (r.type, r.message) or r.message.startswith(f"{name}.")]
-        if not named:
+    names = [only] if isinstance(only, str) else list(only)
+    for name in names:
+        if not any(_is_named(resource, name) for resource in resources):
             exist = ", ".join(sorted(resource.type for resource in resources))
             raise ConfigurationError(f"{name} is no package or resource type; the resources are {exist}")
-        chosen += [resource for resource in named if resource not in chosen]
-    return chosen
+    return [resource for resource in resources if any(_is_named(resource, name) for name in names)]
+
+
+def _is_named(resource: Resource, name: str) -> bool:
+    return name in (resource.type, resource.message) or resource.message.startswith(f"{name}.")
 
 
 def _in_order(tables: Sequence[Table]) -> list[Table]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from entresol.schema.model import Behavior, Field, Kind, Model, Resource, Role
+from entresol.schema.model import Behavior, Field, Kind, Model, Resource
 
 _counter = itertools.count(1)
+_SERVER_SIDE = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER, Behavior.INPUT_ONLY})
 _SCALARS: Mapping[Kind, Callable[[Field], Any]] = {
     Kind.STRING: lambda field: f"example {next(_counter)}",
     Kind.BYTES: lambda field: b"example",
@@ -46,14 +47,21 @@ def example(
     for field in resource.fields:
         if field.required and field.role is None and not (values and field.name in values):
             _fill(message, field, model, referred)
+    filler = _plain(resource, _SERVER_SIDE)
+    if not message.ListFields() and filler is not None:
+        setattr(message, filler.name, other_value(filler))  # a required message must hold something (AIP-203)
     return message
 
 
 def changeable(resource: Resource) -> Field | None:
     """Return a plain field that an update may change, or None when the resource has none."""
-    fixed = {Behavior.OUTPUT_ONLY, Behavior.IMMUTABLE, Behavior.IDENTIFIER, Behavior.INPUT_ONLY}
+    return _plain(resource, _SERVER_SIDE | {Behavior.IMMUTABLE})
+
+
+def _plain(resource: Resource, without: frozenset[Behavior]) -> Field | None:
+    """Return a text or number of the caller's own that has none of these behaviors."""
     for field in resource.stored:
-        free = not field.behaviors & fixed and field.reference is None and field.role is None
+        free = not field.behaviors & without and field.reference is None and field.role is None
         if free and not field.repeated and not field.wrapper and field.kind in (Kind.STRING, Kind.INT):
             return field
     return None
@@ -79,8 +87,3 @@ def _fill(message: Message, field: Field, model: Model, referred: Callable[[Reso
         getattr(message, field.name).append(value)
     else:
         setattr(message, field.name, value)
-
-
-def has_role(resource: Resource, role: Role) -> bool:
-    """Tell whether the resource has this standard field."""
-    return role in resource.by_role

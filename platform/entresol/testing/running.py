@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from entresol.app import Platform, open_relay
@@ -62,16 +63,21 @@ class RunningPlatform:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            relaying = None
+        async with AsyncExitStack() as stack:
             if self._relay and self.settings.cache_url:
-                relay = open_relay(self.settings)
-                relaying = group.create_task(relay.run())
-                await relay.ready()
-            async with await Platform.open(self.settings) as platform:
-                server = await platform.serve()
-                self.address = f"127.0.0.1:{server.port}"
-                self._ready.set_result(platform)
-                await self._stop.wait()
-            if relaying is not None:
-                relaying.cancel()
+                await stack.enter_async_context(_relaying(self.settings))
+            platform = await stack.enter_async_context(await Platform.open(self.settings))
+            server = await platform.serve()
+            self.address = f"127.0.0.1:{server.port}"
+            self._ready.set_result(platform)
+            await self._stop.wait()
+
+
+@asynccontextmanager
+async def _relaying(settings: Settings) -> AsyncIterator[None]:
+    """Run the relay while the block lasts; its end is the block's end."""
+    async with open_relay(settings) as relay, asyncio.TaskGroup() as group:
+        task = group.create_task(relay.run(), name="entresol relay")
+        await relay.ready()
+        yield
+        task.cancel()

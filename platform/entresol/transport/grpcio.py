@@ -117,7 +117,10 @@ def _rpc_handler(entry: Entry, clock: Clock) -> Any:
 
 
 def _call(entry: Entry, context: Any, clock: Clock) -> Call:
-    metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+    metadata: dict[str, str] = {}
+    for key, value in context.invocation_metadata():
+        if isinstance(value, str):
+            metadata[key] = f"{metadata[key]},{value}" if key in metadata else value
     return Call(entry.method, metadata, clock, context.time_remaining())
 
 

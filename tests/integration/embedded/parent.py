@@ -22,7 +22,10 @@ async def main() -> None:
         fork = os.fork() if "fork" in sys.argv else 0
         if "fork" in sys.argv and fork == 0:
             signal.pause()
-        print(fork, servers.primary.sockets.parent, flush=True)
+        temporary = [servers.primary.sockets.parent] + (
+            [servers.primary.data.parent] if folder is None else []
+        )
+        print(fork, *temporary, flush=True)
         await asyncio.Event().wait()
 
 

@@ -24,16 +24,16 @@ GONE_S = 10.0
 
 
 class Parent:
-    """A process that started servers, the processes below it, and the folder of the sockets."""
+    """A process that started servers, the processes below it, and the folders of sockets and data."""
 
     def __init__(self, *arguments: str) -> None:
         script = Path(__file__).with_name("parent.py")
         self.process = subprocess.Popen([sys.executable, script, *arguments], stdout=PIPE, text=True)
         assert self.process.stdout is not None
         with self.process.stdout as output:
-            fork, run_folder = output.readline().split()
+            fork, *folders = output.readline().split()
         self.fork = int(fork)
-        self.run_folder = Path(run_folder)
+        self.folders = [Path(folder) for folder in folders]
         self.below = set(descendants(self.process.pid)) - {self.fork}
 
     def end(self, number: signal.Signals) -> None:
@@ -47,7 +47,7 @@ class Parent:
         return run(until(has_left_nothing, timeout_s))
 
     def nothing_is_left(self) -> bool:
-        return not self.run_folder.exists() and not any(map(is_alive, self.below))
+        return not any(folder.exists() for folder in self.folders) and not any(map(is_alive, self.below))
 
 
 def is_alive(pid: int) -> bool:
@@ -92,7 +92,8 @@ def test_servers_end_even_when_their_guard_is_killed() -> None:
 
     assert run(until(servers_are_gone, GONE_S))
     parent.end(signal.SIGKILL)
-    shutil.rmtree(parent.run_folder)
+    for folder in parent.folders:
+        shutil.rmtree(folder)
 
 
 async def test_data_outlive_a_stop(folder: Path) -> None:

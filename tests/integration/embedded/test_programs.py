@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from entresol.embedded import EmbeddedServers, accounts, binaries
+from entresol.embedded import folders as folders_module
 from entresol.embedded.accounts import Account, may_enter, server_account
 from entresol.embedded.binaries import find_postgres, find_redis
 from entresol.embedded.folders import Folders, open_folders
@@ -24,7 +24,7 @@ def folders(folder: Path) -> Iterator[Folders]:
     opened = open_folders(folder)
     yield opened
     opened.release()
-    shutil.rmtree(opened.run)
+    opened.remove()
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def test_without_redis_the_error_says_what_to_install(folders: Folders) -> None:
 
 @pytest.mark.usefixtures("nothing_installed")
 def test_a_start_that_fails_leaves_no_folder(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(folders_module, "_MEMORY", "/nonexistent")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     with pytest.raises(ConfigurationError):
         run(EmbeddedServers.start())
@@ -128,5 +129,5 @@ def test_sockets_are_never_below_a_long_path(monkeypatch: pytest.MonkeyPatch, fo
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     opened = open_folders(None)
-    shutil.rmtree(opened.run)
+    opened.remove()
     assert len(bytes(opened.run / "replica-99" / ".s.PGSQL.65535")) <= 103

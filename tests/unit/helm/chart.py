@@ -96,6 +96,7 @@ def pods(objects: list[Object] | tuple[Object, ...]) -> Iterator[tuple[Object, O
 
 def container(item: Object) -> Object:
     """Return the only container of a Deployment or Job."""
+    only: Object
     (only,) = item["spec"]["template"]["spec"]["containers"]
     return only
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from entresol.codegen.protos import compile_protos
 from entresol.schema.load import load
 from entresol.schema.model import Model, Resource

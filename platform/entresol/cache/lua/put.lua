@@ -1,15 +1,16 @@
--- PUT: a writer offers what it has just committed.
--- KEYS meta, entry.  ARGV bucket field, stamp, position, ttl in ms, revision and payload.
-local meta = redis.call('HMGET', KEYS[1], 'g', 'base', ARGV[1])
+-- PUT: a writer offers what it has just committed.  Answers with the partition's generation beside.
+-- KEYS meta, entry.  ARGV generation before the transaction, bucket field, stamp, position, ttl in ms, revision and payload.
+local meta = redis.call('HMGET', KEYS[1], 'g', 'base', ARGV[2])
 generation = meta[1]
-if not generation then return 'nometa' end
+if not generation then return {'nometa', ''} end
+if generation ~= ARGV[1] then return {'reborn', generation} end  -- rule: put generation
 local moved = meta[3] or meta[2]
-local new, position = ARGV[2], ARGV[3]
+local new, position = ARGV[3], ARGV[4]
 local old = head(KEYS[2])
 if moved > position then  -- rule: put admission
   if old and new > stamp(old) then redis.call('UNLINK', KEYS[2]) end  -- rule: put admission
-  return 'behind'  -- rule: put admission
+  return {'behind', generation}  -- rule: put admission
 end  -- rule: put admission
-if old and known(old) and new <= stamp(old) then return 'older' end  -- rule: put order
-redis.call('SET', KEYS[2], generation .. new .. 'd' .. position .. ARGV[5], 'PX', ARGV[4])
-return 'ok'
+if old and known(old) and new <= stamp(old) then return {'older', generation} end
+redis.call('SET', KEYS[2], generation .. new .. 'd' .. position .. ARGV[6], 'PX', ARGV[5])
+return {'ok', generation}

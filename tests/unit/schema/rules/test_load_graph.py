@@ -133,6 +133,7 @@ def test_rule_14_a_resource_is_a_singleton_by_all_patterns_or_by_none(mistakes):
             ("labels", 7, "OPTIONAL"),
             ("annotations", 8, "OPTIONAL"),
             ("size", 13, "OPTIONAL"),
+            ("binding", 20, "OPTIONAL"),
         )
     ),
 )

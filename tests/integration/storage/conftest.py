@@ -1,0 +1,56 @@
+"""Two schemas on the session's servers: the stories of the reference domain, and a zoo with a field of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from entresol.cli.folders import system_folder
+from entresol.config import Settings
+from entresol.schema.model import Model
+from entresol.storage.catalog import read_catalog
+from entresol.storage.migrate import migrate
+from entresol.storage.plan import plan
+from entresol.storage.pools import Pools
+from entresol.storage.store import Store
+from entresol.testing.servers import Database, Migrate
+from tests.integration.storage.zoo import zoo_model
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return zoo_model(tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="session")
+def migrate_database(zoo: Model) -> Migrate:
+    async def apply(url: str) -> None:
+        await migrate(url, [system_folder()])
+        connection = await asyncpg.connect(url)
+        try:
+            for text in plan(zoo, await read_catalog(connection)).texts():
+                await connection.execute(text)
+        finally:
+            await connection.close()
+
+    return apply
+
+
+@pytest.fixture
+def settings(database: Database) -> Settings:
+    return Settings(database_write=database.write_url, database_read=database.read_urls, replica_poll_s=0.02)
+
+
+@pytest.fixture
+async def pools(settings: Settings) -> AsyncIterator[Pools]:
+    pools = await Pools.open(settings)
+    yield pools
+    await pools.close()
+
+
+@pytest.fixture
+def store(pools: Pools, zoo: Model) -> Store:
+    return Store(pools, zoo)
