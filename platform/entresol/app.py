@@ -21,7 +21,7 @@ from entresol.cache.server import check_server
 from entresol.clock import Clock
 from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
-from entresol.errors import ConfigurationError
+from entresol.errors import ConfigurationError, UnavailableError
 from entresol.records import Records
 from entresol.schema.load import load
 from entresol.schema.model import Model
@@ -36,6 +36,8 @@ from entresol.storage.store import Store
 from entresol.transport.grpcio import GrpcServer
 
 log = logging.getLogger(__name__)
+
+RELAY_READY_S = 30.0
 
 
 @dataclass(slots=True)
@@ -118,9 +120,29 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
         return Snapshot.parse(*await snapshots.take())
 
     try:
-        yield Relay.open(settings, open_feed, take_snapshot, tables)
+        yield Relay.open(settings, open_feed, take_snapshot)
     finally:
         await snapshots.close()
+
+
+@asynccontextmanager
+async def relaying(settings: Settings) -> AsyncIterator[Relay]:
+    """Run the relay while the block lasts; the cache takes entries when the block begins.
+
+    Raises:
+        UnavailableError: the relay did not come up within `RELAY_READY_S`.
+    """
+    async with open_relay(settings) as relay:
+        task = asyncio.create_task(relay.run(), name="entresol relay")
+        try:
+            async with asyncio.timeout(RELAY_READY_S):
+                await relay.ready()
+            yield relay
+        except TimeoutError as error:
+            raise UnavailableError(f"the relay is not ready after {RELAY_READY_S} s; its log says why") from error
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
 
 
 def load_model(settings: Settings) -> Model:

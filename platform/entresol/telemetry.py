@@ -61,6 +61,11 @@ SPAN_STATEMENT = "entresol.storage.statement"
 SPAN_CACHE = "entresol.cache.command"
 
 
+def tracing() -> bool:
+    """Whether anybody has asked for traces, so that a call is worth a span."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def recording() -> bool:
     """Whether the current trace is sampled, so that a span of its own is worth making."""
     return trace.get_current_span().is_recording()

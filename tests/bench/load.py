@@ -94,7 +94,11 @@ def percentile(values: list[float], share: float) -> float:
 
 def serve(address: str, in_flight: int) -> None:
     """Answer requests from standard input until it ends."""
-    options = [("grpc.use_local_subchannel_pool", 1)]  # else all channels share one connection
+    options = [
+        ("grpc.use_local_subchannel_pool", 1),  # else all channels share one connection
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 100),
+    ]
     channels = [grpc.insecure_channel(address, options) for _ in range(CONNECTIONS)]
     for channel in channels:
         grpc.channel_ready_future(channel).result(timeout=30)

@@ -21,8 +21,14 @@ Rounds = Sequence[Mapping[str, Any]]
 def summary(rounds: Rounds) -> dict[str, Any]:
     """Return the medians over rounds, the range of the CPU, and the rounds themselves."""
     cpu_us = [entry["cpu_us"] for entry in rounds]
-    medians = {name: round(statistics.median(entry[name] for entry in rounds), 4) for name in FIGURES}
+    medians = {name: _median([entry[name] for entry in rounds]) for name in FIGURES}
     return medians | {"cpu_us_min": min(cpu_us), "cpu_us_max": max(cpu_us), "rounds": list(rounds)}
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """Return the median; None for what is not measured in this workload."""
+    known = [value for value in values if value is not None]
+    return round(statistics.median(known), 4) if known else None
 
 
 def workload(by_system: Mapping[str, Rounds]) -> dict[str, Any]:
@@ -59,7 +65,8 @@ def table(workloads: Mapping[str, Mapping[str, Any]]) -> str:
     for name, result in workloads.items():
         for system, figures in result["systems"].items():
             ratio = result["cpu_ratio_to_entresol"].get(system, "")
-            lines.append(_line(name, system, *(f"{figures[figure]:.4g}" for figure in FIGURES), ratio))
+            cells = ("-" if figures[key] is None else f"{figures[key]:.4g}" for key in FIGURES)
+            lines.append(_line(name, system, *cells, ratio))
     return "\n".join(lines)
 
 

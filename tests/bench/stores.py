@@ -73,11 +73,11 @@ class Stores:
             while not await replica.fetchval(HAS_REPLAYED, position):
                 continue
 
-    async def cache_look_ups(self) -> tuple[int, int]:
-        """Return how many keys Redis has found and not found since it started."""
+    async def cache_misses(self) -> int:
+        """Return how many keys were asked of Redis in vain since it started."""
         async with Redis.from_url(self.cache, socket_timeout=CONNECT_TIMEOUT_S) as redis:
             stats = await redis.info("stats")
-        return stats["keyspace_hits"], stats["keyspace_misses"]
+        return int(stats["keyspace_misses"])
 
 
 def _with_database(url: str, database: str) -> str:

@@ -49,6 +49,8 @@ class Entresol(System):
     def _settings(self, stores: Stores, *, cached: bool) -> dict[str, str]:
         return {
             "ENTRESOL_PROTOS": str(ROOT / "protos"),
+            "ENTRESOL_FUNCTIONS": str(ROOT / "protos" / "stories" / "functions.py"),
+            "ENTRESOL_MIGRATIONS": str(ROOT / "migrations"),
             "ENTRESOL_DATABASE_WRITE": stores.write_to(self.database),
             "ENTRESOL_DATABASE_READ": stores.read_from(self.database),
             "ENTRESOL_CACHE_URL": stores.cache if cached else "",

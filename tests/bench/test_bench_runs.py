@@ -18,7 +18,7 @@ from tests.bench.report import workload
 from tests.bench.stores import Stores
 
 SMALLEST = ("--rounds", "1", "--calls", "150", "--rows", "300")
-TIMEOUT_S = 60
+TIMEOUT_S = 100
 
 
 def test_the_read_benchmark_prints_figures_of_every_workload_and_system(tmp_path: Path) -> None:

@@ -41,10 +41,11 @@ class Trial:
     ground: Ground
     processes: dict[str, int]  # role -> process id
     load: Process
+    cached: bool
 
     async def measure(self, method: str, story_numbers: Sequence[int], round_name: str) -> dict[str, Any]:
         """Make these calls and return what they cost; BenchError when one of them failed."""
-        look_ups = await self.ground.stores.cache_look_ups()
+        misses = await self.ground.stores.cache_misses()
         before_s = self._cpu_s()
         answer = await self._call(method, story_numbers, round_name)
         calls = answer["calls"]
@@ -61,7 +62,7 @@ class Trial:
             "calls_per_s": round(calls / answer["elapsed_s"], 1),
             "p50_ms": round(answer["p50_ms"], 3),
             "p99_ms": round(answer["p99_ms"], 3),
-            "hit_ratio": await self._hit_ratio(answer, look_ups),
+            "hit_ratio": await self._hit_ratio(method, answer, misses),
             "answered_by": answer["answered_by"],
             "calls": calls,
         }
@@ -81,16 +82,14 @@ class Trial:
             f"after {WARM_UPS_MAX} passes over the same {len(numbers)} stories"
         )
 
-    async def _hit_ratio(self, answer: dict[str, Any], before: tuple[int, int]) -> float:
-        """Return the cache's share: as the answers say, or as Redis counted where answers do not say.
-
-        Where nothing was looked up, as in updates, it is 0.
-        """
-        if answer["answered_by"]:
-            return float(round(answer["answered_by"].get("cache", 0) / answer["calls"], 4))
-        after = await self.ground.stores.cache_look_ups()
-        hits, misses = (after[index] - before[index] for index in range(2))
-        return round(hits / (hits + misses), 4) if hits + misses else 0.0
+    async def _hit_ratio(self, method: str, answer: dict[str, Any], misses: int) -> float | None:
+        """Return the cache's share: as the answers say, or as Redis counted where answers do not say."""
+        if not self.cached or method != "GetStory":
+            return None
+        hits = answer["answered_by"].get("cache", 0)
+        if not answer["answered_by"]:
+            hits = answer["calls"] - (await self.ground.stores.cache_misses() - misses)
+        return float(round(hits / answer["calls"], 4))
 
     async def _call(self, method: str, story_numbers: Sequence[int], round_name: str) -> dict[str, Any]:
         assert self.load.stdin is not None
@@ -104,6 +103,17 @@ class Trial:
         if set(answer["codes"]) != {"OK"}:
             raise BenchError(f"{self.system.name}: {method} answered {answer['codes']}")
         return answer
+
+
+async def until_ready(load: Process, system: Sequence[Process]) -> bool:
+    """Return whether the load reached the system; at once when a process of the system has ended."""
+    ready = asyncio.create_task(read_line(load, START_TIMEOUT_S))
+    ends = [asyncio.create_task(process.wait()) for process in system]
+    await asyncio.wait((ready, *ends), return_when=asyncio.FIRST_COMPLETED)
+    reached = ready.done() and ready.result() == b"ready\n"
+    for task in (ready, *ends):
+        task.cancel()
+    return reached
 
 
 async def read_line(process: Process, timeout_s: float) -> bytes:
@@ -123,11 +133,12 @@ async def on_trial(system: System, ground: Ground, *, cached: bool) -> AsyncIter
         for command in system.commands(ground.stores, address, cached=cached):
             log = ground.folder / f"{prefix}-{command.role}.log"
             run = started(command.arguments, command.environment, log, ground.cores.server)
-            processes[command.role] = (await stack.enter_async_context(run)).pid
+            processes[command.role] = await stack.enter_async_context(run)
         load_command = ("-m", "tests.bench.load", "--address", address, "--in-flight", str(ground.in_flight))
         log = ground.folder / f"{prefix}-load.log"
         run = started((sys.executable, *load_command), {}, log, ground.cores.others, talks=True)
         load = await stack.enter_async_context(run)
-        if await read_line(load, START_TIMEOUT_S) != b"ready\n":
+        if not await until_ready(load, list(processes.values())):
             raise BenchError(f"{system.name} does not answer at {address}")
-        yield Trial(system, ground, processes, load)
+        pids = {role: process.pid for role, process in processes.items()}
+        yield Trial(system, ground, pids, load, cached)

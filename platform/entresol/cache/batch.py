@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -35,14 +35,14 @@ class Batch:
     resets: bool = False
 
     @classmethod
-    def of(cls, events: Sequence[Event], applied: int, tables: Collection[str], layout: Layout) -> Batch:
+    def of(cls, events: Sequence[Event], applied: int, layout: Layout) -> Batch:
         """Return the batch of `events`, which follow what was applied."""
         batch = cls(applied)
         for event in events:
-            batch._add(event, tables, layout)
+            batch._add(event, layout)
         return batch
 
-    def _add(self, event: Event, tables: Collection[str], layout: Layout) -> None:
+    def _add(self, event: Event, layout: Layout) -> None:
         if not is_transaction(event):
             self.newest = max(self.newest, cast("Keepalive", event).wal_end)
             return
@@ -50,19 +50,20 @@ class Batch:
         self.xids.add(event.xid)
         self.commit_time_s = event.commit_time_s
         for change in event.changes:
-            if change.table.removeprefix("public.") in tables:
-                self._add_row(change, event.end_lsn, layout)
+            self._add_row(change, event.end_lsn, layout)
 
     def _add_row(self, change: RowChange, position: int, layout: Layout) -> None:
-        rows = [] if change.kind == "truncate" else list(_rows(change))
-        if not rows:
+        if change.kind == "truncate":
             self.resets = True
-        for name, mark in rows:
+        for name, mark in _rows(change):
             self.changes.append(Change(layout.place(change.table, name), position, mark))
 
 
 def _rows(change: RowChange) -> Iterator[tuple[str, bytes]]:
-    """Yield the names that the change touches, with their stamps: two when the row got another name."""
+    """Yield the names that the change touches, with their stamps: two when the row got another name.
+
+    A table without names is not one of the platform's, whoever published it.
+    """
     new, old = change.new, change.old
     if old is not None and (name := old.get("name")) and (new is None or new.get("name") != name):
         yield name, _stamp(old.get("row_version"), Rank.ABSENT)

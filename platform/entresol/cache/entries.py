@@ -18,6 +18,7 @@ from entresol.cache.entry import Entry, Rank, body, hexed, padded, stamp
 from entresol.cache.failure import CacheError
 from entresol.cache.fallback import Fallback
 from entresol.cache.fill import Fill, Spot
+from entresol.cache.generations import Generations, Mark
 from entresol.cache.keys import Key, Layout, Place
 from entresol.cache.leases import KEYS_MAX, Leases
 from entresol.cache.lookup import look_up
@@ -51,6 +52,7 @@ class Entries:
     ) -> None:
         self.connection = connection
         self.layout = layout
+        self._generations = Generations(connection, layout)
         self._leases = Leases(connection, layout, lease_s)
         self._chance = chance
         self._fallback = Fallback(fallback_concurrency, lambda: self.is_away)
@@ -110,6 +112,8 @@ class Entries:
             answers: list[_Answer] = [[None] * len(names) for _, names in requests]
             _count_reads(requests, answers, "failure")
             return answers
+        for partition, (generation, _) in found.positions.items():
+            self._generations.see(partition, generation)
         answers = []
         for (resource, _), group in zip(requests, places, strict=True):
             revision = padded(resource.revision)
@@ -140,6 +144,7 @@ class Entries:
         spots: dict[str, Spot] = {}
         for members, (watermark, generation, base, *moved) in zip(parts.values(), replies, strict=False):
             if generation is not None:
+                self._generations.see(members[0][1].partition, generation)
                 for (name, place), position in zip(members, moved, strict=True):
                     spots[name] = Spot(place, generation, int(position or base, 16), int(watermark, 16))
         taken = zip(places, replies[len(parts) :], strict=False)
@@ -196,23 +201,42 @@ class Entries:
         if fill.owner and commands:
             await self._write(*commands)
 
+    async def mark(self) -> Mark:
+        """Return what a put says of when its transaction began. Call it before the transaction commits."""
+        return await self._generations.mark()
+
     async def put(
-        self, resource: Resource, name: str, version: int, rank: Rank, position: int, message: bytes = b""
+        self,
+        resource: Resource,
+        name: str,
+        version: int,
+        rank: Rank,
+        position: int,
+        message: bytes = b"",
+        *,
+        mark: Mark | None = None,
     ) -> str:
         """Offer a row that this process has just committed, and return the answer.
 
-        `position` was read in the same transaction while the row was locked (`Change.position`). Call it
-        only once the commit is known: a commit in doubt is the relay's to tell.
+        `position` was read in the same transaction while the row was locked (`Change.position`), `mark` before it
+        committed. Call it only once the commit is known: a commit in doubt is the relay's to tell.
 
         Returns:
-            `ok`; `older` when a newer version is there; `behind` when a later change has been applied;
-            `nometa` while the partition has no relay; `failed` when Redis did not answer. Whatever it is,
-            the relay sees to the rest.
+            `ok`; `older` when a newer version is there; `behind` when a later change has been applied; `reborn` when
+            the partition began a new generation since `mark`; `nometa` while it has no relay; `failed` when Redis
+            did not answer. Whatever it is, the relay sees to the rest.
         """
         place = self.layout.place(resource.table, name)
+        generation = (mark or self._generations.seen)[place.partition]
         keys = [self.layout.meta(place.partition), place.entry]
-        arguments = self._offer(resource, place, version, rank, position, message)
-        return (await self._write(_call(self.connection.scripts.put, keys, arguments)))[0]
+        arguments = (generation, *self._offer(resource, place, version, rank, position, message))
+        try:
+            reply = await self.connection.execute(_call(self.connection.scripts.put, keys, arguments))
+        except CacheError:
+            return _count_writes(["failed"])[0]
+        answer, present = reply[0]
+        self._generations.see(place.partition, present or None)
+        return _count_writes([answer.decode()])[0]
 
     def _offer(
         self, resource: Resource, place: Place, version: int, rank: Rank, position: int, message: bytes
@@ -224,19 +248,14 @@ class Entries:
         ttl_ms = max(1, round(ttl_s * 1000 * (1 - TTL_JITTER * self._chance())))
         return place.bucket, stamp(version, rank), hexed(position), ttl_ms, body(resource.revision, message)
 
-    async def _write(self, *commands: Command) -> list[str]:
-        """Run scripts and return their answers, flat; `failed` when the server did not answer."""
+    async def _write(self, *commands: Command) -> None:
+        """Run scripts that answer for each of their keys, and count the answers."""
         try:
             replies = await self.connection.execute(*commands)
         except CacheError:
-            answers = ["failed"] * len(commands)
+            _count_writes(["failed"] * len(commands))
         else:
-            answers = [
-                item.decode() for reply in replies for item in (reply if isinstance(reply, list) else [reply])
-            ]
-        for answer in set(answers):
-            telemetry.CACHE_WRITES.add(answers.count(answer), {telemetry.REASON: answer})
-        return answers
+            _count_writes([answer.decode() for answers in replies for answer in answers])
 
 
 def _call(script: Script, keys: Sequence[bytes], arguments: Sequence[bytes | int]) -> Command:
@@ -248,6 +267,12 @@ def _by_partition(places: Iterable[tuple[str, Place]]) -> dict[int, list[tuple[s
     for name, place in places:
         parts.setdefault(place.partition, []).append((name, place))
     return parts
+
+
+def _count_writes(answers: list[str]) -> list[str]:
+    for answer in set(answers):
+        telemetry.CACHE_WRITES.add(answers.count(answer), {telemetry.REASON: answer})
+    return answers
 
 
 def _count_reads(requests: Sequence[_Request], answers: Sequence[_Answer], without: str) -> None:

@@ -63,7 +63,7 @@ def is_transaction(event: Event) -> TypeGuard[Transaction]:
 
 
 class Feed(Protocol):
-    """An open stream of one replication slot. While nothing happens it yields keepalives, several a second."""
+    """An open stream of one replication slot. While nothing happens, keepalives come several times a second."""
 
     @property
     def start_lsn(self) -> int:
@@ -71,7 +71,7 @@ class Feed(Protocol):
 
     @property
     def database(self) -> str:
-        """Return the database's identity: system identifier and timeline. Positions of two identities do not compare."""
+        """Return the database's identity, system identifier and timeline: positions compare only within one."""
 
     def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what was committed, in order."""

@@ -48,6 +48,23 @@ class Snapshot:
 TakeSnapshot = Callable[[], Awaitable[Snapshot]]
 
 
+async def wait_until_settled(take_snapshot: TakeSnapshot, wait_s: float) -> bool:
+    """Wait until every transaction that is running now has ended; False when one has not within `wait_s`.
+
+    A slot starts somewhere in the log, and a commit just before may not be shown yet: no event will ever tell the relay
+    of it, so that nothing may be filled from the primary until it is shown.
+    """
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + wait_s
+    first = now = await take_snapshot()
+    while now.xmin < first.xmax:
+        if loop.time() >= end_s:
+            return False
+        await asyncio.sleep(PAUSE_S_MAX)
+        now = await take_snapshot()
+    return True
+
+
 async def wait_until_shown(xids: Collection[int], take_snapshot: TakeSnapshot) -> Snapshot:
     """Return the first snapshot of the primary that shows all of `xids`."""
     pause_s = PAUSE_S_MIN

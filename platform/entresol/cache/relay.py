@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from entresol.cache.connection import Connection
 from entresol.cache.entry import hexed
 from entresol.cache.failure import CacheError
 from entresol.cache.feed import Feed
-from entresol.cache.gate import TakeSnapshot, wait_until_shown
+from entresol.cache.gate import TakeSnapshot, wait_until_settled, wait_until_shown
 from entresol.cache.keys import Layout
 from entresol.cache.progress import Progress
 from entresol.cache.pump import Pump
@@ -34,6 +34,7 @@ from entresol.errors import EntresolError, SlotBusyError
 log = logging.getLogger(__name__)
 
 TIMEOUT_S_MIN = 2.0  # a batch is more work for the server than a read
+SETTLE_S = 5.0
 PAUSE_S_MIN = 0.05
 PAUSE_S_MAX = 1.0
 
@@ -49,7 +50,7 @@ def _new_generation() -> bytes:
 
 
 class Relay:
-    """Carries changes of `tables` from `open_feed` to the cache until cancelled."""
+    """Carries every change that `open_feed` yields to the cache, until cancelled."""
 
     def __init__(
         self,
@@ -58,7 +59,6 @@ class Relay:
         open_feed: OpenFeed,
         take_snapshot: TakeSnapshot,
         *,
-        tables: Collection[str],
         tick_s: float,
         retain_s: float,
         clock: Clock | None = None,
@@ -69,7 +69,6 @@ class Relay:
         self._layout = layout
         self._open_feed = open_feed
         self._take_snapshot = take_snapshot
-        self._tables = frozenset(table.removeprefix("public.") for table in tables)
         self._tick_s = tick_s
         self._new_generation = new_generation
 
@@ -79,7 +78,6 @@ class Relay:
         settings: Settings,
         open_feed: OpenFeed,
         take_snapshot: TakeSnapshot,
-        tables: Collection[str],
         *,
         scripts: Scripts | None = None,
     ) -> Relay:
@@ -90,7 +88,6 @@ class Relay:
             Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets),
             open_feed,
             take_snapshot,
-            tables=tables,
             tick_s=settings.relay_tick_s,
             retain_s=settings.relay_retain_s,
         )
@@ -131,8 +128,9 @@ class Relay:
             applied = feed.start_lsn
             self.progress.begin(applied)
             log.info("the relay reads from %X of database %s", applied, feed.database)
+            await self._settle(feed)
             while True:
-                batch = Batch.of(await pump.take(self._tick_s), applied, self._tables, self._layout)
+                batch = Batch.of(await pump.take(self._tick_s), applied, self._layout)
                 lag_s = await self._pass_gate(batch)
                 await self._apply(batch, applied, feed)
                 applied = batch.newest
@@ -141,6 +139,24 @@ class Relay:
                 await self._publish()
                 if (safe := self.progress.retained()) is not None:
                     feed.acknowledge(safe)
+
+    async def _settle(self, feed: Feed) -> None:
+        """Before any partition starts anew at a slot that may be new: let what committed just before it be shown."""
+        if await self._continues(feed) or await wait_until_settled(self._take_snapshot, SETTLE_S):
+            return
+        log.warning(
+            "a transaction has been running for over %g s: the relay starts without waiting for it", SETTLE_S
+        )
+
+    async def _continues(self, feed: Feed) -> bool:
+        """Tell whether every partition has what was committed before the feed's start."""
+        metas = [self._layout.meta(partition) for partition in range(self._layout.partitions)]
+        try:
+            replies = await self._connection.execute(*(("HMGET", meta, "W", "database") for meta in metas))
+        except CacheError:
+            return False
+        start, database = hexed(feed.start_lsn), feed.database.encode()
+        return all(watermark and watermark >= start and known == database for watermark, known in replies)
 
     async def _pass_gate(self, batch: Batch) -> float:
         """Wait until the primary shows the batch, and return how long ago its last transaction committed."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from entresol.app import Platform, open_relay
+from entresol.app import Platform, relaying
 from entresol.cli.folders import migration_folders
 from entresol.config import Settings
 from entresol.embedded.servers import EmbeddedServers
@@ -31,10 +30,15 @@ class Stack:
 async def running(settings: Settings, folder: Path | None, *, replicas: int = 2) -> AsyncIterator[Stack]:
     """Start everything; stop it, in the opposite order, when the block ends.
 
-    Data stay in `folder`, or are temporary without one. When the relay dies the block is cancelled and its error
-    raised: a platform without it is not coherent.
+    Data stay in `folder`, or are temporary without one.
     """
-    async with await EmbeddedServers.start(folder, replicas=replicas, durable=True) as servers:
+    async with await EmbeddedServers.start(
+        folder,
+        replicas=replicas,
+        durable=True,
+        postgres_bin=settings.postgres_bin,
+        redis_bin=settings.redis_bin,
+    ) as servers:
         settings = dataclasses.replace(
             settings,
             database_write=servers.write_url,
@@ -42,11 +46,7 @@ async def running(settings: Settings, folder: Path | None, *, replicas: int = 2)
             cache_url=servers.cache_url,
         )
         applied = await migrate(settings.database_write, migration_folders(settings))
-        async with open_relay(settings) as relay, asyncio.TaskGroup() as group:
-            task = group.create_task(relay.run(), name="entresol relay")
-            async with await Platform.open(settings) as platform:
-                server = await platform.serve()
-                host = settings.listen.rpartition(":")[0]
-                await relay.ready()
-                yield Stack(servers, settings, platform, f"{host}:{server.port}", applied)
-            task.cancel()
+        async with relaying(settings), await Platform.open(settings) as platform:
+            server = await platform.serve()
+            host = settings.listen.rpartition(":")[0]
+            yield Stack(servers, settings, platform, f"{host}:{server.port}", applied)

@@ -112,10 +112,4 @@ def _mistakes(stderr: str, root: Path) -> Iterator[Mistake]:
             yield Mistake("protoc", 1, "protoc", "", row)
         elif not found["text"].startswith("warning:"):
             file = found["file"].removeprefix(f"{root}/")
-            yield Mistake(file, int(found["line"] or 1), "protoc", *_split(found["text"]))
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Split protoc's `"element": problem` (or `element: problem`) into the two."""
-    found = re.fullmatch(r'"?([A-Za-z_][\w.]*)"?: (.+)', text)
-    return (found[1], found[2]) if found else ("", text)
+            yield Mistake(file, int(found["line"] or 1), "protoc", "", found["text"])

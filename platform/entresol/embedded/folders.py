@@ -73,8 +73,8 @@ class Folders:
             os.close(self.lock)
 
 
-def open_folders(folder: Path | None) -> Folders:
-    """Make the folders: below `folder`, which then keeps the data, or temporary ones.
+def open_folders(folder: Path | None, *, durable: bool = False) -> Folders:
+    """Make the folders: below `folder`, which then keeps the data, or temporary ones, in memory unless `durable`.
 
     When `folder` is where the servers' account may not enter (root's home), it holds a link to the data.
 
@@ -83,7 +83,8 @@ def open_folders(folder: Path | None) -> Folders:
     """
     if folder is None:
         account = server_account()
-        data = _temporary("entresol-data-", account, *_memory(), tempfile.gettempdir(), "/tmp")  # noqa: S108 (mkdtemp makes the name)
+        memory = [] if durable else _memory()
+        data = _temporary("entresol-data-", account, *memory, *_places())
         return Folders(data, _run_folder(account), lasting=False, lock=-1, account=account)
     folder.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
@@ -144,7 +145,11 @@ def _memory() -> list[str]:
 
 
 def _run_folder(account: Account | None) -> Path:
-    return _temporary("entresol-", account, tempfile.gettempdir(), "/tmp")  # noqa: S108 (mkdtemp makes the name)
+    return _temporary("entresol-", account, *_places())
+
+
+def _places() -> tuple[str, str]:
+    return tempfile.gettempdir(), "/tmp"  # noqa: S108 (mkdtemp makes the name)
 
 
 def _temporary(prefix: str, account: Account | None, *places: str) -> Path:

@@ -63,7 +63,7 @@ class EmbeddedServers:
             ConfigurationError: a program is missing, or `folder` cannot be used; the text has the remedy.
             ServerStartError: a server did not come up; the text ends with its log.
         """
-        folders = await asyncio.to_thread(open_folders, folder)
+        folders = await asyncio.to_thread(open_folders, folder, durable=durable)
         try:
             postgres = await asyncio.to_thread(find_postgres, postgres_bin, folders)
             program = await asyncio.to_thread(find_redis, redis_bin, folders) if redis else None

@@ -13,9 +13,9 @@ from entresol.schema.model import Field, Index
 def parse_term(text: str) -> tuple[str, bool]:
     """Split `score desc` into the field and whether it descends; other words stay in the field."""
     field, _, direction = text.strip().rpartition(" ")
-    if direction == "desc":
-        return field.strip(), True
-    return (field.strip(), False) if direction == "asc" else (text.strip(), False)
+    if not field or direction not in ("asc", "desc"):
+        return text.strip(), False
+    return field.strip(), direction == "desc"
 
 
 def read_index(table: str, fields: Mapping[str, Field], option: Any) -> Index:

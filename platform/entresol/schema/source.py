@@ -41,6 +41,7 @@ class Source:
         self.descriptor_set = descriptor_set
         self.protos = _parse(descriptor_set)
         self.pool = DescriptorPool()
+        self._placed: dict[str, Places] = {}
         self._parsed: dict[tuple[str, str], Any] = {}
         for proto in self.protos:
             _add(self.pool, proto)
@@ -117,11 +118,12 @@ class Source:
             return 1
         number = self._extension_numbers.get(extension)
         option = (OPTIONS_FIELD[element.GetOptions().DESCRIPTOR.name], number) if number else ()
-        return self._places[file_of(element).name].line(element.full_name, option)
+        return self._places(file_of(element).name).line(element.full_name, option)
 
-    @cached_property
-    def _places(self) -> dict[str, Places]:
-        return {proto.name: Places(proto) for proto in self.protos}
+    def _places(self, file: str) -> Places:
+        if file not in self._placed:
+            self._placed[file] = Places(next(proto for proto in self.protos if proto.name == file))
+        return self._placed[file]
 
 
 def file_of(element: Element) -> FileDescriptor:

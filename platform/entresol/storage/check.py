@@ -20,4 +20,7 @@ async def check_schema(database: str | Session, model: Model) -> list[str]:
     system = [f"the platform's own {name.replace('_', ' ')} is missing" for name in catalog.system_lacks]
     planned = plan(model, catalog)
     lacks = [statement.lacks for statement in planned.statements if statement.lacks]
-    return system + lacks + [f"{refusal.element}: {refusal.problem}" for refusal in planned.refused]
+    against = [
+        f"{refusal.element}: {refusal.problem}" for refusal in planned.refused if not refusal.tolerable
+    ]
+    return system + lacks + against

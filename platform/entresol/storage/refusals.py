@@ -10,11 +10,16 @@ from entresol.storage.tables import ForeignKey, OneofCheck, Table, TableColumn, 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A difference that is no addition: where, what, and the steps, in their order."""
+    """A difference that is no addition: where, what, and the steps, in their order.
+
+    `tolerable`: a server of the model can still work, as one of the release before has to when this is a newer
+    release's doing.
+    """
 
     element: str
     problem: str
     steps: tuple[str, ...]
+    tolerable: bool = False
 
     def __str__(self) -> str:
         """Render as a heading and numbered steps."""
@@ -132,6 +137,7 @@ def other_action(table: Table, key: ForeignKey, have: ForeignKey) -> Refusal:
             f"ALTER TABLE {name} DROP CONSTRAINT {quote(have.name)};",
             f"ALTER TABLE {name} RENAME CONSTRAINT {new} TO {quote(key.name)};",
         ),
+        tolerable=True,
     )
 
 
@@ -141,6 +147,7 @@ def missing_target(table: Table, key: ForeignKey) -> Refusal:
         f"{table.name}.{key.column}",
         f"it refers to {key.target}, which does not exist and is not part of this plan",
         ("Plan the package of the other resource first, or both together.",),
+        tolerable=True,
     )
 
 
@@ -151,6 +158,7 @@ def stale_check(table: Table, check: OneofCheck) -> Refusal:
         f"{table.name}",
         f"constraint {check.name} allows one of ({columns}) only, the model no longer has that oneof",
         (f"ALTER TABLE {quote_table(table.name)} DROP CONSTRAINT {quote(check.name)};",),
+        tolerable=True,
     )
 
 

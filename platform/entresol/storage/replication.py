@@ -131,6 +131,7 @@ class ReplicationStream:
         except ServerError as error:
             raise _meaning(error) from error
         except StoreUnavailableError as error:
+            self._wire.abort()  # no good-bye would arrive
             # When the status could not be sent, that is why the connection was closed.
             raise self._failure or error from error
 

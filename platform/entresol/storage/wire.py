@@ -227,8 +227,8 @@ async def _deadline(problem: str, timeout_s: float) -> AsyncIterator[None]:
 
 def _error(body: bytes) -> ServerError:
     fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
-    hint = f" ({fields[b'H']})" if b"H" in fields else ""
-    return ServerError(fields.get(b"C", ""), fields.get(b"M", "unknown error") + hint)
+    texts = [fields[kind] for kind in (b"M", b"D", b"H") if kind in fields]
+    return ServerError(fields.get(b"C", ""), "; ".join(texts) or "unknown error")
 
 
 def _refused(error: ServerError) -> EntresolError:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar
 
-from entresol.app import Platform, open_relay
+from entresol.app import Platform, relaying
 from entresol.config import Settings
 
 Result = TypeVar("Result")
@@ -65,19 +65,10 @@ class RunningPlatform:
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
             if self._relay and self.settings.cache_url:
-                await stack.enter_async_context(_relaying(self.settings))
+                await stack.enter_async_context(relaying(self.settings))
             platform = await stack.enter_async_context(await Platform.open(self.settings))
             server = await platform.serve()
             self.address = f"127.0.0.1:{server.port}"
             self._ready.set_result(platform)
             await self._stop.wait()
 
-
-@asynccontextmanager
-async def _relaying(settings: Settings) -> AsyncIterator[None]:
-    """Run the relay while the block lasts; its end is the block's end."""
-    async with open_relay(settings) as relay, asyncio.TaskGroup() as group:
-        task = group.create_task(relay.run(), name="entresol relay")
-        await relay.ready()
-        yield
-        task.cancel()

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from entresol.codegen.protos import compile_protos
 from entresol.schema.load import load
 from entresol.schema.model import Model, Resource
+
+# Slow machines are no fault of the code: what takes long shows in the durations, not as a failure.
+settings.register_profile("entresol", deadline=None, print_blob=True)
+settings.load_profile("entresol")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,13 @@
+"""What a plan writes for a database, and what it refuses to write."""
+
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.unit.storage.shop import shop
+
 from entresol.codegen.protos import compile_protos
 from entresol.errors import ConfigurationError
 from entresol.schema.load import load
@@ -12,8 +16,6 @@ from entresol.storage.catalog import Catalog
 from entresol.storage.plan import NO_TRANSACTION, Plan, next_file, plan, write_files
 from entresol.storage.tables import Table, TableColumn, TableIndex, canonical_type
 from entresol.storage.wanted import table_of
-
-from tests.unit.storage.shop import shop
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -26,7 +28,9 @@ def live(model: Model) -> Catalog:
 
 def commented(table: Table) -> tuple[TableColumn, ...]:
     return tuple(
-        replace(column, comment=f"field {column.field}" if column.field else None, default=column.default or "''")
+        replace(
+            column, comment=f"field {column.field}" if column.field else None, default=column.default or "''"
+        )
         for column in table.columns
     )
 
@@ -73,7 +77,9 @@ def test_a_table_stands_behind_those_it_refers_to_and_a_cycle_is_closed_at_the_e
     (text,) = plan(model, Catalog(), only=["shop.example.com/Product", "shop.example.com/Maker"]).texts()
     assert text.index("CREATE TABLE shop.makers") < text.index("CREATE TABLE shop.products")
     assert "FOREIGN KEY (maker) REFERENCES shop.makers (name) ON DELETE RESTRICT" in text
-    assert text.rstrip().endswith("FOREIGN KEY (flagship) REFERENCES shop.products (name) ON DELETE SET NULL;")
+    assert text.rstrip().endswith(
+        "FOREIGN KEY (flagship) REFERENCES shop.products (name) ON DELETE SET NULL;"
+    )
     assert text.index("CREATE SCHEMA IF NOT EXISTS shop;") < text.index("CREATE TABLE")
 
 
@@ -122,7 +128,9 @@ def test_a_new_index_of_a_table_in_use_is_built_beside_its_users_in_a_file_of_it
 def test_an_index_left_invalid_is_built_again(model: Model, products: Table) -> None:
     broken = tuple(replace(index, valid=index.name != "products_maker_idx") for index in products.indexes)
     planned = plan(model, changed(live(model), replace(products, indexes=broken)))
-    assert sql(planned) == ["CREATE INDEX CONCURRENTLY IF NOT EXISTS products_maker_idx ON shop.products (maker);"]
+    assert sql(planned) == [
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS products_maker_idx ON shop.products (maker);"
+    ]
 
 
 def test_an_index_of_the_same_definition_may_have_any_name(model: Model, products: Table) -> None:
@@ -131,7 +139,9 @@ def test_an_index_of_the_same_definition_may_have_any_name(model: Model, product
     assert plan(model, changed(live(model), found)) == Plan()
 
 
-def test_a_new_foreign_key_is_validated_in_another_transaction_than_it_is_added(model: Model, products: Table) -> None:
+def test_a_new_foreign_key_is_validated_in_another_transaction_than_it_is_added(
+    model: Model, products: Table
+) -> None:
     planned = plan(model, changed(live(model), replace(products, foreign_keys=())))
     added, checked = planned.texts()
     assert "REFERENCES shop.makers (name) ON DELETE RESTRICT NOT VALID;" in added
@@ -157,14 +167,18 @@ def test_a_wider_oneof_gets_a_second_check_and_keeps_the_first() -> None:
 
 
 def test_the_check_of_a_oneof_that_lost_a_member_is_in_the_way_and_said_so() -> None:
-    split = shop(("    // As a formula.\n    string formula = 5 [(google.api.field_behavior) = OPTIONAL];\n", ""))
+    split = shop(
+        ("    // As a formula.\n    string formula = 5 [(google.api.field_behavior) = OPTIONAL];\n", "")
+    )
     assert "DROP CONSTRAINT products_price_check;" in refused(plan(split, live(shop())))
 
 
 def test_a_table_without_trigger_or_replica_identity_gets_them(model: Model, products: Table) -> None:
     found = replace(products, stamped=False, identity=None)
     trigger, identity = sql(plan(model, changed(live(model), found)))
-    assert trigger.startswith("CREATE OR REPLACE TRIGGER stamp_row_version BEFORE INSERT OR UPDATE ON shop.products")
+    assert trigger.startswith(
+        "CREATE OR REPLACE TRIGGER stamp_row_version BEFORE INSERT OR UPDATE ON shop.products"
+    )
     assert "ALTER TABLE shop.products REPLICA IDENTITY USING INDEX products_row_version_key;" in identity
 
 
@@ -185,7 +199,7 @@ def test_another_type_is_refused_with_its_steps() -> None:
         "shop.products.order: the column is integer, the model wants bigint; changing a type rewrites the table"
     )
     assert "  1. Expand: ALTER TABLE shop.products ADD COLUMN order_new bigint;" in text
-    assert "Contract: drop the trigger, then ALTER TABLE shop.products DROP COLUMN \"order\";" in text
+    assert 'Contract: drop the trigger, then ALTER TABLE shop.products DROP COLUMN "order";' in text
 
 
 def test_not_null_is_refused_both_ways() -> None:
@@ -201,11 +215,13 @@ def test_a_column_that_nobody_fills_is_refused(model: Model, products: Table) ->
 
 
 def test_another_action_on_delete_is_refused() -> None:
-    cascade = shop((
-        '(google.api.resource_reference).type = "shop.example.com/Maker"',
-        '(google.api.resource_reference).type = "shop.example.com/Maker",\n'
-        "    (entresol.options.v1.field).on_delete = ON_DELETE_CASCADE",
-    ))
+    cascade = shop(
+        (
+            '(google.api.resource_reference).type = "shop.example.com/Maker"',
+            '(google.api.resource_reference).type = "shop.example.com/Maker",\n'
+            "    (entresol.options.v1.field).on_delete = ON_DELETE_CASCADE",
+        )
+    )
     assert "says ON DELETE RESTRICT, the model wants CASCADE" in refused(plan(cascade, live(shop())))
 
 
@@ -228,7 +244,9 @@ def test_a_table_of_somebody_else_is_refused(model: Model, products: Table) -> N
 
 
 def test_only_what_does_not_exist_is_an_error_that_names_what_does(model: Model) -> None:
-    with pytest.raises(ConfigurationError, match="shop.v2 is no package or resource type; .*shop.example.com/Maker"):
+    with pytest.raises(
+        ConfigurationError, match=r"shop\.v2 is no package or resource type; .*shop\.example\.com/Maker"
+    ):
         plan(model, Catalog(), only="shop.v2")
 
 
@@ -257,5 +275,14 @@ def test_spellings_of_a_type_are_one_type(one: str, other: str) -> None:
 
 
 def test_types_that_differ_do_not_compare_equal() -> None:
-    names = ["text", 'text COLLATE "C"', "text[]", "varchar(20)", "varchar(21)", "timestamp", "timestamptz", "bit(3)"]
+    names = [
+        "text",
+        'text COLLATE "C"',
+        "text[]",
+        "varchar(20)",
+        "varchar(21)",
+        "timestamp",
+        "timestamptz",
+        "bit(3)",
+    ]
     assert len({canonical_type(name) for name in names}) == len(names)

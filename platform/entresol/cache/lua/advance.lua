@@ -17,7 +17,9 @@ local function apply(entry, position, new)
   if not old or position <= asof(old) then return end  -- rule: replay
   if new == stamp(old) then
     redis.call('SETRANGE', entry, 25, 'c' .. position)
-  elseif new ~= '' and known(old) and source(old) == 'd' and new < stamp(old) then
+  elseif new ~= '' and known(old) and new < stamp(old)
+    and source(old) == 'd'  -- rule: source
+  then
     redis.call('SETRANGE', entry, 26, position)  -- a later change of this row made it, and comes later
   else
     redis.call('UNLINK', entry)

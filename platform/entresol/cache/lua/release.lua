@@ -2,4 +2,4 @@
 for _, lease in ipairs(KEYS) do
   if redis.call('GET', lease) == ARGV[1] then redis.call('UNLINK', lease) end
 end
-return 'ok'
+return {}

@@ -20,9 +20,12 @@ _PLURALS = re.compile(
 
 
 def check_messages(scope: Scope) -> None:
-    """Report singular names of repeated fields, and resources inside resources."""
+    """Report fields that cannot be as they are: singular and repeated, another resource, or proto2's `required`."""
     for message in _used_messages(scope).values():
         for field in message.fields:
+            if field.is_required:
+                remedy = "write optional, and mark it with the behaviour REQUIRED"
+                scope.report.add(field, "entresol/field", "is required in proto2's way", remedy)
             if field.is_repeated and not is_map(field) and not _is_plural(field.name):
                 remedy = "name the field by what it holds many of"
                 scope.report.add(field, "AIP-144", "is repeated and its name is not plural", remedy)

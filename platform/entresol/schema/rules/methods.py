@@ -5,10 +5,11 @@ from __future__ import annotations
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from entresol.schema import options
-from entresol.schema.model import Behavior, Method, MethodKind, Resource
+from entresol.schema.model import Behavior, Consistency, Method, MethodKind, Resource
 from entresol.schema.rules.scope import Scope
 from entresol.schema.rules.standard_methods import FORMS, Form, Part
 from entresol.schema.services import OPERATION
+from entresol.schema.source import is_own
 from entresol.schema.spelling import type_name
 
 
@@ -17,6 +18,7 @@ def check_methods(scope: Scope) -> None:
     for method in scope.methods:
         _request_name(scope, method)
         _operation(scope, method)
+        _consistency(scope, method)
         if method.resource is not None:
             _Check(scope, method, method.resource, FORMS[method.kind]).all()
 
@@ -48,6 +50,15 @@ def _operation(scope: Scope, method: Method) -> None:
             )
 
 
+def _consistency(scope: Scope, method: Method) -> None:
+    descriptor = scope.descriptor(method)
+    option = scope.source.option(descriptor, options.METHOD)
+    if option is not None and not options.is_choice(Consistency, option.consistency):
+        remedy = "use a name of entresol/options/v1/options.proto"
+        problem = f"consistency {option.consistency} is unknown"
+        scope.report.add(descriptor, "entresol/options", problem, remedy, option=options.METHOD)
+
+
 def _exists(scope: Scope, name: str, package: str) -> bool:
     for full_name in (name, f"{package}.{name}"):
         try:
@@ -73,11 +84,18 @@ class _Check:
             self._add("streams", "let it be unary, or give it another name")
         if self._method.kind is MethodKind.UNDELETE and not self._resource.soft_delete:
             self._add("undeletes what Delete removes for good", "set soft_delete on the resource")
-        parts = self._form.parts(self._resource)
+        if is_own(self._method.input.file.name):  # that it is not is a mistake of its own
+            self._request(self._form.parts(self._resource))
+        self._response()
+
+    def _request(self, parts: list[Part]) -> None:
         for part in parts:
             self._part(self._method.input, part)
-        self._nothing_else_required(parts)
-        self._response()
+        known = {part.name for part in parts}
+        for field in self._method.input.fields:
+            if field.name not in known and Behavior.REQUIRED in self._scope.behaviors(field):
+                remedy = "make it OPTIONAL, or write a custom method"
+                self._add_at(field, "is REQUIRED, and a standard method needs nothing beside", remedy)
 
     def _add(self, problem: str, remedy: str) -> None:
         self._scope.report.add(self._descriptor, self._form.rule, problem, remedy)
@@ -118,13 +136,6 @@ class _Check:
 
     def _is_parent(self, kind: str, child_type: str) -> bool:
         return child_type == self._resource.type or kind in self._resource.parents
-
-    def _nothing_else_required(self, parts: list[Part]) -> None:
-        known = {part.name for part in parts}
-        for field in self._method.input.fields:
-            if field.name not in known and Behavior.REQUIRED in self._scope.behaviors(field):
-                remedy = "make it OPTIONAL, or write a custom method"
-                self._add_at(field, "is REQUIRED, and a standard method needs nothing beside", remedy)
 
     def _response(self) -> None:
         output, wanted = self._method.output, self._form.response(self._resource)

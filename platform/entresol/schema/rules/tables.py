@@ -33,6 +33,11 @@ def check_tables(scope: Scope) -> None:
             problem = f"table {resource.table!r} is also that of {other.message}"
             _at_storage(scope, resource, _TABLE_RULE, problem, "give it another table")
         _columns(scope, resource)
+        if message_of(resource).is_extendable:
+            remedy = "declare the fields in the message"
+            scope.report.add(
+                message_of(resource), "entresol/field", "can be extended by fields unknown here", remedy
+            )
 
 
 def _at_storage(scope: Scope, resource: Resource, rule: str, problem: str, remedy: str) -> None:

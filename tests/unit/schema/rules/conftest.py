@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
 from entresol.codegen.protos import compile_protos
 from entresol.errors import Mistake, SchemaError
 from entresol.schema.breaking import compare
 from entresol.schema.load import load
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 LIBRARY = (Path(__file__).parent / "library.proto").read_text(encoding="utf-8")
 UNEDITED = "unedited"

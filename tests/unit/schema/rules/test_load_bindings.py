@@ -15,7 +15,7 @@ BORROWER = "string borrower = 2 [(google.api.field_behavior) = REQUIRED];"
 
 
 @pytest.mark.edits((f"    option (google.api.http) = {LEND};\n", ""))
-def test_rule_17_every_method_is_called_over_http(mistakes):
+def test_rule_17_every_method_is_called_over_http(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-127 LibraryService.LendBook: has no (google.api.http)"]
 
 
@@ -26,52 +26,52 @@ def test_rule_17_every_method_is_called_over_http(mistakes):
         "rpc LendBook(stream LendBookRequest) returns (stream LendBookResponse)",
     ),
 )
-def test_rule_17_but_one_that_streams_both_ways(mistakes):
+def test_rule_17_but_one_that_streams_both_ways(mistakes: list[str]) -> None:
     assert mistakes == []
 
 
 @pytest.mark.edits((GET, '{post: "/v1/{name=shelves/*/books/*}"}'))
-def test_rule_17_get_is_called_by_get(mistakes):
+def test_rule_17_get_is_called_by_get(mistakes: list[str]) -> None:
     assert "AIP-131 LibraryService.GetBook: is called by POST" in mistakes
 
 
 @pytest.mark.edits((UPDATE, UPDATE.replace("patch", "put")))
-def test_rule_17_update_is_called_by_patch(mistakes):
+def test_rule_17_update_is_called_by_patch(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-134 LibraryService.UpdateBook: is called by PUT"]
 
 
 @pytest.mark.edits((DELETE, '{post: "/v1/{name=shelves/*/books/*}:delete" body: "*"}'))
-def test_rule_17_delete_is_called_by_delete(mistakes):
+def test_rule_17_delete_is_called_by_delete(mistakes: list[str]) -> None:
     assert "AIP-135 LibraryService.DeleteBook: is called by POST" in mistakes
 
 
 @pytest.mark.edits((LEND, LEND.replace("post", "patch")))
-def test_rule_17_a_custom_method_is_called_by_post_or_get(mistakes):
+def test_rule_17_a_custom_method_is_called_by_post_or_get(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-136 LibraryService.LendBook: is called by PATCH"]
 
 
 @pytest.mark.edits((LEND, '{custom: {kind: "LEND" path: "/v1/{name=shelves/*/books/*}"}}'))
-def test_rule_17_a_verb_is_an_http_verb(mistakes):
+def test_rule_17_a_verb_is_an_http_verb(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-127 LibraryService.LendBook: verb 'LEND' is not an HTTP verb"]
 
 
 @pytest.mark.edits((GET, '{get: "/v1/{name=shelves/*/books/*}" body: "*"}'))
-def test_rule_17_get_has_no_body(mistakes):
+def test_rule_17_get_has_no_body(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.GetBook: GET has the body '*'" in mistakes
 
 
 @pytest.mark.edits((DELETE, '{delete: "/v1/{name=shelves/*/books/*}" body: "*"}'))
-def test_rule_17_delete_has_no_body(mistakes):
+def test_rule_17_delete_has_no_body(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.DeleteBook: DELETE has the body '*'" in mistakes
 
 
 @pytest.mark.edits((CREATE, CREATE.replace('"book"', '"*"')))
-def test_rule_17_the_body_of_create_is_the_resource(mistakes):
+def test_rule_17_the_body_of_create_is_the_resource(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-133 LibraryService.CreateBook: has the body '*'"]
 
 
 @pytest.mark.edits((LEND, LEND.replace('"*"', '"borrower"')))
-def test_rule_17_the_body_of_a_custom_method_is_the_request(mistakes):
+def test_rule_17_the_body_of_a_custom_method_is_the_request(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-136 LibraryService.LendBook: has the body 'borrower'"]
 
 
@@ -79,75 +79,75 @@ def test_rule_17_the_body_of_a_custom_method_is_the_request(mistakes):
     (LEND, LEND.replace('"*"', '"page"')),
     (BORROWER, BORROWER + " google.api.HttpBody page = 3 [(google.api.field_behavior) = OPTIONAL];"),
 )
-def test_rule_17_or_raw_bytes(mistakes):
+def test_rule_17_or_raw_bytes(mistakes: list[str]) -> None:
     assert mistakes == []
 
 
 @pytest.mark.edits((CREATE, CREATE.replace('"book"', '"volume"')))
-def test_rule_17_the_body_is_a_field(mistakes):
+def test_rule_17_the_body_is_a_field(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.CreateBook: body 'volume' is no field of CreateBookRequest" in mistakes
 
 
 @pytest.mark.edits((CREATE, CREATE.replace('"book"', '"book.title"')))
-def test_rule_17_the_body_is_not_nested(mistakes):
+def test_rule_17_the_body_is_not_nested(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.CreateBook: body 'book.title' is a field of a field" in mistakes
 
 
 @pytest.mark.edits((BATCH_CREATE, BATCH_CREATE.replace('"*"', '"requests"')))
-def test_rule_17_the_body_is_not_repeated(mistakes):
+def test_rule_17_the_body_is_not_repeated(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.BatchCreateBooks: body 'requests' is repeated" in mistakes
 
 
 @pytest.mark.edits((LEND, LEND.replace('"*"', '"name"')))
-def test_rule_17_the_body_is_not_in_the_path(mistakes):
+def test_rule_17_the_body_is_not_in_the_path(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.LendBook: body 'name' is also in the path" in mistakes
 
 
 @pytest.mark.edits((GET, '{get: "/v1/{name=shelves/*}/books"}'))
-def test_rule_17_a_path_variable_takes_the_whole_name(mistakes):
+def test_rule_17_a_path_variable_takes_the_whole_name(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.GetBook: path variable 'name' has the template 'shelves/*'" in mistakes
 
 
 @pytest.mark.edits((GET, '{get: "/v1/books/{name}"}'))
-def test_rule_17_a_path_variable_without_a_template_is_one_segment(mistakes):
+def test_rule_17_a_path_variable_without_a_template_is_one_segment(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-127 LibraryService.GetBook: path variable 'name' has the template '*'"]
 
 
 @pytest.mark.edits((UPDATE, '{patch: "/v1/{book.name=books/*}" body: "book"}'))
-def test_rule_17_a_variable_inside_the_resource_takes_its_whole_name(mistakes):
+def test_rule_17_a_variable_inside_the_resource_takes_its_whole_name(mistakes: list[str]) -> None:
     assert mistakes == [
         "AIP-127 LibraryService.UpdateBook: path variable 'book.name' has the template 'books/*'"
     ]
 
 
 @pytest.mark.edits((LIST, '{get: "/v1/{parent=racks/*}/books"}'))
-def test_rule_17_the_parent_of_a_list_is_a_parent(mistakes):
+def test_rule_17_the_parent_of_a_list_is_a_parent(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-127 LibraryService.ListBooks: path variable 'parent' has the template 'racks/*'"]
 
 
 @pytest.mark.edits((LIST, '{get: "/v1/books"}'))
-def test_rule_17_a_list_below_a_parent_has_it_in_the_path(mistakes):
+def test_rule_17_a_list_below_a_parent_has_it_in_the_path(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-132 LibraryService.ListBooks: path '/v1/books' holds no variable"]
 
 
 @pytest.mark.edits((LEND, '{post: "/v1/{volume=shelves/*/books/*}:lend" body: "*"}'))
-def test_rule_17_a_path_variable_is_a_field(mistakes):
+def test_rule_17_a_path_variable_is_a_field(mistakes: list[str]) -> None:
     problem = "path variable 'volume' is no field of LendBookRequest"
     assert mistakes == [f"AIP-127 LibraryService.LendBook: {problem}"]
 
 
 @pytest.mark.edits((CREATE, '{post: "/v1/{parent=shelves/*}/books/{book}" body: "book"}'))
-def test_rule_17_a_path_variable_is_one_plain_value(mistakes):
+def test_rule_17_a_path_variable_is_one_plain_value(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.CreateBook: path variable 'book' is not one plain value" in mistakes
 
 
 @pytest.mark.edits((LEND, '{post: "/v1/{borrower}/{name=shelves/*/books/*}/{borrower}:lend" body: "*"}'))
-def test_rule_17_a_path_variable_stands_once(mistakes):
+def test_rule_17_a_path_variable_stands_once(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-127 LibraryService.LendBook: path variable 'borrower' stands twice"]
 
 
 @pytest.mark.edits((LEND, '{post: "v1/{name=shelves/*/books/*}:lend" body: "*"}'))
-def test_rule_17_a_path_begins_with_a_slash(mistakes):
+def test_rule_17_a_path_begins_with_a_slash(mistakes: list[str]) -> None:
     path = "v1/{name=shelves/*/books/*}:lend"
     assert mistakes == [f"AIP-127 LibraryService.LendBook: path {path!r} is malformed"]
 
@@ -160,7 +160,7 @@ def test_rule_17_a_path_begins_with_a_slash(mistakes):
         ),
     )
 )
-def test_rule_17_all_bindings_have_one_body(mistakes):
+def test_rule_17_all_bindings_have_one_body(mistakes: list[str]) -> None:
     assert "AIP-127 LibraryService.LendBook: its bindings have different bodies" in mistakes
 
 
@@ -174,17 +174,17 @@ def test_rule_17_all_bindings_have_one_body(mistakes):
         ),
     )
 )
-def test_rule_17_additional_bindings_do_not_nest(mistakes):
+def test_rule_17_additional_bindings_do_not_nest(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-127 LibraryService.LendBook: an additional binding has additional bindings"]
 
 
 @pytest.mark.edits((":batchGet", ":fetch"))
-def test_rule_17_a_batch_says_so_in_its_path(mistakes):
+def test_rule_17_a_batch_says_so_in_its_path(mistakes: list[str]) -> None:
     path = "/v1/{parent=shelves/*}/books:fetch"
     assert mistakes == [f"AIP-231 LibraryService.BatchGetBooks: path {path!r} has the verb 'fetch'"]
 
 
 @pytest.mark.edits((":print", ":lend"))
-def test_two_methods_are_not_called_alike(mistakes):
+def test_two_methods_are_not_called_alike(mistakes: list[str]) -> None:
     problem = "POST /v1/{name=shelves/*/books/*}:lend also calls library.v1.LibraryService.LendBook"
     assert mistakes == [f"AIP-127 LibraryService.PrintBook: {problem}"]
