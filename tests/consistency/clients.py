@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 from tests.consistency.world import (
     ABSENT,
     BOTH,
-    DONE,
-    IDLE,
     NEITHER,
     VALUE,
     Bounds,
     Entry,
-    Meta,
+    Filler,
+    Reader,
     Redis,
     Rules,
     State,
+    Writer,
     is_behind,
     last_change,
 )
 
 Step = tuple[str, State]
-Actor = tuple[object, ...]
+WriterSteps = Iterator[tuple[str, State, Writer]]
+FillerSteps = Iterator[tuple[str, State, Filler]]
 NAMES = {0: "a", 1: "b", BOTH: "all", NEITHER: "other"}
+_Actor = TypeVar("_Actor", Writer, Filler, Reader)
 
 
 def with_entry(redis: Redis, key: int, entry: Entry | None) -> Redis:
@@ -31,102 +34,97 @@ def with_entry(redis: Redis, key: int, entry: Entry | None) -> Redis:
     return redis._replace(entries=(*redis.entries[:key], entry, *redis.entries[key + 1 :]))
 
 
-def replaced(actors: tuple[Actor, ...], index: int, actor: Actor) -> tuple[Actor, ...]:
+def _replaced(actors: tuple[_Actor, ...], index: int, actor: _Actor) -> tuple[_Actor, ...]:
     """Return the actors, sorted, so that states that differ only in who does what are one state."""
-    return tuple(sorted((*actors[:index], actor, *actors[index + 1 :])))  # type: ignore[type-var]
+    return tuple(sorted((*actors[:index], actor, *actors[index + 1 :])))
+
+
+def _distinct(actors: tuple[_Actor, ...]) -> Iterator[tuple[int, _Actor]]:
+    """Yield one of each set of equal actors: what one of them may do, any may."""
+    for index, actor in enumerate(actors):
+        if index == 0 or actor != actors[index - 1]:
+            yield index, actor
 
 
 def _locked(state: State) -> set[int]:
-    return {writer[1] for writer in state.writers if writer[0] in ("locked", "durable")}  # type: ignore[misc]
+    return {writer.key for writer in state.writers if writer.phase in ("locked", "durable")}
 
 
 def _last(state: State, key: int) -> tuple[int, int]:
     """Return version and rank of the record's last change."""
     at = last_change(state, key, range(1, len(state.log) + 1))
-    if not at:
-        return 0, ABSENT
-    change = state.log[at - 1]
-    return (change[1], change[2]) if change[0] == key else (0, ABSENT)
+    changed, version, rank = state.log[at - 1] if at else (BOTH, 0, ABSENT)
+    return (version, rank) if changed == key else (0, ABSENT)
+
+
+def _generation(state: State) -> int:
+    return state.redis.meta.generation if state.redis.meta else 0
 
 
 def writes(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     """Yield what writers may do next."""
-    for index, writer in enumerate(state.writers):
-        if index and writer == state.writers[index - 1]:
-            continue
-        steps = {"idle": _begin_write, "drawn": _insert, "locked": _commit, "durable": _show, "shown": _put}
-        act = steps.get(str(writer[0]))
-        if act is None:
-            continue
-        for label, next_state, next_writer in act(state, writer, rules, bounds):
-            writers = replaced(next_state.writers, index, next_writer)
-            yield f"writer: {label}", next_state._replace(writers=writers)
+    for index, writer in _distinct(state.writers):
+        for label, after, then in _writer_steps(state, writer, rules, bounds):
+            yield f"writer: {label}", after._replace(writers=_replaced(after.writers, index, then))
 
 
-Act = Iterator[tuple[str, State, Actor]]
+def _writer_steps(state: State, writer: Writer, rules: Rules, bounds: Bounds) -> WriterSteps:
+    if writer.phase == "idle":
+        yield from _begin_write(state, bounds)
+    elif writer.phase == "drawn":
+        yield from _insert(state, writer)
+    elif writer.phase == "locked":
+        log = (*state.log, (writer.key, writer.version, writer.rank))
+        durable = writer._replace(phase="durable", at=len(log))
+        yield f"commit of {NAMES[writer.key]} is in the log at {len(log)}", state._replace(log=log), durable
+    elif writer.phase == "durable":
+        shown = state._replace(shown=state.shown | {writer.at})
+        puts = writer.key not in (BOTH, NEITHER)
+        then = writer._replace(phase="shown") if puts else Writer("done")
+        yield f"commit {writer.at} is shown by the primary, and acknowledged", shown, then
+    elif writer.phase == "shown":
+        yield from _put(state, writer, rules)
 
 
-def _begin_write(state: State, _: Actor, __: Rules, bounds: Bounds) -> Act:
-    locked = _locked(state)
-    generation = state.redis.meta.generation if state.redis.meta else 0
-    lock = len(state.log)
-    drawn = state._replace(sequence=state.sequence + 1)
+def _begin_write(state: State, bounds: Bounds) -> WriterSteps:
+    locked, position, version = _locked(state), len(state.log), state.sequence
+    start = Writer("locked", position=position, generation=_generation(state))
+    drawn = state._replace(sequence=version + 1)
     for key in range(bounds.keys):
         if key in locked or BOTH in locked:
             continue
-        version, rank = _last(state, key)
-        name = NAMES[key]
-        upsert = ("locked", key, state.sequence, VALUE, lock, generation)
-        yield f"locks {name}, writes version {state.sequence}, S={lock}", drawn, upsert
+        present, rank = _last(state, key)
+        upsert = start._replace(key=key, version=version, rank=VALUE)
+        yield f"locks {NAMES[key]}, writes version {version}, S={position}", drawn, upsert
         if rank == VALUE and bounds.deletes:
-            delete = ("locked", key, version, ABSENT, lock, generation)
-            yield f"locks {name}, deletes version {version}, S={lock}", state, delete
+            delete = start._replace(key=key, version=present, rank=ABSENT)
+            yield f"locks {NAMES[key]}, deletes version {present}, S={position}", state, delete
         if rank == VALUE and bounds.inversions:
-            waiting = ("drawn", key, state.sequence)
-            yield f"inserts {name} with version {state.sequence}, waits for the row in its way", drawn, waiting
+            waiting = Writer("drawn", key, version)
+            yield f"inserts {NAMES[key]} with version {version}, waits for the row in its way", drawn, waiting
     if bounds.truncates and not locked - {NEITHER}:
-        yield "truncates", state, ("locked", BOTH, 0, ABSENT, lock, generation)
+        yield "truncates", state, start._replace(key=BOTH, rank=ABSENT)
     if bounds.others:
-        yield "writes another table", state, ("locked", NEITHER, 0, VALUE, lock, generation)
+        yield "writes another table", state, start._replace(key=NEITHER, rank=VALUE)
 
 
-def _insert(state: State, writer: Actor, _: Rules, __: Bounds) -> Act:
-    key, version = writer[1], writer[2]
-    if key not in _locked(state) and _last(state, int(str(key)))[1] == ABSENT:
-        generation = state.redis.meta.generation if state.redis.meta else 0
-        lock = len(state.log)
-        yield (
-            f"the row is gone: inserts version {version}, S={lock}",
-            state,
-            ("locked", key, version, VALUE, lock, generation),
+def _insert(state: State, writer: Writer) -> WriterSteps:
+    if writer.key not in _locked(state) and _last(state, writer.key)[1] == ABSENT:
+        position = len(state.log)
+        locked = writer._replace(
+            phase="locked", rank=VALUE, position=position, generation=_generation(state)
         )
+        yield f"the row is gone: inserts version {writer.version}, S={position}", state, locked
 
 
-def _commit(state: State, writer: Actor, _: Rules, __: Bounds) -> Act:
-    _, key, version, rank, *_rest = writer
-    log = (*state.log, (key, version, rank))
-    yield (
-        f"commit of {NAMES[key]} is in the log at {len(log)}",  # type: ignore[index]
-        state._replace(log=log),
-        ("durable", *writer[1:], len(log)),
-    )
-
-
-def _show(state: State, writer: Actor, _: Rules, __: Bounds) -> Act:
-    at: int = writer[6]  # type: ignore[assignment]
-    shown = state._replace(shown=state.shown | {at})
-    after = ("shown", *writer[1:]) if writer[1] in (0, 1) else DONE
-    yield f"commit {at} is shown by the primary, and acknowledged", shown, after
-
-
-def _put(state: State, writer: Actor, rules: Rules, _: Bounds) -> Act:
-    key, version, rank, position, generation, at = writer[1:]
+def _put(state: State, writer: Writer, rules: Rules) -> WriterSteps:
     if state.left.crashes:
         left = state.left._replace(crashes=state.left.crashes - 1)
-        yield "CRASHES before its put", state._replace(left=left), DONE
-    offer = Entry(version, rank, at, True, position)  # type: ignore[arg-type]
-    answer, redis = put(state.redis, key, offer, generation, rules)  # type: ignore[arg-type]
-    yield f"puts {NAMES[key]} version {version}: {answer}", state._replace(redis=redis), DONE  # type: ignore[index]
+        yield "CRASHES before its put", state._replace(left=left), Writer("done")
+    offer = Entry(writer.version, writer.rank, writer.at, True, writer.position)
+    answer, redis = put(state.redis, writer.key, offer, writer.generation, rules)
+    label = f"puts {NAMES[writer.key]} version {writer.version}: {answer}"
+    yield label, state._replace(redis=redis), Writer("done")
 
 
 def put(redis: Redis, key: int, offer: Entry, generation: int, rules: Rules) -> tuple[str, Redis]:
@@ -147,96 +145,86 @@ def put(redis: Redis, key: int, offer: Entry, generation: int, rules: Rules) -> 
 
 def fills(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     """Yield what readers that missed may do next."""
-    for index, filler in enumerate(state.fillers):
-        if index and filler == state.fillers[index - 1]:
-            continue
-        steps = {"idle": _begin_fill, "begun": _read, "read": _fill}
-        act = steps.get(str(filler[0]))
-        if act is None:
-            continue
-        for label, next_state, next_filler in act(state, filler, rules, bounds):
-            yield f"filler: {label}", next_state._replace(fillers=replaced(state.fillers, index, next_filler))
+    for index, filler in _distinct(state.fillers):
+        for label, after, then in _filler_steps(state, filler, rules, bounds):
+            yield f"filler: {label}", after._replace(fillers=_replaced(after.fillers, index, then))
 
 
-def _begin_fill(state: State, _: Actor, __: Rules, bounds: Bounds) -> Act:
+def _filler_steps(state: State, filler: Filler, rules: Rules, bounds: Bounds) -> FillerSteps:
+    if filler.phase == "idle":
+        yield from _begin_fill(state, bounds)
+    elif filler.phase == "begun":
+        yield _read(state, filler, rules)
+    elif filler.phase == "read":
+        offer = Entry(filler.version, filler.rank, filler.at, True, filler.position)
+        answer, redis = fill(state.redis, filler.key, offer, filler.generation, rules)
+        label = f"fills {NAMES[filler.key]}, S={filler.position}: {answer}"
+        yield label, state._replace(redis=redis), Filler("done")
+
+
+def _begin_fill(state: State, bounds: Bounds) -> FillerSteps:
     meta = state.redis.meta
-    if meta is None:
-        return
     for key in range(bounds.keys):
-        if state.redis.entries[key] is not None:
+        if meta is None or state.redis.entries[key] is not None:
             continue
         position = max(meta.of(key), meta.watermark)
         if bounds.primary_fills:
-            begun = ("begun", key, True, position, meta.generation)
+            begun = Filler("begun", key, True, position, meta.generation)
             yield f"misses {NAMES[key]}, begins on the primary, S={position}", state, begun
         if bounds.replica_fills:
-            begun = ("begun", key, False, state.replayed, meta.generation)
+            begun = Filler("begun", key, False, state.replayed, meta.generation)
             yield f"misses {NAMES[key]}, begins on the replica, S={state.replayed}", state, begun
 
 
-def _read(state: State, filler: Actor, rules: Rules, _: Bounds) -> Act:
-    key: int = filler[1]  # type: ignore[assignment]
-    at = last_change(state, key, state.shown if filler[2] else range(1, state.replayed + 1))
-    change = state.log[at - 1] if at else (BOTH, 0, ABSENT)
-    is_value = change[0] == key and change[2] == VALUE
-    position = filler[3]
+def _read(state: State, filler: Filler, rules: Rules) -> tuple[str, State, Filler]:
+    replayed = range(1, state.replayed + 1)
+    at = last_change(state, filler.key, state.shown if filler.on_primary else replayed)
+    changed, version, rank = state.log[at - 1] if at else (BOTH, 0, ABSENT)
+    is_value = changed == filler.key and rank == VALUE
     if not rules.position_first:
-        position = len(state.log) if filler[2] else state.replayed
-    version, rank = (change[1], VALUE) if is_value else (0, ABSENT)
-    label = f"reads version {version}" if is_value else "reads that there is none"
-    yield f"{label} (change {at})", state, ("read", key, position, filler[4], version, rank, at)
-
-
-def _fill(state: State, filler: Actor, rules: Rules, _: Bounds) -> Act:
-    key, position, generation, version, rank, at = filler[1:]
-    offer = Entry(version, rank, at, True, position)  # type: ignore[arg-type]
-    answer, redis = fill(state.redis, key, offer, generation, rules)  # type: ignore[arg-type]
-    yield f"fills {NAMES[key]}, S={position}: {answer}", state._replace(redis=redis), DONE  # type: ignore[index]
+        position = len(state.log) if filler.on_primary else state.replayed
+        filler = filler._replace(position=position)
+    label = f"reads version {version} (change {at})" if is_value else f"reads that there is none (change {at})"
+    content = (version, VALUE) if is_value else (0, ABSENT)
+    return label, state, filler._replace(phase="read", version=content[0], rank=content[1], at=at)
 
 
 def fill(redis: Redis, key: int, offer: Entry, generation: int, rules: Rules) -> tuple[str, Redis]:
     """Return the script's answer, and what it leaves."""
-    meta: Meta | None = redis.meta
-    old = redis.entries[key]
+    meta, old = redis.meta, redis.entries[key]
     if meta is None or (rules.fill_generation and generation != meta.generation):
         return "reborn", redis
     if rules.fill_admission and meta.of(key) > offer.asof:
         return "behind", redis
-    if old is not None:
-        stamp, old_stamp = (offer.version, offer.rank), (old.version, old.rank)
-        if stamp == old_stamp:
-            # Two findings of no row look alike, whatever came and went between them: the entry is both.
-            content = max(old.content, offer.content)
-            raised = old._replace(content=content, asof=max(old.asof, offer.asof))
-            return "confirmed", with_entry(redis, key, raised)
-        if old.version and stamp < old_stamp:
-            return "older", redis
-        if not old.version:
-            return "present", redis
+    if old is None:
+        return "ok", with_entry(redis, key, offer)
+    stamp, old_stamp = (offer.version, offer.rank), (old.version, old.rank)
+    if stamp == old_stamp:
+        # Two findings of no row look alike, whatever came and went between them: the entry is both.
+        content = max(old.content, offer.content)
+        raised = old._replace(content=content, asof=max(old.asof, offer.asof))
+        return "confirmed", with_entry(redis, key, raised)
+    if not old.version or stamp < old_stamp:
+        return "present", redis
     return "ok", with_entry(redis, key, offer)
 
 
 def reads(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
-    """Yield what readers of both W and an entry, in two commands, may do next."""
+    """Yield what readers of both W and an entry may do next."""
     meta = state.redis.meta
-    if meta is None:
-        return
-    for index, reader in enumerate(state.readers):
-        if reader == IDLE:
+    for index, reader in _distinct(state.readers):
+        if meta is None:
+            continue
+        if reader.phase == "idle":
             for key in range(bounds.keys):
-                took = ("took", key, meta.watermark, meta.generation, state.redis.entries[key])
-                readers = replaced(state.readers, index, took)
-                yield f"reader: takes W={meta.watermark}", state._replace(readers=readers)
-        elif reader[0] == "took":
-            key, watermark, generation, entry = reader[1:]
+                took = Reader("took", key, meta.watermark, meta.generation, state.redis.entries[key])
+                after = state._replace(readers=_replaced(state.readers, index, took))
+                yield f"reader: takes W={meta.watermark}, or the entry", after
+        elif reader.phase == "took":
             first = rules.watermark_read_first
-            now = state.redis.entries[key] if first else entry  # type: ignore[index]
-            bound = watermark if first else meta.watermark
-            wrong = (
-                now is not None
-                and generation == meta.generation
-                and is_behind(state, now, key, bound)  # type: ignore[arg-type]
-            )
-            result = ("wrong",) if wrong else DONE
-            readers = replaced(state.readers, index, result)
-            yield "reader: takes the entry", state._replace(readers=readers)
+            entry = state.redis.entries[reader.key] if first else reader.entry
+            watermark = reader.watermark if first else meta.watermark
+            same = entry is not None and reader.generation == meta.generation
+            wrong = same and entry is not None and is_behind(state, entry, reader.key, watermark)
+            then = Reader("wrong" if wrong else "done")
+            yield "reader: takes the other", state._replace(readers=_replaced(state.readers, index, then))

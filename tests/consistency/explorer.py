@@ -12,7 +12,7 @@ from tests.consistency.clients import Step, fills, reads, writes
 from tests.consistency.servers import faults, relays, replays
 from tests.consistency.world import Bounds, Rules, State, complaint, start
 
-BUSY = ("drawn", "locked", "durable", "shown", "begun", "read", "took")
+BUSY = frozenset(("drawn", "locked", "durable", "shown", "begun", "read", "took"))
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def steps(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
 def is_quiet(state: State, rules: Rules, bounds: Bounds) -> bool:
     """Tell whether nothing is under way and the relay has nothing left to do."""
     actors = (*state.writers, *state.fillers, *state.readers)
-    if any(actor[0] in BUSY for actor in actors) or state.replayed < len(state.log):
+    if any(actor.phase in BUSY for actor in actors) or state.replayed < len(state.log):
         return False
     return next(relays(state, rules, bounds), None) is None
 

@@ -104,6 +104,41 @@ class Relay(NamedTuple):
     history: int
 
 
+class Writer(NamedTuple):
+    """A write: idle, drawn (has a version, waits for the row), locked, durable (in the log), shown, done."""
+
+    phase: str = "idle"
+    key: int = 0
+    version: int = 0
+    rank: int = 0
+    position: int = 0  # the log's end while the row was locked: S of the put
+    generation: int = 0  # when the row was locked
+    at: int = 0  # of the commit; LOST when no surviving log has it
+
+
+class Filler(NamedTuple):
+    """A read that missed: idle, begun (has S), read (has content), done."""
+
+    phase: str = "idle"
+    key: int = 0
+    on_primary: bool = False
+    position: int = 0
+    generation: int = 0
+    version: int = 0
+    rank: int = 0
+    at: int = 0  # last change of the record that the content shows
+
+
+class Reader(NamedTuple):
+    """A read of W and an entry in two commands: idle, took (the first of them), done, wrong."""
+
+    phase: str = "idle"
+    key: int = 0
+    watermark: int = 0
+    generation: int = 0
+    entry: Entry | None = None
+
+
 class Budget(NamedTuple):
     """Faults that may still happen."""
 
@@ -124,9 +159,9 @@ class State(NamedTuple):
     shown: frozenset[int]
     sequence: int
     replayed: int
-    writers: tuple[tuple[object, ...], ...]
-    fillers: tuple[tuple[object, ...], ...]
-    readers: tuple[tuple[object, ...], ...]
+    writers: tuple[Writer, ...]
+    fillers: tuple[Filler, ...]
+    readers: tuple[Reader, ...]
     redis: Redis
     copy: Redis  # the replica of Redis: some earlier state of it
     relay: Relay
@@ -135,9 +170,6 @@ class State(NamedTuple):
     told: int  # the W that the relay last wrote
     left: Budget
 
-
-IDLE: tuple[object, ...] = ("idle",)
-DONE: tuple[object, ...] = ("done",)
 
 
 def start(bounds: Bounds) -> State:
@@ -151,9 +183,9 @@ def start(bounds: Bounds) -> State:
         shown=frozenset(range(1, end + 1)),
         sequence=end + 1,
         replayed=end,
-        writers=(IDLE,) * bounds.writers,
-        fillers=(IDLE,) * bounds.fillers,
-        readers=(IDLE,) * bounds.readers,
+        writers=(Writer(),) * bounds.writers,
+        fillers=(Filler(),) * bounds.fillers,
+        readers=(Reader(),) * bounds.readers,
         redis=redis,
         copy=redis,
         relay=Relay(end, end if bounds.acknowledgements else 0, None, 0),
@@ -184,7 +216,7 @@ def is_behind(state: State, entry: Entry, key: int, position: int) -> bool:
 
 def complaint(state: State, is_quiet: bool) -> str | None:
     """Return what is wrong with this state, if anything is. Between two histories anything goes."""
-    if any(reader[0] == "wrong" for reader in state.readers):
+    if any(reader.phase == "wrong" for reader in state.readers):
         return "reader: the entry misses a change at or before the W it came with"
     meta = state.redis.meta
     if meta is None or state.history != state.relay.history:

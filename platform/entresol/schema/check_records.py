@@ -17,7 +17,7 @@ class RecordCheck:
 
     def __init__(self, resource: Resource, model: Model) -> None:
         assert resource.descriptor is not None, "the loader sets it"
-        self._walk = Compiler(model).request(resource.descriptor, wildcard=False)
+        self._walk = Compiler(model).message(resource.descriptor)
         self._declared = DeclaredRules(resource.message_class, model.pool)
         self._name = check_names.matching(resource.patterns)
 

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from entresol.errors import InvalidArgumentError, NotFoundError
 from entresol.records import CACHE, Records
 from entresol.schema.filters import parse
-from entresol.schema.masks import apply_read, parse_mask
+from entresol.schema.masks import apply_read, parse_mask_text
 from entresol.schema.model import Method, Resource
 from entresol.schema.names import WILDCARD
 from entresol.schema.orders import parse_order
@@ -108,9 +108,8 @@ def _masked(resource: Resource, messages: Sequence[bytes], call: Call) -> Sequen
     text = call.metadata.get(READ_MASK_KEY, "")
     if not text or text == "*":
         return messages
-    paths = [path.strip() for path in text.split(",")]
     descriptor: Any = resource.message_class.DESCRIPTOR
-    mask = parse_mask(paths, descriptor, write=False)
+    mask = parse_mask_text(text, descriptor)
 
     def masked(serialized: bytes) -> bytes:
         message: Message = resource.message_class.FromString(serialized)

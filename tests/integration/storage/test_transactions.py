@@ -65,6 +65,7 @@ async def test_the_position_after_a_commit_is_enough_to_see_it_on_a_replica(
     for number in range(20):
         async with store.transaction() as transaction:
             await transaction.insert(house, [house.message_class(name=f"houses/h{number}")])
+        await database.servers.primary.position()  # where a page of the log begins, a replica stops before it
         replica = database.servers.replicas[0]
         await replica.wait_for(transaction.commit_lsn)
         count = await replica.psql("SELECT count(*) FROM houses", database=database.name)
