@@ -46,14 +46,14 @@ def addresses(url: str) -> tuple[Address, ...]:
             "a database URL must look like postgresql://user:password@host:5432/database"
         )
     query = parse_qs(parts.query)
-    listed = [_split_port(item) for item in parts.netloc.rpartition("@")[2].split(",")]
+    listed = [_split_port(unquote(item)) for item in parts.netloc.rpartition("@")[2].split(",")]
     hosts = query["host"][0].split(",") if "host" in query else [host for host, _ in listed]
     ports = query["port"][0].split(",") if "port" in query else [port for _, port in listed]
     if len(ports) == 1:
         ports *= len(hosts)
     try:
         return tuple(
-            Address(unquote(host) or "localhost", int(port or PORT))
+            Address(host or "localhost", int(port or PORT))
             for host, port in zip(hosts, ports, strict=True)
         )
     except ValueError as error:

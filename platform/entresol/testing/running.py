@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from entresol.app import Platform, relaying
 from entresol.config import Settings
+from entresol.service.registry import Registry
 
 Result = TypeVar("Result")
 START_S = 30.0
@@ -20,13 +21,15 @@ STOP_S = 15.0
 class RunningPlatform:
     """Serves while its block lasts, on a free port of the loopback address.
 
-    `relay=False` leaves the cache without the relay, for tests of what happens then.
+    `relay=False` leaves the cache without the relay, for tests of what happens then. `functions` are the custom methods
+    and the policy, in place of what `settings.functions` registers.
     """
 
-    def __init__(self, settings: Settings, *, relay: bool = True) -> None:
+    def __init__(self, settings: Settings, *, relay: bool = True, functions: Registry | None = None) -> None:
         self.settings = settings
         self.address = ""
         self._relay = relay
+        self._functions = functions
         self._ready: Future[Platform] = Future()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="entresol platform", daemon=True)
@@ -43,7 +46,11 @@ class RunningPlatform:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._ready.result(START_S)
+        try:
+            self._ready.result(START_S)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,9 +73,10 @@ class RunningPlatform:
         async with AsyncExitStack() as stack:
             if self._relay and self.settings.cache_url:
                 await stack.enter_async_context(relaying(self.settings))
-            platform = await stack.enter_async_context(await Platform.open(self.settings))
+            platform = await stack.enter_async_context(
+                await Platform.open(self.settings, functions=self._functions)
+            )
             server = await platform.serve()
             self.address = f"127.0.0.1:{server.port}"
             self._ready.set_result(platform)
             await self._stop.wait()
-

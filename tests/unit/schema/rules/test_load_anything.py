@@ -6,9 +6,6 @@ import random
 from collections.abc import Mapping
 
 import pytest
-from entresol.errors import SchemaError
-from entresol.schema.breaking import compare
-from entresol.schema.load import load
 from google.api.resource_pb2 import resource, resource_reference
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
@@ -16,6 +13,11 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
     FileDescriptorSet,
 )
+
+from entresol.errors import Mistake, SchemaError
+from entresol.schema.breaking import compare
+from entresol.schema.load import load
+from entresol.schema.model import Model
 
 ODD = (
     "",
@@ -90,12 +92,17 @@ def damaged(dice: random.Random, descriptor_set: bytes) -> bytes:
     return found.SerializeToString()
 
 
+def outcome(descriptor_set: bytes) -> Model | tuple[Mistake, ...]:
+    try:
+        return load(descriptor_set)
+    except SchemaError as error:
+        return error.mistakes
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_loading_ends_with_a_model_or_with_mistakes(sets: Mapping[str, bytes], seed: int) -> None:
     whole = sets["unedited"]
-    try:
-        model = load(damaged(random.Random(seed), whole))
-    except SchemaError as error:
-        assert error.mistakes
-    else:
-        assert compare(load(whole), model) is not None
+    found = outcome(damaged(random.Random(seed), whole))
+    assert found != ()
+    if isinstance(found, Model):
+        assert isinstance(compare(load(whole), found), list)

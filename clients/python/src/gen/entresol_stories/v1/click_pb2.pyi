@@ -66,18 +66,16 @@ class ListClicksResponse(_message.Message):
     def __init__(self, clicks: _Optional[_Iterable[_Union[Click, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CreateClickRequest(_message.Message):
-    __slots__ = ("parent", "click", "click_id", "request_id", "validate_only")
+    __slots__ = ("parent", "click", "request_id", "validate_only")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     CLICK_FIELD_NUMBER: _ClassVar[int]
-    CLICK_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     parent: str
     click: Click
-    click_id: str
     request_id: str
     validate_only: bool
-    def __init__(self, parent: _Optional[str] = ..., click: _Optional[_Union[Click, _Mapping]] = ..., click_id: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+    def __init__(self, parent: _Optional[str] = ..., click: _Optional[_Union[Click, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class BatchCreateClicksRequest(_message.Message):
     __slots__ = ("parent", "requests")

@@ -120,7 +120,6 @@ class ClickServiceClient(runtime.ServiceClient):
         self,
         parent: str | names.StoryName | click_pb2.CreateClickRequest,
         click: click_pb2.Click | None = None,
-        click_id: str | None = None,
         *,
         request_id: str | None = None,
         validate_only: bool | None = None,
@@ -132,7 +131,6 @@ class ClickServiceClient(runtime.ServiceClient):
             parent: The story whose clicks these are. Or the whole `CreateClickRequest`, with no other
                 field.
             click: What to create; its name is ignored.
-            click_id: The last segment of the new name; the server makes one when it is empty.
             request_id: A UUID4 of the caller's: the same request sent again with it does not act again
                 for an hour.
             validate_only: Check everything, change nothing.
@@ -141,7 +139,6 @@ class ClickServiceClient(runtime.ServiceClient):
         request = _CREATE_CLICK.request(
             parent,
             click=click,
-            click_id=click_id,
             request_id=request_id,
             validate_only=validate_only,
         )
@@ -236,7 +233,6 @@ class AsyncClickServiceClient(runtime.AsyncServiceClient):
         self,
         parent: str | names.StoryName | click_pb2.CreateClickRequest,
         click: click_pb2.Click | None = None,
-        click_id: str | None = None,
         *,
         request_id: str | None = None,
         validate_only: bool | None = None,
@@ -248,7 +244,6 @@ class AsyncClickServiceClient(runtime.AsyncServiceClient):
             parent: The story whose clicks these are. Or the whole `CreateClickRequest`, with no other
                 field.
             click: What to create; its name is ignored.
-            click_id: The last segment of the new name; the server makes one when it is empty.
             request_id: A UUID4 of the caller's: the same request sent again with it does not act again
                 for an hour.
             validate_only: Check everything, change nothing.
@@ -257,7 +252,6 @@ class AsyncClickServiceClient(runtime.AsyncServiceClient):
         request = _CREATE_CLICK.request(
             parent,
             click=click,
-            click_id=click_id,
             request_id=request_id,
             validate_only=validate_only,
         )

@@ -1,0 +1,415 @@
+"""Where reads and writes go, and what happens to them when servers leave, hang, lag, or change roles."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from entresol.config import Settings
+from entresol.embedded import EmbeddedServers
+from entresol.embedded.polling import until
+from entresol.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    StoreUnavailableError,
+    UnavailableError,
+)
+from entresol.schema.model import Model, Resource
+from entresol.storage.pools import Pools, ServerState
+from entresol.storage.store import Store
+from entresol.testing.plugin import run
+from entresol.testing.servers import Database, Databases, Migrate
+
+
+@pytest.fixture(scope="module")
+def breakable() -> Iterator[EmbeddedServers]:
+    """Give servers of the module's own; a test leaves them running and in step."""
+    started = run(EmbeddedServers.start(replicas=2, redis=False))
+    yield started
+    run(started.stop())
+
+
+@pytest.fixture
+def database(breakable: EmbeddedServers, migrate_database: Migrate) -> Iterator[Database]:
+    databases = Databases(breakable)
+    made = run(databases.create(migrate_database))
+    yield made
+    run(databases.drop(made))
+
+
+@pytest.fixture
+def house(zoo: Model) -> Resource:
+    return zoo.resources["zoo.example.com/House"]
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Pools]:
+    pools = await Pools.open(settings)
+    try:
+        yield pools
+    finally:
+        await pools.close()
+
+
+def replicas(pools: Pools) -> list[ServerState]:
+    return [state for state in pools.servers() if state.role == "replica"]
+
+
+def live(pools: Pools) -> int:
+    return sum(state.live for state in replicas(pools))
+
+
+async def reached(claim: Callable[[], bool], timeout_s: float = 15) -> None:
+    async def holds() -> bool:
+        return claim()
+
+    assert await until(holds, timeout_s)
+
+
+async def write(store: Store, house: Resource, name: str) -> int:
+    async with store.transaction() as transaction:
+        await transaction.insert(house, [house.message_class(name=name)])
+    return transaction.commit_lsn
+
+
+async def sources(store: Store, house: Resource, count: int = 4, **options: Any) -> set[str]:
+    return {str((await store.get(house, ["houses/a"], **options)).source) for _ in range(count)}
+
+
+async def test_reads_go_to_the_replicas_in_turn(store: Store, house: Resource, database: Database) -> None:
+    ports = [f"replica:{replica.name}:{replica.port}" for replica in database.servers.replicas]
+    assert await sources(store, house) == set(ports)
+    assert await sources(store, house, primary=True) == {"primary"}
+
+
+async def test_reads_go_where_least_is_going_on(pools: Pools) -> None:
+    async with pools.read() as first, pools.read() as second, pools.read() as third:
+        assert first.source != second.source
+        assert third.source in (first.source, second.source)
+        async with pools.read() as fourth:
+            assert fourth.source != third.source
+
+
+async def test_a_replica_answers_only_what_it_has_replayed(
+    store: Store, house: Resource, pools: Pools, database: Database
+) -> None:
+    for replica in database.servers.replicas:
+        await replica.set_delay(300)
+    position = await write(store, house, "houses/a")
+    assert await sources(store, house, count=1, at_least=position) == {"primary"}
+    assert await sources(store, house, count=2) != {"primary"}
+    for replica in database.servers.replicas:
+        await replica.set_delay(0)
+    await database.settle()
+    await reached(lambda: all(state.replayed >= position for state in replicas(pools)))
+    read = await store.get(house, ["houses/a"], at_least=position)
+    assert read.source.kind == "replica"
+    assert read.position is not None
+    assert read.position >= position
+    assert list(read.rows) == ["houses/a"]
+
+
+async def test_a_position_never_promises_what_the_read_does_not_show(
+    store: Store, house: Resource, database: Database
+) -> None:
+    """Rule R2: every change up to the position is in what was read, while replay goes on."""
+    position_of: dict[str, int] = {}
+    done = asyncio.Event()
+
+    async def writer() -> None:
+        for number in range(150):
+            position_of[f"houses/h{number}"] = await write(store, house, f"houses/h{number}")
+        done.set()
+
+    task = asyncio.create_task(writer())
+    reads = 0
+    while not done.is_set():
+        known = dict(position_of)
+        read = await store.get(house, list(known) or ["houses/none"])
+        if read.position is not None:
+            assert {name for name, position in known.items() if position <= read.position} <= read.rows.keys()
+            reads += 1
+    await task
+    assert reads > 20
+
+
+async def test_a_lagging_replica_leaves_and_comes_back(
+    settings: Settings, house: Resource, zoo: Model, database: Database
+) -> None:
+    async with opened(replace(settings, replica_lag_max_s=0.3)) as pools:
+        store = Store(pools, zoo)
+        slow = database.servers.replicas[0]
+        await slow.set_delay(60_000)
+        await write(store, house, "houses/a")
+        await reached(lambda: live(pools) == 1)
+        assert await sources(store, house) == {
+            f"replica:{database.servers.replicas[1].name}:{database.servers.replicas[1].port}"
+        }
+        await slow.set_delay(0)
+        await reached(lambda: live(pools) == 2)
+
+
+async def test_an_idle_primary_makes_no_lag_and_a_cut_off_replica_does(
+    settings: Settings, database: Database
+) -> None:
+    async with opened(replace(settings, replica_lag_max_s=0.5)) as pools:
+        began_s = time.monotonic()
+        # Nothing is written, for longer than the lag that is allowed.
+        await reached(lambda: time.monotonic() - began_s > 0.8)
+        assert live(pools) == 2
+        await database.servers.primary.kill()
+        assert live(pools) == 2
+        await reached(lambda: live(pools) == 0)
+        await database.servers.primary.start()
+        await reached(lambda: live(pools) == 2)
+
+
+async def test_a_killed_replica_costs_no_read_and_comes_back(
+    store: Store, house: Resource, pools: Pools, database: Database
+) -> None:
+    await write(store, house, "houses/a")
+    await database.settle()
+    failures: list[BaseException] = []
+    stop = asyncio.Event()
+
+    async def read() -> int:
+        count = 0
+        while not stop.is_set():
+            try:
+                assert (await store.get(house, ["houses/a"])).rows
+            except BaseException as error:
+                failures.append(error)
+                raise
+            count += 1
+        return count
+
+    readers = [asyncio.create_task(read()) for _ in range(8)]
+    replica = database.servers.replicas[0]
+    await reached(lambda: all(state.connections for state in replicas(pools)))
+    await replica.kill()
+    await reached(lambda: live(pools) == 1)
+    await replica.start()
+    await reached(lambda: live(pools) == 2)
+    stop.set()
+    assert all(await asyncio.gather(*readers))
+    assert failures == []
+
+
+async def test_reads_that_hang_on_a_paused_replica_are_answered_by_another(
+    store: Store, house: Resource, pools: Pools, database: Database
+) -> None:
+    await write(store, house, "houses/a")
+    await database.settle()
+    await sources(store, house)
+    replica = database.servers.replicas[0]
+    await replica.pause()
+    began_s = time.monotonic()
+    reads = await asyncio.gather(*(store.get(house, ["houses/a"], timeout_s=10) for _ in range(8)))
+    assert time.monotonic() - began_s < 5
+    assert all(read.rows for read in reads)
+    await reached(lambda: live(pools) == 1)
+    await replica.resume()
+    await reached(lambda: live(pools) == 2)
+
+
+async def test_without_replicas_the_primary_reads_and_without_a_primary_nothing_writes(
+    store: Store, house: Resource, pools: Pools, database: Database
+) -> None:
+    await write(store, house, "houses/a")
+    await database.settle()
+    await database.servers.primary.kill()
+    assert await sources(store, house, count=2) != {"primary"}
+    with pytest.raises(StoreUnavailableError):
+        await write(store, house, "houses/b")
+    with pytest.raises(StoreUnavailableError):
+        await store.get(house, ["houses/a"], primary=True)
+    assert pools.servers()[0].live is False
+    await database.servers.primary.start()
+    await write(store, house, "houses/b")
+    for replica in database.servers.replicas:
+        await replica.kill()
+    await reached(lambda: live(pools) == 0)
+    assert await sources(store, house, count=2) == {"primary"}
+    for replica in database.servers.replicas:
+        await replica.start()
+    await reached(lambda: live(pools) == 2)
+
+
+async def test_a_statement_whose_caller_is_cancelled_ends_on_the_server(
+    pools: Pools, store: Store, database: Database
+) -> None:
+    async def call() -> None:
+        async with store.transaction() as transaction:
+            await transaction.fetch("SELECT pg_sleep(60)")
+
+    sleeping = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database.name}' AND query LIKE '%sleep(60)%'"
+    active = f"{sleeping} AND state <> 'idle' AND pid <> pg_backend_pid()"
+
+    async def count(expected: str) -> bool:
+        return await database.psql(active) == expected
+
+    task = asyncio.create_task(call())
+    assert await until(lambda: count("1"), 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await until(lambda: count("0"), 5)
+    async with store.transaction() as transaction:
+        assert (await transaction.fetch("SELECT 1"))[0][0] == 1
+    assert pools.servers()[0].outstanding == 0
+
+
+async def test_waiting_for_a_connection_is_bounded(settings: Settings) -> None:
+    async with opened(replace(settings, database_write_connections=2, database_wait_s=0.1)) as pools:
+        async with pools.write(), pools.write():
+            began_s = time.monotonic()
+            with pytest.raises(ResourceExhaustedError):
+                async with pools.write():
+                    raise AssertionError("there was a third")
+            assert 0.09 < time.monotonic() - began_s < 2
+        async with pools.write():
+            assert pools.servers()[0].outstanding == 1
+
+
+async def test_writes_do_not_wait_for_reads_of_the_primary(settings: Settings) -> None:
+    async with opened(replace(settings, database_read=(), database_read_connections=1)) as pools:
+        async with pools.read() as lease, pools.write() as connection:
+            assert lease.source.kind == "primary"
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_connection_that_was_closed_while_it_rested_is_not_noticed(
+    store: Store, house: Resource, database: Database
+) -> None:
+    await write(store, house, "houses/a")
+    await sources(store, house, primary=True)
+    await database.psql(
+        f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database.name}' "
+        "AND pid <> pg_backend_pid()"
+    )
+    await write(store, house, "houses/b")
+    assert await sources(store, house, primary=True) == {"primary"}
+
+
+async def test_a_commit_without_an_answer_is_not_said_to_have_failed(
+    store: Store, house: Resource, database: Database
+) -> None:
+    await database.psql(
+        """
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(30); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON houses DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION slow();
+        """
+    )
+    cut = f"""
+        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = '{database.name}' AND query LIKE '%COMMIT%' AND pid <> pg_backend_pid()"""
+
+    async def is_cut() -> bool:
+        return await database.psql(cut) == "1"
+
+    transaction: Any = None
+
+    async def call() -> None:
+        nonlocal transaction
+        async with store.transaction() as transaction:
+            await transaction.insert(house, [house.message_class(name="houses/a")])
+
+    task = asyncio.create_task(call())
+    assert await until(is_cut, 5)
+    with pytest.raises(UnavailableError, match="not known"):
+        await task
+    assert not transaction.committed
+
+
+async def test_a_deadline_is_kept_when_the_primary_hangs(
+    store: Store, house: Resource, database: Database
+) -> None:
+    await write(store, house, "houses/a")
+    await database.servers.primary.pause()
+    began_s = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        await store.get(house, ["houses/a"], primary=True, timeout_s=0.3)
+    assert time.monotonic() - began_s < 2
+    await database.servers.primary.resume()
+    await reached_read(store, house)
+
+
+async def reached_read(store: Store, house: Resource) -> None:
+    assert (await store.get(house, ["houses/a"], primary=True, timeout_s=10)).rows
+
+
+async def test_writes_follow_the_primary_to_another_server(settings: Settings, zoo: Model, house: Resource) -> None:
+    async with await EmbeddedServers.start(replicas=1, redis=False) as servers:
+        (other,) = servers.replicas
+        first = servers.primary
+        sockets = f"host={first.sockets},{other.sockets}&port={first.port},{other.port}"
+        url = f"postgresql://entresol@/entresol?{sockets}"
+        async with opened(replace(settings, database_write=url, database_read=())) as pools:
+            async with pools.write() as connection:
+                await connection.execute("CREATE TABLE notes ()")
+            await servers.settle()
+            await first.kill()
+            await other.promote()
+            async with pools.write() as connection:
+                await connection.execute("INSERT INTO notes DEFAULT VALUES")
+            assert pools.servers()[0].address == f"{other.name}:{other.port}"
+
+
+async def test_a_server_that_turned_read_only_is_left_for_the_one_that_writes(settings: Settings, database: Database) -> None:
+    async with opened(settings) as pools:
+        async with pools.write() as connection:
+            before = await connection.fetchval("SELECT pg_backend_pid()")
+        with pytest.raises(Exception, match="read-only"):
+            async with pools.write() as connection:
+                await connection.execute("SET default_transaction_read_only = on")
+                await connection.execute("CREATE TABLE notes ()")
+        async with pools.write() as connection:
+            assert await connection.fetchval("SELECT pg_backend_pid()") != before
+
+
+async def test_a_promoted_replica_answers_no_reads_as_a_replica(settings: Settings) -> None:
+    async with await EmbeddedServers.start(replicas=1, redis=False) as servers:
+        async with opened(
+            replace(settings, database_write=servers.write_url, database_read=servers.read_urls)
+        ) as pools:
+            assert live(pools) == 1
+            await servers.replicas[0].promote()
+            await reached(lambda: live(pools) == 0)
+            async with pools.read() as lease:
+                assert lease.source.kind == "primary"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"database_write": "mysql://localhost/x"}, ConfigurationError),
+        ({"database_write": "postgresql://localhost:1,2:x/y"}, ConfigurationError),
+        ({"database_write": "postgresql://127.0.0.1:1/x", "database_read": ()}, StoreUnavailableError),
+    ],
+)
+async def test_what_cannot_be_opened_is_said_at_once(
+    change: dict[str, Any], error: type[Exception], settings: Settings
+) -> None:
+    with pytest.raises(error):
+        await Pools.open(replace(settings, **change))
+
+
+async def test_a_database_that_does_not_exist_is_a_mistake_in_the_settings(
+    settings: Settings, database: Database
+) -> None:
+    url = settings.database_write.replace(database.name, "none")
+    with pytest.raises(ConfigurationError, match="ENTRESOL_DATABASE_WRITE"):
+        await Pools.open(replace(settings, database_write=url))
+
+
+async def test_replicas_alone_are_enough_to_start(settings: Settings, house: Resource, zoo: Model) -> None:
+    async with opened(replace(settings, database_write="postgresql://127.0.0.1:1/x")) as pools:
+        assert (await Store(pools, zoo).get(house, ["houses/a"])).source.kind == "replica"
