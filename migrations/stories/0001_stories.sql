@@ -26,6 +26,7 @@ CREATE INDEX users_karma_idx ON public.users (karma DESC, name);
 CREATE OR REPLACE TRIGGER stamp_row_version BEFORE INSERT OR UPDATE ON public.users
     FOR EACH ROW EXECUTE FUNCTION entresol.stamp_row_version();
 ALTER TABLE public.users REPLICA IDENTITY USING INDEX users_row_version_key;
+SELECT entresol.publish('public.users');
 
 -- stories.entresol.dev/Story
 CREATE TABLE public.stories (
@@ -72,6 +73,7 @@ CREATE INDEX stories_author_post_time_idx ON public.stories (author, post_time D
 CREATE OR REPLACE TRIGGER stamp_row_version BEFORE INSERT OR UPDATE ON public.stories
     FOR EACH ROW EXECUTE FUNCTION entresol.stamp_row_version();
 ALTER TABLE public.stories REPLICA IDENTITY USING INDEX stories_row_version_key;
+SELECT entresol.publish('public.stories');
 
 -- stories.entresol.dev/Click
 CREATE TABLE public.clicks (
@@ -94,6 +96,7 @@ CREATE INDEX clicks_parent_create_time_idx ON public.clicks (parent, create_time
 CREATE OR REPLACE TRIGGER stamp_row_version BEFORE INSERT OR UPDATE ON public.clicks
     FOR EACH ROW EXECUTE FUNCTION entresol.stamp_row_version();
 ALTER TABLE public.clicks REPLICA IDENTITY USING INDEX clicks_row_version_key;
+SELECT entresol.publish('public.clicks');
 
 -- stories.entresol.dev/Comment
 CREATE TABLE public.comments (
@@ -124,6 +127,7 @@ CREATE INDEX comments_reply_to_idx ON public.comments (reply_to);
 CREATE OR REPLACE TRIGGER stamp_row_version BEFORE INSERT OR UPDATE ON public.comments
     FOR EACH ROW EXECUTE FUNCTION entresol.stamp_row_version();
 ALTER TABLE public.comments REPLICA IDENTITY USING INDEX comments_row_version_key;
+SELECT entresol.publish('public.comments');
 
 -- stories.entresol.dev/Vote
 CREATE TABLE public.votes (
@@ -148,3 +152,4 @@ CREATE INDEX votes_voter_create_time_idx ON public.votes (voter, create_time DES
 CREATE OR REPLACE TRIGGER stamp_row_version BEFORE INSERT OR UPDATE ON public.votes
     FOR EACH ROW EXECUTE FUNCTION entresol.stamp_row_version();
 ALTER TABLE public.votes REPLICA IDENTITY USING INDEX votes_row_version_key;
+SELECT entresol.publish('public.votes');

@@ -156,8 +156,14 @@ class Records:
             await self._publish(transaction.changes)
 
     def session_after(self, demand: Demand, transaction: Transaction) -> Session:
-        """Return what the caller has seen once its transaction is committed."""
+        """Return what the caller has seen once its transaction is committed.
+
+        What the transaction wrote beside its `changes`, or found done by an earlier one, counts too: until the relay
+        has passed it, no entry of the cache is new enough.
+        """
         session = demand.session
+        if not transaction.changes or not transaction.complete:
+            return session.after(transaction.commit_lsn)
         for change in transaction.changes:
             key, rank = Key.of(change.resource.table, change.name), _rank(change)
             session = session.wrote(key, change.version, rank, change.position, transaction.commit_lsn)

@@ -111,9 +111,7 @@ def _begin_write(state: State, bounds: Bounds) -> WriterSteps:
 def _insert(state: State, writer: Writer) -> WriterSteps:
     if writer.key not in _locked(state) and _last(state, writer.key)[1] == ABSENT:
         position = len(state.log)
-        locked = writer._replace(
-            phase="locked", rank=VALUE, position=position, generation=_generation(state)
-        )
+        locked = writer._replace(phase="locked", rank=VALUE, position=position, generation=_generation(state))
         yield f"the row is gone: inserts version {writer.version}, S={position}", state, locked
 
 
@@ -184,7 +182,9 @@ def _read(state: State, filler: Filler, rules: Rules) -> tuple[str, State, Fille
     if not rules.position_first:
         position = len(state.log) if filler.on_primary else state.replayed
         filler = filler._replace(position=position)
-    label = f"reads version {version} (change {at})" if is_value else f"reads that there is none (change {at})"
+    label = (
+        f"reads version {version} (change {at})" if is_value else f"reads that there is none (change {at})"
+    )
     content = (version, VALUE) if is_value else (0, ABSENT)
     return label, state, filler._replace(phase="read", version=content[0], rank=content[1], at=at)
 

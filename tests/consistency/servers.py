@@ -96,7 +96,9 @@ def _apply(state: State, batch: tuple[int, int], rules: Rules) -> Step:
     at, end = batch
     is_last = at == end
     expected = state.relay.applied
-    relay = state.relay._replace(applied=end if is_last else expected, batch=None if is_last else (at + 1, end))
+    relay = state.relay._replace(
+        applied=end if is_last else expected, batch=None if is_last else (at + 1, end)
+    )
     after = state._replace(relay=relay)
     key, version, rank = state.log[at - 1]
     meta = state.redis.meta
@@ -128,7 +130,7 @@ def _changed(redis: Redis, meta: Meta, key: int, at: int, stamp: tuple[int, int]
 
 
 def _follow_new_history(state: State, rules: Rules) -> Iterator[Step]:
-    """The new primary has a new slot, which starts where its log ends, once all of it is shown."""
+    """Yield the start on the new primary: its slot begins where its log ends, once all of that is shown."""
     end = len(state.log)
     if len(state.shown) < end:
         return
@@ -186,7 +188,7 @@ def _relay_faults(state: State) -> Iterator[Step]:
 
 
 def _promotion(state: State) -> Step:
-    """The replica becomes the primary: what it has not replayed never was, and its numbers are used again."""
+    """Make the replica the primary: what it has not replayed never was, and its numbers are used again."""
     end = state.replayed
     log = state.log[:end]
     writers = (Writer("done") if w.phase in ("drawn", "locked", "durable") else w for w in state.writers)

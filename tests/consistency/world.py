@@ -171,7 +171,6 @@ class State(NamedTuple):
     left: Budget
 
 
-
 def start(bounds: Bounds) -> State:
     """Return the world before anything happens: `existing` records are there, applied, and not cached."""
     log = tuple((key, key + 1, VALUE) for key in range(bounds.existing))

@@ -29,6 +29,8 @@ __all__ = [
 
 BATCH_SIZE_MAX = 1000
 VIOLATIONS_MAX = 100
+_MIXED = "must be the same in all requests: all of them are done, or none"
+_ID_TWICE = "is that of requests[{}]; give every request a new UUID"
 _OTHER_PARENT = "must be empty or the parent of the batch"
 _NOT_BELOW = "is not below the parent of the batch"
 _SERVER_CHOOSES = "the server chooses ids here"
@@ -120,6 +122,7 @@ class RequestCheck:
             _judge_id(request, request.DESCRIPTOR, resource, at, found)
             if parent and request.parent not in ("", parent):
                 found.append(Violation(f"{at}parent", _OTHER_PARENT, "PARENT_MISMATCH"))
+        _judge_hoisted(message, found)
         return [one for one in found if not (parent and _is_inherited(one))]
 
     def _batch_get(self, message: Any, found: list[Violation]) -> list[Violation]:
@@ -166,6 +169,18 @@ def _judge_id(
         found.append(Violation(at + name, f"must be empty: {_SERVER_CHOOSES}", "INVALID_ID"))
     elif given or resource.id_source is IdSource.CLIENT:
         _judge(check_names.new_id, given, at + name, found)
+
+
+def _judge_hoisted(batch: Any, found: list[Violation]) -> None:
+    """Judge what holds for a batch as a whole, and stands in each of its requests."""
+    first: dict[str, int] = {}
+    for index, request in enumerate(batch.requests):
+        if getattr(request, "validate_only", False) is not getattr(batch.requests[0], "validate_only", False):
+            found.append(Violation(f"requests[{index}].validate_only", _MIXED))
+        request_id = getattr(request, "request_id", "").lower()
+        if request_id and first.setdefault(request_id, index) != index:
+            text = _ID_TWICE.format(first[request_id])
+            found.append(Violation(f"requests[{index}].request_id", text))
 
 
 def _judge_new_name(resource: Resource, name: str, path: str, found: list[Violation]) -> None:

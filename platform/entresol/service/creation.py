@@ -17,6 +17,7 @@ class Creator:
     """Makes records of one resource from the requests of its Create method, which the checks have passed."""
 
     def __init__(self, method: Method, identifiers: Identifiers) -> None:
+        self.method = method
         self._resource = resource_of(method)
         self._field = request_field(method)
         self._id_field = f"{self._field}_id" if f"{self._field}_id" in method.input.fields_by_name else ""

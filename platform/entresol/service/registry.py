@@ -65,7 +65,7 @@ def _tracked(context: Context) -> AbstractAsyncContextManager[Transaction]:
     async def open_() -> AsyncIterator[Transaction]:
         async with context.records.transaction(timeout_s=context.remaining_s()) as transaction:
             yield transaction
-        if transaction.committed and transaction.changes:
+        if transaction.committed:
             session = context.records.session_after(context.call.demand, transaction)
             context.call.trailing[SESSION_KEY] = session.encode()
         context.call.answered_by(PRIMARY)

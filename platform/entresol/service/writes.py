@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.message import Message
-
 from entresol.config import Settings
-from entresol.errors import NotFoundError, StaleEtagError
+from entresol.errors import NotFoundError
 from entresol.records import Records
 from entresol.schema.model import Method
 from entresol.service.call import PRIMARY, SESSION_KEY, Call, Handler
 from entresol.service.creation import Creator
 from entresol.service.frames import repeated
+from entresol.service.repeats import Work, each_once, once
 from entresol.service.standard import reply_field_number, request_field, resource_of
 from entresol.service.updates import Updater
-from entresol.storage import requests
 from entresol.storage.transaction import Transaction
 
-# What a write does inside its transaction; it returns the serialized reply.
-Work = Callable[[Transaction], Awaitable[bytes]]
+_ETAG = re.compile(r'"?([0-9a-f]{16})"?')
+# No record has it: versions count from 1.
+_NO_VERSION = -1
+_VERSION_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,17 @@ class Writes:
             messages = creator.messages(request)
 
             async def work(transaction: Transaction) -> bytes:
-                rows = await transaction.insert(resource, messages)
-                return repeated(number, [row.message for row in rows])
+                async def insert(new: Sequence[int]) -> list[bytes]:
+                    rows = await transaction.insert(resource, [messages[index] for index in new])
+                    return [row.message for row in rows]
 
-            return await self._write(request, call, work)
+                replies = await each_once(
+                    transaction, insert, request.requests, creator.method, call, self._ttl_s
+                )
+                return repeated(number, replies)
+
+            dry = all(getattr(one, "validate_only", False) for one in request.requests)
+            return await self._write(request, call, work, dry=dry)
 
         return handler
 
@@ -69,7 +76,7 @@ class Writes:
 
         async def handler(request: Any, call: Call) -> bytes:
             wanted: Any = getattr(request, field)
-            change = updater.change(request, wanted, etag_version(getattr(wanted, "etag", ""), wanted.name))
+            change = updater.change(request, wanted, etag_version(getattr(wanted, "etag", "")))
 
             async def work(transaction: Transaction) -> bytes:
                 try:
@@ -94,13 +101,14 @@ class Writes:
                     row = await transaction.delete(
                         resource,
                         request.name,
-                        version=etag_version(getattr(request, "etag", ""), request.name),
+                        version=etag_version(getattr(request, "etag", "")),
                         force=getattr(request, "force", False),
                     )
                 except NotFoundError:
                     if not getattr(request, "allow_missing", False):
                         raise
-                    return b""
+                    marked = await transaction.get(resource, request.name) if returns_resource else None
+                    return marked.message if marked else b""
                 return row.message if returns_resource else b""
 
             return await self._write(request, call, work)
@@ -113,51 +121,40 @@ class Writes:
 
         async def handler(request: Any, call: Call) -> bytes:
             async def work(transaction: Transaction) -> bytes:
-                version = etag_version(getattr(request, "etag", ""), request.name)
+                version = etag_version(getattr(request, "etag", ""))
                 return (await transaction.undelete(resource, request.name, version=version)).message
 
             return await self._write(request, call, work)
 
         return handler
 
-    async def _write(self, request: Message, call: Call, work: Work) -> bytes:
+    async def _write(self, request: Any, call: Call, work: Work, *, dry: bool = False) -> bytes:
         """Run `work` in one transaction and return its reply.
 
-        With `request_id` a repeated request is answered with the first reply and does not act again (AIP-155). With
-        `validate_only` everything is done and then undone, so it fails exactly when the real call would (AIP-163).
+        With `validate_only`, or when it is `dry` for another reason, everything is done and then undone, so it fails
+        exactly when the real call would (AIP-163).
         """
         async with self.records.transaction(timeout_s=call.remaining_s()) as transaction:
-            reply = await self._once(request, call, work, transaction)
-            if getattr(request, "validate_only", False):
+            reply = await once(transaction, work, request, call.method, call, self._ttl_s)
+            if dry or getattr(request, "validate_only", False):
                 transaction.rollback_only()
-        if transaction.committed and transaction.changes:
+        if transaction.committed:
             call.trailing[SESSION_KEY] = self.records.session_after(call.demand, transaction).encode()
         call.answered_by(PRIMARY)
         return reply
 
-    async def _once(self, request: Message, call: Call, work: Work, transaction: Transaction) -> bytes:
-        """Return the reply that this `request_id` had before, or do the work."""
-        request_id = getattr(request, "request_id", "")
-        if not request_id:
-            return await work(transaction)
-        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        claim = requests.Claim(call.method.full_name, call.caller.subject, request_id, digest)
-        reply = await requests.claim(transaction, claim, ttl_s=self.settings.request_id_ttl_s)
-        if reply is None:
-            reply = await work(transaction)
-            await requests.finish(transaction, claim, reply)
-        return reply
+    @property
+    def _ttl_s(self) -> float:
+        return self.settings.request_id_ttl_s
 
 
-def etag_version(etag: str, name: str) -> int | None:
-    """Return the version an etag stands for, None when there is no etag.
+def etag_version(etag: str) -> int | None:
+    """Return the version an etag stands for, None when there is no etag; for what is no etag of ours, no record's.
 
-    Raises:
-        StaleEtagError: it is not an etag that the record can have (AIP-154).
+    So a wrong etag is found out where a stale one is: when the record is known to exist (AIP-154, AIP-193).
     """
     if not etag:
         return None
-    try:
-        return int(etag.removeprefix('"').removesuffix('"'), 16)
-    except ValueError as error:
-        raise StaleEtagError(name) from error
+    match = _ETAG.fullmatch(etag)
+    version = int(match[1], 16) if match else _NO_VERSION
+    return version if version <= _VERSION_MAX else _NO_VERSION

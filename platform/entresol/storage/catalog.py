@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import TypeAlias
 
@@ -34,9 +34,14 @@ async def read_catalog(connection: Session) -> Catalog:
         indexes = _by_table(await _fetch(connection, "catalog_indexes"))
         constraints = _by_table(await _fetch(connection, "catalog_constraints"))
         stamped = _by_table(await _fetch(connection, "catalog_triggers"))
+        published = _by_table(await _fetch(connection, "catalog_published"))
         (system,) = await _fetch(connection, "catalog_system")
     tables = {
-        name: _table(name, rows, indexes.get(name, []), constraints.get(name, []), stamped=name in stamped)
+        name: replace(
+            _table(name, rows, indexes.get(name, []), constraints.get(name, [])),
+            stamped=name in stamped,
+            published=name in published,
+        )
         for name, rows in columns.items()
     }
     return Catalog(tables, tuple(name for name, exists in system.items() if not exists))
@@ -63,8 +68,6 @@ def _table(
     columns: list[asyncpg.Record],
     indexes: list[asyncpg.Record],
     constraints: list[asyncpg.Record],
-    *,
-    stamped: bool,
 ) -> Table:
     primary = next((tuple(row["columns"]) for row in indexes if row["primary"]), ())
     return Table(
@@ -74,7 +77,6 @@ def _table(
         foreign_keys=tuple(_foreign_key(row) for row in constraints if row["is_foreign_key"]),
         checks=tuple(check for row in constraints if (check := _check(row)) is not None),
         primary_key=primary,
-        stamped=stamped,
         identity=next((row["name"] for row in indexes if row["identity"]), None),
     )
 

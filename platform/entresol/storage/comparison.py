@@ -44,6 +44,7 @@ def create(table: Table, foreign_keys: Sequence[ForeignKey]) -> Iterator[Stateme
     yield Statement(table.title, ddl.create_trigger(name))
     if table.identity:
         yield Statement(table.title, ddl.replica_identity(name, table.identity))
+    yield Statement(table.title, ddl.publish(name))
 
 
 def alter(wanted: Table, found: Table, taken: Collection[str]) -> Iterator[Step]:
@@ -58,6 +59,8 @@ def alter(wanted: Table, found: Table, taken: Collection[str]) -> Iterator[Step]
         yield Statement(wanted.title, ddl.create_trigger(wanted.name), lacks=lacks)
     yield from _indexes(wanted, found, taken)
     yield from _identity(wanted, found)
+    if not found.published:
+        yield Statement(wanted.title, ddl.publish(wanted.name), in_transaction=False)
 
 
 def _columns(wanted: Table, found: Table) -> Iterator[Step]:

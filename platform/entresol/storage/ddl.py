@@ -66,6 +66,11 @@ def replica_identity(table: str, index: str) -> str:
     return f"ALTER TABLE {quote_table(table)} REPLICA IDENTITY USING INDEX {quote(index)};"
 
 
+def publish(table: str) -> str:
+    """Return the statement that lets the relay hear of every change from here on."""
+    return f"SELECT entresol.publish({literal(quote_table(table))});"
+
+
 def add_foreign_key(table: str, key: ForeignKey, *, validated: bool) -> str:
     """Return ADD CONSTRAINT; not `validated` where there may be rows, which it would read under a lock."""
     return _add_constraint(table, key.name, _foreign_key(key), validated)

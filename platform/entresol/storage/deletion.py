@@ -82,6 +82,8 @@ async def _remove_below(
                 await _remove_below(writer, below, names, force=force)
         for name, version, position in await writer.fetch(child, child.delete_children(parents), "delete"):
             writer.note(Change(child.resource, name, version, None, position))
+        if writer.schema.drags(child.resource):
+            writer.complete = False
 
 
 async def _mark_below(writer: Writer, resource: Resource, parents: list[str]) -> None:

@@ -41,30 +41,37 @@ class Slot:
 async def prepare(
     url: str, slot: str, publication: str, tables: Collection[str], columns: Sequence[str] = COLUMNS
 ) -> Slot:
-    """Make publication and slot if they are missing, in this order: a slot cannot see a publication made after it.
+    """Make publication and slot if they are missing. Tables that others have published stay.
 
-    Only `columns` are sent, where the server can choose (PostgreSQL 15). Tables that others have published stay. A
-    slot that the server has invalidated is made anew: `created` tells that changes may have been missed.
+    Migrations publish every resource's table in `entresol`; for a publication of another name it is done here. A
+    slot that is older than the publication of a table, or that the server has invalidated, is made anew: `created`
+    tells that changes may have been missed. Only `columns` are sent, where the server can choose (PostgreSQL 15).
 
     Raises:
         ConfigurationError: a setting of the server, a privilege or a table is in the way; the text says what to change.
-        SlotBusyError: a transaction stays open that the new slot has to wait for, or another process makes it.
+        SlotBusyError: another process reads the slot, or a transaction that a new slot has to wait for stays open.
     """
     if not _SLOT_NAME.fullmatch(slot):
         raise ConfigurationError(f"replication slot {slot!r}: use 1 to 63 lower-case letters, digits and _")
-    async with connect_primary(url, {"lock_timeout": "5s"}) as connection, _explained(connection):
+    async with connect_primary(url, {"lock_timeout": "5s"}) as connection, _explained():
         await _check_settings(connection)
+        await _read_slot(connection, slot)
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
-            await _publish(connection, publication, sorted(map(full_name, tables)), columns)
+            statements = await _lacking(connection, publication, sorted(map(full_name, tables)), columns)
+            if statements:
+                # First, because it fails when the slot is in use, and then nothing may change.
+                await _drop_slot(connection, slot)
+            for statement in statements:
+                await connection.execute(statement)
         return await _slot(connection, slot)
 
 
 async def remove(url: str, slot: str, publication: str) -> None:
     """Drop slot and publication, if they exist. A slot that nobody reads keeps the server's log without end."""
-    async with connect_primary(url) as connection, _explained(connection):
-        if await connection.fetchrow(read_query("slot_state"), slot):
-            await connection.execute("SELECT pg_drop_replication_slot($1)", slot)
+    async with connect_primary(url) as connection, _explained():
+        await _read_slot(connection, slot)
+        await _drop_slot(connection, slot)
         await connection.execute(f"DROP PUBLICATION IF EXISTS {quote(publication)}")
 
 
@@ -77,12 +84,12 @@ async def _check_settings(connection: Connection) -> None:
         )
 
 
-async def _publish(
+async def _lacking(
     connection: Connection, publication: str, tables: Sequence[str], columns: Sequence[str]
-) -> None:
-    identities = {
-        row["table"]: set(row["columns"]) for row in await _rows(connection, "replica_identities", tables)
-    }
+) -> list[str]:
+    """Return the statements that publish what is not published yet."""
+    rows = await connection.fetch(read_query("replica_identities"), tables)
+    identities = {row["table"]: set(row["columns"]) for row in rows}
     for table in tables:
         if not identities.get(table):
             # PostgreSQL would refuse every update of a published table without one.
@@ -90,29 +97,31 @@ async def _publish(
                 f"table {table} is missing or has no replica identity: run `entresol migrate`"
             )
     wanted = {table: _column_list(connection, identities[table], columns) for table in tables}
-    name = quote(publication)
     row = await connection.fetchrow("SELECT puballtables FROM pg_publication WHERE pubname = $1", publication)
     if row is None:
         listed = ", ".join(_item(table, wanted[table]) for table in tables)
         target = f" FOR TABLE {listed}" if listed else ""
-        await connection.execute(f"CREATE PUBLICATION {name}{target} WITH (publish = '{_PUBLISHED}')")
-    elif not row["puballtables"]:
-        await _widen(connection, publication, wanted)
+        return [f"CREATE PUBLICATION {quote(publication)}{target} WITH (publish = '{_PUBLISHED}')"]
+    return [] if row["puballtables"] else await _widening(connection, publication, wanted)
 
 
-async def _widen(connection: Connection, publication: str, wanted: Mapping[str, tuple[str, ...]]) -> None:
-    """Add the tables and columns that are not yet published; another release may have published more."""
-    name = quote(publication)
-    rows = await _rows(connection, "publication_tables", publication)
+async def _widening(
+    connection: Connection, publication: str, wanted: Mapping[str, tuple[str, ...]]
+) -> list[str]:
+    """Return what adds tables and columns that are not published; another release may have published more."""
+    alter = f"ALTER PUBLICATION {quote(publication)}"
+    rows = await connection.fetch(read_query("publication_tables"), publication)
     has = {row["table"]: None if row["columns"] is None else set(row["columns"]) for row in rows}
+    statements: list[str] = []
     for table, columns in wanted.items():
         sent = has.get(table, set())
         if sent is None or (columns and set(columns) <= sent):
             continue
         if table in has:
             columns = tuple(sorted(sent | set(columns))) if columns else ()
-            await connection.execute(f"ALTER PUBLICATION {name} DROP TABLE {quote_table(table)}")
-        await connection.execute(f"ALTER PUBLICATION {name} ADD TABLE {_item(table, columns)}")
+            statements.append(f"{alter} DROP TABLE {quote_table(table)}")
+        statements.append(f"{alter} ADD TABLE {_item(table, columns)}")
+    return statements
 
 
 def _column_list(connection: Connection, identity: set[str], columns: Sequence[str]) -> tuple[str, ...]:
@@ -127,20 +136,24 @@ def _item(table: str, columns: Sequence[str]) -> str:
     return f"{quote_table(table)}{listed}"
 
 
-async def _slot(connection: Connection, slot: str) -> Slot:
+async def _read_slot(connection: Connection, slot: str) -> asyncpg.Record | None:
+    """Return the slot's state, if it exists and may be ours."""
     row = await connection.fetchrow(read_query("slot_state"), slot)
-    if row is not None and row["lost"]:
-        await connection.execute("SELECT pg_drop_replication_slot($1)", slot)
-        row = None
-    if row is None:
-        return await _create(connection, slot)
     database = await connection.fetchval("SELECT current_database()")
-    if (row["plugin"], row["database"]) != (PLUGIN, database):
+    if row is not None and (row["plugin"], row["database"]) != (PLUGIN, database):
         raise ConfigurationError(
             f"replication slot {slot} exists for {row['plugin'] or row['slot_type']} in database {row['database']}; "
             "set relay_slot to another name"
         )
-    return Slot(slot, row["position"], created=False)
+    return row
+
+
+async def _slot(connection: Connection, slot: str) -> Slot:
+    row = await _read_slot(connection, slot)
+    if row is not None and not row["lost"]:
+        return Slot(slot, row["position"], created=False)
+    await _drop_slot(connection, slot)
+    return await _create(connection, slot)
 
 
 async def _create(connection: Connection, slot: str) -> Slot:
@@ -157,12 +170,13 @@ async def _create(connection: Connection, slot: str) -> Slot:
     return Slot(slot, int(position), created=True)
 
 
-async def _rows(connection: Connection, query: str, argument: object) -> list[asyncpg.Record]:
-    return await connection.fetch(read_query(query), argument)
+async def _drop_slot(connection: Connection, slot: str) -> None:
+    drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1"
+    await connection.execute(drop, slot)
 
 
 @asynccontextmanager
-async def _explained(connection: Connection) -> AsyncIterator[None]:
+async def _explained() -> AsyncIterator[None]:
     """Say what a person has to change where the server refuses."""
     try:
         yield

@@ -74,6 +74,7 @@ class Table:
     primary_key: tuple[str, ...] = ("name",)
     stamped: bool = True  # the row_version trigger exists and is enabled
     identity: str | None = None  # name of the index that is the replica identity
+    published: bool = True  # the relay hears of changes
     title: str = ""  # the resource type
 
     @property

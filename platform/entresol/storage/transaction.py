@@ -38,6 +38,11 @@ class Transaction:
         """Return what was written by these methods, in order; of very many changes only the first (see `writer`)."""
         return self._writer.changes
 
+    @property
+    def complete(self) -> bool:
+        """Whether `changes` is all: no SQL of a custom method, no foreign key, and no bound has left something out."""
+        return self._writer.complete
+
     async def get(self, resource: Resource, name: str, *, lock: bool = False) -> Row | None:
         """Return the row as this transaction sees it; `lock` keeps others from changing it until the end."""
         table = self._table(resource)
@@ -114,15 +119,13 @@ class Transaction:
 
         What it writes is not in `changes`: the relay removes it from the cache, a moment after the commit.
         """
-        writer = self._writer
-        writer.connection.raw = True
+        writer = self._own_sql()
         with translated(writer.schema.by_table):
             return await writer.connection.fetch(text, *parameters, timeout=writer.deadline.left_s())
 
     async def execute(self, text: str, *parameters: object) -> str:
         """Run one SQL statement of a custom method and return PostgreSQL's tag, such as `UPDATE 3`; see `fetch`."""
-        writer = self._writer
-        writer.connection.raw = True
+        writer = self._own_sql()
         with translated(writer.schema.by_table):
             return await writer.connection.execute(text, *parameters, timeout=writer.deadline.left_s())
 
@@ -160,6 +163,12 @@ class Transaction:
                 ) from error
         self.commit_lsn = sql.parse_position(connection.get_settings().application_name)
         self.committed = True
+
+    def _own_sql(self) -> Writer:
+        """Return the writer for text that this package did not write, which may change anything."""
+        self._writer.connection.raw = True
+        self._writer.complete = False
+        return self._writer
 
     def _table(self, resource: Resource) -> TableSql:
         return self._writer.schema.table(resource)

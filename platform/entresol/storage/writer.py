@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from entresol.errors import ConflictError, EntresolError, NotFoundError, StaleEtagError
-from entresol.schema.model import Model, Resource
+from entresol.schema.model import Model, OnDelete, Resource
 from entresol.storage.connections import Record, ServerConnection
 from entresol.storage.deadline import Deadline
 from entresol.storage.identifiers import full_name
@@ -39,6 +39,12 @@ class Schema:
     def __init__(self, model: Model) -> None:
         self._tables = {type_: TableSql(RowCodec(resource)) for type_, resource in model.resources.items()}
         self.by_table: Tables = {full_name(resource.table): resource for resource in model.resources.values()}
+        self._dragging = {
+            field.reference.type
+            for resource in model.resources.values()
+            for field in resource.fields
+            if field.reference and field.reference.on_delete in (OnDelete.CASCADE, OnDelete.CLEAR)
+        }
 
     def table(self, resource: Resource) -> TableSql:
         """Return the statements of `resource`."""
@@ -48,6 +54,10 @@ class Schema:
         """Return the statements of the resources whose parent is a `resource`."""
         return [self._tables[type_] for type_ in resource.children if type_ in self._tables]
 
+    def drags(self, resource: Resource) -> bool:
+        """Whether a deletion of a `resource` changes records that refer to it: their foreign keys do it, unseen."""
+        return resource.type in self._dragging
+
     def parents(self, resource: Resource) -> Sequence[TableSql]:
         """Return the statements of the resources that can be parents of a `resource`."""
         return [self._tables[type_] for type_ in resource.parents if type_ in self._tables]
@@ -55,12 +65,16 @@ class Schema:
 
 @dataclass(slots=True)
 class Writer:
-    """The connection lent to a transaction, and its deadline. Errors come out as the platform's."""
+    """The connection lent to a transaction, and its deadline. Errors come out as the platform's.
+
+    `complete` tells whether `changes` holds everything that was written.
+    """
 
     lent: ServerConnection | None
     schema: Schema
     deadline: Deadline
     changes: list[Change] = field(default_factory=list)
+    complete: bool = True
 
     @property
     def connection(self) -> ServerConnection:
@@ -82,6 +96,8 @@ class Writer:
     def wrote(self, table: TableSql, record: Record, *, gone: bool = False) -> Row:
         """Note the change that `record` tells of: the columns of a read, the version, then the position."""
         row = table.codec.row(record)
+        if gone and self.schema.drags(table.resource):
+            self.complete = False
         self.note(Change(table.resource, row.name, row.version, None if gone else row, record[-1]))
         return row
 
@@ -89,6 +105,8 @@ class Writer:
         """Add to the changes, within their bound."""
         if len(self.changes) < CHANGES_MAX:
             self.changes.append(change)
+        else:
+            self.complete = False
 
     async def lock(self, table: TableSql, name: str, version: int | None) -> Record:
         """Return the record of a row, locked against changes, deletion, and new rows that refer to it.

@@ -88,9 +88,9 @@ class Api:
                 ParseDict({field: value}, request)
         return request
 
-    def call(self, name: str, metadata: Mapping[str, str] | None = None, **fields: Any) -> Any:
+    def call(self, method: str, metadata: Mapping[str, str] | None = None, /, **fields: Any) -> Any:
         """Return the reply; `metadata` goes beside the session."""
-        return self.send(name, self.request(name, fields), metadata)
+        return self.send(method, self.request(method, fields), metadata)
 
     def send(self, name: str, request: Message, metadata: Mapping[str, str] | None = None) -> Any:
         """Return the reply to a request that is made already."""
@@ -102,10 +102,10 @@ class Api:
         return method.output_class.FromString(answer.reply.SerializeToString())
 
     def refused(
-        self, code: Code, name: str, metadata: Mapping[str, str] | None = None, **fields: Any
+        self, code: Code, method: str, metadata: Mapping[str, str] | None = None, /, **fields: Any
     ) -> Refusal:
         """Require that the call fails with `code`, and return how."""
-        return self.refused_to_send(code, name, self.request(name, fields), metadata)
+        return self.refused_to_send(code, method, self.request(method, fields), metadata)
 
     def refused_to_send(
         self, code: Code, name: str, request: Message, metadata: Mapping[str, str] | None = None
@@ -120,11 +120,11 @@ class Api:
         assert status.code == code, f"{Code(status.code).name}, not {code.name}: {status.message}"
         return Refusal(status)
 
-    def pages(self, name: str, field: str, **fields: Any) -> list[list[Any]]:
+    def pages(self, method: str, field: str, /, **fields: Any) -> list[list[Any]]:
         """Return every page of a list."""
         pages, token = [], ""
         while True:
-            reply = self.call(name, page_token=token, **fields)
+            reply = self.call(method, page_token=token, **fields)
             pages.append(list(getattr(reply, field)))
             token = reply.next_page_token
             if not token:

@@ -25,7 +25,7 @@ from entresol.schema.model import Model, Resource
 from entresol.storage.pools import Pools, ServerState
 from entresol.storage.store import Store
 from entresol.testing.plugin import run
-from entresol.testing.servers import Database, Databases, Migrate
+from entresol.testing.servers import Database, Databases
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,9 @@ def breakable() -> Iterator[EmbeddedServers]:
     run(started.stop())
 
 
-@pytest.fixture
-def database(breakable: EmbeddedServers, migrate_database: Migrate) -> Iterator[Database]:
-    databases = Databases(breakable)
-    made = run(databases.create(migrate_database))
-    yield made
-    run(databases.drop(made))
+@pytest.fixture(scope="module")
+def databases(breakable: EmbeddedServers) -> Databases:
+    return Databases(breakable)
 
 
 @pytest.fixture

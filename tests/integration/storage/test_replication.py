@@ -225,9 +225,38 @@ async def test_only_the_columns_that_are_needed_are_sent(
 
 async def test_a_publication_grows_and_never_shrinks(database: Database, slot: str) -> None:
     await prepare(database.write_url, slot, slot, ["users"])
-    await prepare(database.write_url, slot, slot, ["stories", "votes"])
+    assert (await prepare(database.write_url, slot, slot, ["stories", "votes"])).created, (
+        "it missed their changes"
+    )
+    assert not (await prepare(database.write_url, slot, slot, ["users"])).created
     published = f"SELECT tablename FROM pg_publication_tables WHERE pubname = '{slot}' ORDER BY 1"
     assert await database.psql(published) == "stories\nusers\nvotes"
+
+
+async def test_a_publication_does_not_grow_behind_the_back_of_a_reader(database: Database, slot: str) -> None:
+    url = database.write_url
+    async with open_stream(url, slot, slot, ["users"]):
+        with pytest.raises(SlotBusyError):
+            await prepare(url, slot, slot, ["stories"])
+    assert (
+        await database.psql(f"SELECT tablename FROM pg_publication_tables WHERE pubname = '{slot}'")
+        == "users"
+    )
+
+
+async def test_migrations_publish_tables_so_that_no_slot_is_made_anew(database: Database, slot: str) -> None:
+    url = database.write_url
+    await prepare(url, slot, "entresol", ["users"])
+    assert not (await prepare(url, slot, "entresol", ["users", "stories", "clicks"])).created
+
+
+async def test_a_publication_that_was_dropped_comes_back_with_a_new_slot(
+    database: Database, slot: str
+) -> None:
+    await prepare(database.write_url, slot, slot, TABLES)
+    await database.psql(f"DROP PUBLICATION {slot}; INSERT INTO users (name) VALUES ('users/a')")
+    async with open_stream(database.write_url, slot, slot, TABLES, status_s=QUICK_S) as stream:
+        await past(stream, stream.start_lsn)
 
 
 async def test_a_publication_of_all_tables_is_left_as_it_is(database: Database, slot: str) -> None:

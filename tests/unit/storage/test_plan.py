@@ -182,6 +182,11 @@ def test_a_table_without_trigger_or_replica_identity_gets_them(model: Model, pro
     assert "ALTER TABLE shop.products REPLICA IDENTITY USING INDEX products_row_version_key;" in identity
 
 
+def test_a_table_that_the_relay_does_not_hear_of_is_published(model: Model, products: Table) -> None:
+    planned = plan(model, changed(live(model), replace(products, published=False)))
+    assert sql(planned) == ["SELECT entresol.publish('shop.products');"]
+
+
 def test_a_renamed_field_is_recognised_by_its_number_and_keeps_its_column() -> None:
     text = refused(plan(shop(("int32 order = 6", "int32 rank = 6")), live(shop())))
     assert text.startswith("shop.products.rank: field 6 is kept in column order")

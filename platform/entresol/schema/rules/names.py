@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from entresol.schema import options
@@ -152,5 +153,4 @@ def _camel(snake: str) -> str:
 
 
 def _repeated(words: Iterable[str]) -> list[str]:
-    seen: set[str] = set()
-    return [word for word in words if word in seen or seen.add(word)]  # type: ignore[func-returns-value]
+    return [word for word, count in Counter(words).items() if count > 1]

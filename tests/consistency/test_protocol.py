@@ -1,0 +1,20 @@
+"""The protocol holds in every small world, and no rule of it is there for nothing."""
+
+from __future__ import annotations
+
+import pytest
+from tests.consistency.cases import BROKEN, SMALL, Case
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+def test_every_reachable_state_is_good(case: Case) -> None:
+    outcome = case.run()
+    assert outcome.is_complete
+    assert outcome.complaint is None, "\n".join(outcome.trace)
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
+def test_without_one_of_its_rules_the_protocol_breaks(case: Case) -> None:
+    outcome = case.run()
+    assert outcome.complaint is not None
+    assert outcome.trace

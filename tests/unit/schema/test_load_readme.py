@@ -1,0 +1,35 @@
+"""The service that protos/README.md shows is a whole one: it loads, and buf finds nothing in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from entresol.codegen.lint import lint
+from entresol.codegen.protos import compile_protos
+from entresol.schema.load import load
+from entresol.schema.model import MethodKind
+
+README = Path(__file__).parents[3] / "protos" / "README.md"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = re.search(r"```proto\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    folder: Path = tmp_path_factory.mktemp("hotel")
+    (folder / "hotel/v1").mkdir(parents=True)
+    (folder / "hotel/v1/room.proto").write_text(found[1], encoding="utf-8")
+    return folder
+
+
+def test_the_example_loads(folder: Path) -> None:
+    model = load(compile_protos(folder))
+    custom = [method.full_name for method in model.methods.values() if method.kind is MethodKind.CUSTOM]
+    assert custom == ["hotel.v1.RoomService.CleanRoom"]
+
+
+def test_the_example_is_clean(folder: Path) -> None:
+    assert lint(folder) == ()
