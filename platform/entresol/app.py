@@ -139,7 +139,9 @@ async def relaying(settings: Settings) -> AsyncIterator[Relay]:
                 await relay.ready()
             yield relay
         except TimeoutError as error:
-            raise UnavailableError(f"the relay is not ready after {RELAY_READY_S} s; its log says why") from error
+            raise UnavailableError(
+                f"the relay is not ready after {RELAY_READY_S} s; its log says why"
+            ) from error
         finally:
             task.cancel()
             await asyncio.wait((task,))
@@ -154,8 +156,11 @@ def load_model(settings: Settings) -> Model:
 
 
 def load_functions(settings: Settings) -> None:
-    """Import the custom methods that `settings.functions` names: modules, files or folders, separated by commas."""
-    for name in filter(None, settings.functions.split(",")):
+    """Import the custom methods: what `settings.functions` names, else every `functions.py` beside the protos."""
+    names = list(filter(None, settings.functions.split(",")))
+    for file in [] if names else sorted(Path(settings.protos).rglob("functions.py")):
+        _import_file(file)
+    for name in names:
         path = Path(name)
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.suffix == ".py" else []
         if not files:

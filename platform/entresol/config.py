@@ -25,7 +25,7 @@ class Settings:
     protos: str = "protos"
     # Where migrations are: one folder for each set of tables. The platform's own are always applied first.
     migrations: str = "migrations"
-    # Python module or file with custom methods, imported before the server starts. Empty: none.
+    # Modules, files or folders with custom methods, with commas. Empty: every functions.py beside the protos.
     functions: str = ""
 
     # PostgreSQL: `postgresql://user:password@host:port/database`. Several primaries' hosts may be given with commas;

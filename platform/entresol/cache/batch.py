@@ -13,6 +13,7 @@ from entresol.cache.scripts import Script
 from entresol.cache.wire import Command
 
 CHANGES_PER_CALL = 256
+CHANGES_MAX = 50_000  # of one transaction; whoever changes more makes a new generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Change:
 
 @dataclass(slots=True)
 class Batch:
-    """Changes up to and including `newest`. `resets` when everything of a table changed at once."""
+    """Changes up to and including `newest`. `resets` when too many records changed at once to name them."""
 
     newest: int
     changes: list[Change] = field(default_factory=list)
@@ -49,14 +50,15 @@ class Batch:
         self.newest = max(self.newest, event.end_lsn)
         self.xids.add(event.xid)
         self.commit_time_s = event.commit_time_s
-        for change in event.changes:
-            self._add_row(change, event.end_lsn, layout)
-
-    def _add_row(self, change: RowChange, position: int, layout: Layout) -> None:
-        if change.kind == "truncate":
+        if len(event.changes) > CHANGES_MAX or any(change.kind == "truncate" for change in event.changes):
             self.resets = True
-        for name, mark in _rows(change):
-            self.changes.append(Change(layout.place(change.table, name), position, mark))
+            return
+        # What a commit made of a record is the last change of it: the ones before never were for anybody else, and all
+        # of them have the same position.
+        last = {
+            layout.place(change.table, name): mark for change in event.changes for name, mark in _rows(change)
+        }
+        self.changes += (Change(place, event.end_lsn, mark) for place, mark in last.items())
 
 
 def _rows(change: RowChange) -> Iterator[tuple[str, bytes]]:

@@ -227,7 +227,7 @@ class Entries:
             did not answer. Whatever it is, the relay sees to the rest.
         """
         place = self.layout.place(resource.table, name)
-        generation = (mark or self._generations.seen)[place.partition]
+        generation = (mark or await self.mark())[place.partition]
         keys = [self.layout.meta(place.partition), place.entry]
         arguments = (generation, *self._offer(resource, place, version, rank, position, message))
         try:

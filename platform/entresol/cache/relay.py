@@ -34,6 +34,7 @@ from entresol.errors import EntresolError, SlotBusyError
 log = logging.getLogger(__name__)
 
 TIMEOUT_S_MIN = 2.0  # a batch is more work for the server than a read
+CALLS_PER_SEND = 16  # within one deadline
 SETTLE_S = 5.0
 PAUSE_S_MIN = 0.05
 PAUSE_S_MAX = 1.0
@@ -43,10 +44,6 @@ OpenFeed = Callable[[], AbstractAsyncContextManager[Feed]]
 
 class RewoundError(Exception):
     """Redis is an older copy of itself; the slot must be read again from its start."""
-
-
-def _new_generation() -> bytes:
-    return secrets.token_hex(4).encode()
 
 
 class Relay:
@@ -62,7 +59,6 @@ class Relay:
         tick_s: float,
         retain_s: float,
         clock: Clock | None = None,
-        new_generation: Callable[[], bytes] = _new_generation,
     ) -> None:
         self.progress = Progress(clock or Clock(), retain_s)
         self._connection = connection
@@ -70,7 +66,6 @@ class Relay:
         self._open_feed = open_feed
         self._take_snapshot = take_snapshot
         self._tick_s = tick_s
-        self._new_generation = new_generation
 
     @classmethod
     def open(
@@ -91,6 +86,10 @@ class Relay:
             tick_s=settings.relay_tick_s,
             retain_s=settings.relay_retain_s,
         )
+
+    def new_generation(self) -> bytes:
+        """Return a name that no generation has had."""
+        return secrets.token_hex(4).encode()
 
     async def ready(self) -> None:
         """Wait until this relay, or the one that works in its place, has the cache ready for entries."""
@@ -174,7 +173,7 @@ class Relay:
             self._connection.scripts.advance,
             expected,
             batch.newest,
-            self._new_generation(),
+            self.new_generation(),
             feed.database,
             batch.resets,
         )
@@ -198,8 +197,11 @@ class Relay:
             calls = advance.commands(self._layout.meta(partition), changes)
             commands += calls
             owners += [partition] * len(calls)
+        replies: list[Reply] = []
+        for at in range(0, len(commands), CALLS_PER_SEND):
+            replies += await self._connection.execute(*commands[at : at + CALLS_PER_SEND])
         rewound: dict[int, int] = {}
-        for partition, (answer, watermark) in zip(owners, await self._execute(commands), strict=True):
+        for partition, (answer, watermark) in zip(owners, replies, strict=True):
             if answer == b"rewind":
                 rewound[partition] = int(watermark, 16)
             elif answer == b"created":
@@ -220,9 +222,6 @@ class Relay:
                     f"{progress.lag_s:.3f}",
                 )
             )
-
-    async def _execute(self, commands: Sequence[Command]) -> list[Reply]:
-        return await self._connection.execute(*commands) if commands else []
 
     def _refuse_rewinds(self, rewound: Mapping[int, int], feed: Feed) -> None:
         """Raise when a partition went back to where the slot still reaches; otherwise it gets a new generation."""

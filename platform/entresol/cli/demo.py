@@ -50,7 +50,7 @@ def command(data: Path | None, count: int, once: bool, as_json: bool) -> None:
     author and created_at.
     """
     listen = "127.0.0.1:0" if once else None
-    settings = Settings.load(functions="protos/stories/functions.py", listen=listen)
+    settings = Settings.load(listen=listen)
     run(_demo(settings, data, count, once, as_json))
 
 

@@ -14,9 +14,11 @@ from entresol.schema.check_declared import DeclaredRules
 from entresol.schema.check_values import Leaf
 from entresol.schema.check_walk import REQUIRED, Compiler
 from entresol.schema.clearing import clear_input_only, clear_output_only
+from entresol.schema.filters import parse
 from entresol.schema.mask_tree import NOTHING, WHOLE, Mask
 from entresol.schema.masks import parse_mask, populated
 from entresol.schema.model import IdSource, Method, MethodKind, Model, Resource
+from entresol.schema.orders import parse_order
 from entresol.schema.shapes import descriptor_of
 
 __all__ = [
@@ -34,6 +36,7 @@ _ID_TWICE = "is that of requests[{}]; give every request a new UUID"
 _OTHER_PARENT = "must be empty or the parent of the batch"
 _NOT_BELOW = "is not below the parent of the batch"
 _SERVER_CHOOSES = "the server chooses ids here"
+_LIST_TEXTS: dict[str, Callable[[str, Resource], object]] = {"filter": parse, "order_by": parse_order}
 _WITH_WILDCARD = frozenset({MethodKind.LIST, MethodKind.BATCH_GET})
 
 
@@ -91,6 +94,8 @@ class RequestCheck:
                 return self._batch_create
             case MethodKind.BATCH_GET:
                 return self._batch_get
+            case MethodKind.LIST:
+                return self._list
         return None
 
     def _update_mask(self, message: Any, found: list[Violation], *, creating: bool) -> Mask:
@@ -133,6 +138,15 @@ class RequestCheck:
                 found.append(Violation(f"names[{index}]", "must not be empty", "REQUIRED"))
             elif not check_names.is_below(name, parent):
                 found.append(Violation(f"names[{index}]", _NOT_BELOW, "PARENT_MISMATCH"))
+        return found
+
+    def _list(self, message: Any, found: list[Violation]) -> list[Violation]:
+        assert self._method.resource is not None
+        for name, parse_text in _LIST_TEXTS.items():
+            try:
+                parse_text(getattr(message, name, ""), self._method.resource)
+            except InvalidArgumentError as error:
+                found += error.violations
         return found
 
     def _judge_size(self, size: int, field: str, found: list[Violation]) -> None:

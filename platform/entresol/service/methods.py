@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from entresol.errors import InvalidArgumentError, NotFoundError
 from entresol.records import CACHE, Records
 from entresol.schema.filters import parse
-from entresol.schema.masks import apply_read, parse_mask_text
+from entresol.schema.masks import WHOLE, Mask, apply_read, parse_mask_text
 from entresol.schema.model import Method, Resource
 from entresol.schema.names import WILDCARD
 from entresol.schema.orders import parse_order
@@ -26,11 +26,12 @@ def get(method: Method, records: Records) -> Handler:
     resource = resource_of(method)
 
     async def handler(request: Any, call: Call) -> bytes:
+        mask = read_mask(resource, call)
         message, source = await records.get_one(
             resource, request.name, call.demand, timeout_s=call.remaining_s()
         )
         call.answered_by(source)
-        (message,) = _masked(resource, [message], call)
+        (message,) = _masked(resource, [message], mask)
         return message
 
     return handler
@@ -42,6 +43,7 @@ def batch_get(method: Method, records: Records) -> Handler:
     number = reply_field_number(method)
 
     async def handler(request: Any, call: Call) -> bytes:
+        mask = read_mask(resource, call)
         names = list(request.names)
         found = await records.get(resource, names, call.demand, timeout_s=call.remaining_s())
         for name, item in zip(names, found, strict=True):
@@ -49,7 +51,7 @@ def batch_get(method: Method, records: Records) -> Handler:
                 raise NotFoundError(name)
         sources = {item.answered_by for item in found}
         call.answered_by(next(iter(sources - {CACHE}), CACHE))
-        return repeated(number, _masked(resource, [item.message or b"" for item in found], call))
+        return repeated(number, _masked(resource, [item.message or b"" for item in found], mask))
 
     return handler
 
@@ -61,24 +63,12 @@ def list_(method: Method, records: Records, tokens: PageTokens) -> Handler:
     token_number = method.output.fields_by_name["next_page_token"].number
 
     async def handler(request: Any, call: Call) -> bytes:
-        parent = getattr(request, "parent", "")
-        filter_text = getattr(request, "filter", "")
-        order_text = getattr(request, "order_by", "")
-        show_deleted = getattr(request, "show_deleted", False)
-        digest = query_hash(
-            method.path, parent, filter_text, order_text, str(show_deleted), call.caller.subject
-        )
-        query = ListQuery(
-            parent=_parent_condition(parent),
-            filter=parse(filter_text, resource),
-            order=parse_order(order_text, resource),
-            after=tokens.read(request.page_token, digest) if request.page_token else None,
-            limit=page_size(request.page_size, resource),
-            show_deleted=show_deleted,
-        )
+        mask = read_mask(resource, call)
+        digest = _digest(request, call)
+        query = _query(request, resource, tokens, digest)
         page = await records.list(resource, query, call.demand, timeout_s=call.remaining_s())
         call.answered_by(str(page.source))
-        reply = repeated(number, _masked(resource, [row.message for row in page.rows], call))
+        reply = repeated(number, _masked(resource, [row.message for row in page.rows], mask))
         if page.more:
             reply += repeated(token_number, [tokens.issue(page.last, digest).encode()])
         return reply
@@ -89,6 +79,35 @@ def list_(method: Method, records: Records, tokens: PageTokens) -> Handler:
 def page_size(asked: int, resource: Resource) -> int:
     """Return how many records a page holds: the default for 0, never more than the resource's maximum (rule 60)."""
     return min(asked or resource.page_size_default, resource.page_size_max)
+
+
+def read_mask(resource: Resource, call: Call) -> Mask:
+    """Return what the caller wants to see of each record (AIP-157).
+
+    Raises:
+        InvalidArgumentError: its paths cannot be read; nothing has been looked up yet.
+    """
+    text = call.metadata.get(READ_MASK_KEY, "")
+    descriptor: Any = resource.message_class.DESCRIPTOR
+    return parse_mask_text(text, descriptor) if text else WHOLE
+
+
+def _digest(request: Any, call: Call) -> bytes:
+    """Return what all pages of one query share; `page_size` and `skip` may differ (rules 64 and 67)."""
+    parts = [getattr(request, name, "") for name in ("parent", "filter", "order_by", "show_deleted")]
+    return query_hash(call.method.path, *map(str, parts), call.caller.subject)
+
+
+def _query(request: Any, resource: Resource, tokens: PageTokens, digest: bytes) -> ListQuery:
+    return ListQuery(
+        parent=_parent_condition(getattr(request, "parent", "")),
+        filter=parse(getattr(request, "filter", ""), resource),
+        order=parse_order(getattr(request, "order_by", ""), resource),
+        after=tokens.read(request.page_token, digest) if request.page_token else None,
+        limit=page_size(request.page_size, resource),
+        skip=getattr(request, "skip", 0),
+        show_deleted=getattr(request, "show_deleted", False),
+    )
 
 
 def _parent_condition(parent: str) -> str | None:
@@ -103,13 +122,10 @@ def _parent_condition(parent: str) -> str | None:
     return parent
 
 
-def _masked(resource: Resource, messages: Sequence[bytes], call: Call) -> Sequence[bytes]:
-    """Return the messages as they are, or only what the caller's read mask names (AIP-157, the slow path)."""
-    text = call.metadata.get(READ_MASK_KEY, "")
-    if not text or text == "*":
+def _masked(resource: Resource, messages: Sequence[bytes], mask: Mask) -> Sequence[bytes]:
+    """Return the messages as they are, or only what the mask covers: the slow path, which parses them."""
+    if mask.whole:
         return messages
-    descriptor: Any = resource.message_class.DESCRIPTOR
-    mask = parse_mask_text(text, descriptor)
 
     def masked(serialized: bytes) -> bytes:
         message: Message = resource.message_class.FromString(serialized)

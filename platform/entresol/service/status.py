@@ -13,6 +13,9 @@ from entresol.errors import Code, EntresolError, InvalidArgumentError
 
 log = logging.getLogger(__name__)
 
+# Statuses travel in HTTP/2 headers, of which many clients accept no more than 8 KiB altogether.
+_MESSAGE_BYTES_MAX = 1024
+_DETAILS_BYTES_MAX = 4096
 _INTERNAL_TEXT = "the server failed; its log has the cause under this trace id"
 
 
@@ -32,7 +35,11 @@ def status_of(error: Exception, domain: str, trace_id: str) -> status_pb2.Status
         info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=domain, metadata={"trace": trace_id})
         return _pack(Code.INTERNAL, _INTERNAL_TEXT, [info])
     details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=dict(error.metadata))
+        error_details_pb2.ErrorInfo(
+            reason=error.reason,
+            domain=domain,
+            metadata={key: _cut(value, _MESSAGE_BYTES_MAX) for key, value in error.metadata.items()},
+        )
     ]
     if isinstance(error, InvalidArgumentError):
         details.append(_bad_request(error))
@@ -44,15 +51,29 @@ def status_of(error: Exception, domain: str, trace_id: str) -> status_pb2.Status
 
 
 def _bad_request(error: InvalidArgumentError) -> error_details_pb2.BadRequest:
-    violations = [
-        error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description, reason=v.reason)
-        for v in error.violations
-    ]
-    return error_details_pb2.BadRequest(field_violations=violations)
+    """Return the violations, as many as there is room for; the message tells how many there are."""
+    found = error_details_pb2.BadRequest()
+    size_bytes = 0
+    for one in error.violations:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_cut(one.field, _MESSAGE_BYTES_MAX),
+            description=_cut(one.description, _MESSAGE_BYTES_MAX),
+            reason=one.reason,
+        )
+        size_bytes += violation.ByteSize()
+        if size_bytes > _DETAILS_BYTES_MAX:
+            break
+        found.field_violations.append(violation)
+    return found
+
+
+def _cut(text: str, size_bytes_max: int) -> str:
+    data = text.encode(errors="replace")
+    return text if len(data) <= size_bytes_max else data[: size_bytes_max - 3].decode(errors="ignore") + "..."
 
 
 def _pack(code: Code, message: str, details: list[Message]) -> status_pb2.Status:
-    status = status_pb2.Status(code=int(code), message=message)
+    status = status_pb2.Status(code=int(code), message=_cut(message, _MESSAGE_BYTES_MAX))
     for detail in details:
         packed = Any()
         packed.Pack(detail)

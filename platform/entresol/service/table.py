@@ -24,6 +24,7 @@ from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
 from entresol.service.registry import Context, Function, Registry
+from entresol.service.singletons import Inserter
 from entresol.service.updates import Updater
 from entresol.service.writes import Writes
 
@@ -88,7 +89,8 @@ class _Standard:
         self._records = records
         self._identifiers = identifiers
         self._tokens = PageTokens(settings.page_token_key.encode())
-        self._writes = Writes(records, settings)
+        self._inserter = Inserter(model, identifiers)
+        self._writes = Writes(records, settings, self._inserter)
 
     def handler(self, method: Method, check: RequestCheck) -> Handler:
         match method.kind:
@@ -104,7 +106,7 @@ class _Standard:
                 create = _create_of(method, self._model)
                 return self._writes.batch_create(method, Creator(create, self._identifiers))
             case MethodKind.UPDATE:
-                return self._writes.update(method, Updater(method, check, self._identifiers))
+                return self._writes.update(method, Updater(method, check, self._inserter))
             case MethodKind.DELETE:
                 return self._writes.delete(method)
             case MethodKind.UNDELETE:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from entresol.clock import Identifiers
 from entresol.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, StaleEtagError
 from entresol.schema import masks
 from entresol.schema.checks import RequestCheck
 from entresol.schema.masks import Mask
-from entresol.schema.model import Method, Resource, Role
+from entresol.schema.model import Behavior, Method, Resource, Role
+from entresol.schema.shapes import holds
 from entresol.service.creation import stamp_uid
+from entresol.service.singletons import Inserter
 from entresol.service.standard import request_field, resource_of
 from entresol.storage.rows import Row
 from entresol.storage.transaction import Transaction
@@ -19,28 +20,33 @@ from entresol.storage.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record as the caller wants it, what of it is to change, and the version it must still have."""
+    """A record as the caller wants it, what of it is to change, and the version it must still have.
+
+    `ensures`: the caller asks that the record is so, whoever made it so; one that is so already is left alone.
+    """
 
     wanted: Any
     mask: Mask
     version: int | None
+    ensures: bool
 
 
 class Updater:
     """Changes records of one resource as the requests of its Update method ask."""
 
-    def __init__(self, method: Method, check: RequestCheck, identifiers: Identifiers) -> None:
+    def __init__(self, method: Method, check: RequestCheck, inserter: Inserter) -> None:
         self._resource = resource_of(method)
         self._field = request_field(method)
         self._check = check
-        self._identifiers = identifiers
+        self._inserter = inserter
 
     def change(self, request: Any, wanted: Any, version: int | None) -> Change:
         """Return what `request` asks for; without a mask, the fields that have a value (rule 98)."""
         paths = request.update_mask.paths if "update_mask" in request.DESCRIPTOR.fields_by_name else []
+        ensures = getattr(request, "allow_missing", False)
         if not paths:
-            return Change(wanted, masks.populated(wanted), version)
-        return Change(wanted, masks.parse_mask(paths, wanted.DESCRIPTOR, write=True), version)
+            return Change(wanted, masks.populated(wanted), version, ensures)
+        return Change(wanted, masks.parse_mask(paths, wanted.DESCRIPTOR, write=True), version, ensures)
 
     async def apply(self, transaction: Transaction, change: Change) -> Row:
         """Change the record.
@@ -52,8 +58,10 @@ class Updater:
             InvalidArgumentError: an immutable field would change, or fields break a rule together.
         """
         fields = masks.stored_fields(change.mask, self._resource)
-        if self._needs_old(change.mask):
-            merged = await self._merged(transaction, change)
+        if change.ensures or self._needs_old(change.mask):
+            row, merged = await self._merged(transaction, change)
+            if change.ensures and self._is_so(row, merged):
+                return row
             fields = tuple(field for field in fields if not field.immutable)
             return await transaction.update(self._resource, merged, fields, version=change.version)
         return await transaction.update(self._resource, change.wanted, fields, version=change.version)
@@ -63,8 +71,8 @@ class Updater:
         self._check.require(request, creating=True)
         message = self._resource.message_class()
         message.CopyFrom(change.wanted)
-        stamp_uid(message, self._resource, self._identifiers)
-        (row,) = await transaction.insert(self._resource, [message])
+        stamp_uid(message, self._resource, self._inserter.identifiers)
+        (row,) = await self._inserter.insert(transaction, self._resource, [message])
         return row
 
     def _needs_old(self, mask: Mask) -> bool:
@@ -76,9 +84,20 @@ class Updater:
             for name, part in mask.parts.items()
         )
 
-    async def _merged(self, transaction: Transaction, change: Change) -> Any:
+    def _is_so(self, row: Row, merged: Any) -> bool:
+        """Tell whether the record has all the values it is to have; with some that nobody sees, nobody knows."""
+        if holds(merged.DESCRIPTOR, Behavior.INPUT_ONLY):
+            return False
+        before: Any = self._resource.message_class.FromString(row.message)
+        etag = self._resource.by_role.get(Role.ETAG)
+        if etag is not None:
+            setattr(merged, etag.name, getattr(before, etag.name))
+        return bool(before == merged)
+
+    async def _merged(self, transaction: Transaction, change: Change) -> tuple[Row, Any]:
+        """Return the record as it is, locked, and as it is to be."""
         name = change.wanted.name
-        row = await transaction.get(self._resource, name, lock=True)
+        row = await transaction.get(self._resource, name, lock=True, hidden=True)
         if row is None:
             raise NotFoundError(name)
         old: Any = self._resource.message_class.FromString(row.message)
@@ -94,7 +113,7 @@ class Updater:
         violations = self._check.merged_violations(old, change.mask)
         if violations:
             raise InvalidArgumentError(violations)
-        return old
+        return row, old
 
 
 def _refuse_deleted(resource: Resource, record: Any, name: str) -> None:

@@ -15,6 +15,7 @@ from entresol.service.call import PRIMARY, SESSION_KEY, Call, Handler
 from entresol.service.creation import Creator
 from entresol.service.frames import repeated
 from entresol.service.repeats import Work, each_once, once
+from entresol.service.singletons import Inserter
 from entresol.service.standard import reply_field_number, request_field, resource_of
 from entresol.service.updates import Updater
 from entresol.storage.transaction import Transaction
@@ -31,6 +32,7 @@ class Writes:
 
     records: Records
     settings: Settings
+    inserter: Inserter
 
     def create(self, method: Method, creator: Creator) -> Handler:
         """Return the handler of a Create method (AIP-133)."""
@@ -40,7 +42,7 @@ class Writes:
             message = creator.message(request)
 
             async def work(transaction: Transaction) -> bytes:
-                (row,) = await transaction.insert(resource, [message])
+                (row,) = await self.inserter.insert(transaction, resource, [message])
                 return row.message
 
             return await self._write(request, call, work)
@@ -57,7 +59,8 @@ class Writes:
 
             async def work(transaction: Transaction) -> bytes:
                 async def insert(new: Sequence[int]) -> list[bytes]:
-                    rows = await transaction.insert(resource, [messages[index] for index in new])
+                    chosen = [messages[index] for index in new]
+                    rows = await self.inserter.insert(transaction, resource, chosen)
                     return [row.message for row in rows]
 
                 replies = await each_once(

@@ -53,8 +53,7 @@ def addresses(url: str) -> tuple[Address, ...]:
         ports *= len(hosts)
     try:
         return tuple(
-            Address(host or "localhost", int(port or PORT))
-            for host, port in zip(hosts, ports, strict=True)
+            Address(host or "localhost", int(port or PORT)) for host, port in zip(hosts, ports, strict=True)
         )
     except ValueError as error:
         raise ConfigurationError("a database URL must give one port, or one for each of its hosts") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import ssl
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -11,13 +12,20 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from entresol.errors import ConfigurationError
 
 SslMode: TypeAlias = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
-# Parameters that say where the server is, or that make no difference to a replication connection.
-_ELSEWHERE = frozenset({"host", "port", "target_session_attrs", "application_name", "connect_timeout"})
+# Parameters that say where the server is, or that the replication connection sets itself.
+_ELSEWHERE = frozenset({"host", "port", "target_session_attrs", "application_name"})
+# Those that asyncpg understands and this client does not; any other is a setting for the server.
+_UNSUPPORTED = frozenset(
+    (
+        *("passfile", "service", "sslcrl", "sslpassword", "sslnegotiation", "krbsrvname", "gsslib"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """User, password, database, and how the connection is secured. Files are PEM."""
+    """User, password, database, settings of the session, and how it is secured. Files are PEM."""
 
     user: str
     password: str | None
@@ -26,6 +34,7 @@ class Credentials:
     ssl_root_cert: str | None = None
     ssl_cert: str | None = None
     ssl_key: str | None = None
+    settings: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         """Leave the password out, whoever prints this."""
@@ -34,8 +43,8 @@ class Credentials:
     def tls(self) -> ssl.SSLContext | None:
         """Return the context that `ssl_mode` asks for; None when the connection stays plain.
 
-        Up to `require` the server is not verified unless a root certificate is given, as with every client of
-        PostgreSQL. `verify-*` without one trusts the certificates of the system.
+        As with every client of PostgreSQL, the server is verified from `verify-ca` on, and for `require` when there
+        is a root certificate: `ssl_root_cert`, or the user's own. `verify-*` without one trusts the system's.
         """
         if self.ssl_mode == "disable":
             return None
@@ -45,10 +54,13 @@ class Credentials:
             raise ConfigurationError(f"a certificate of the database URL cannot be read: {error}") from error
 
     def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.ssl_root_cert)
+        own = os.path.expanduser(
+            "~/.postgresql/root.crt"
+        )  # unlike Path.home, no error for a user without one
+        root = self.ssl_root_cert or (own if os.path.isfile(own) else None)
+        context = ssl.create_default_context(cafile=root)
         context.check_hostname = self.ssl_mode == "verify-full"
-        verify = self.ssl_root_cert is not None and self.ssl_mode == "require"
-        if not (verify or self.ssl_mode.startswith("verify")):
+        if not (self.ssl_mode.startswith("verify") or (root and self.ssl_mode == "require")):
             context.verify_mode = ssl.CERT_NONE
         if self.ssl_cert:
             context.load_cert_chain(self.ssl_cert, self.ssl_key)
@@ -67,12 +79,16 @@ def read_credentials(url: str) -> Credentials:
             "a database URL must look like postgresql://user:password@host:5432/database"
         )
     given = {name: value for name, value in parse_qsl(parts.query) if name not in _ELSEWHERE}
+    if refused := _UNSUPPORTED & given.keys():
+        raise ConfigurationError(
+            f"parameter {min(refused)} of the database URL is not supported for replication"
+        )
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    user = given.pop("user", "") or unquote(user) or getpass.getuser()
+    user = given.pop("user", "") or unquote(user) or _own_name()
     database = (
         given.pop("dbname", "") or given.pop("database", "") or unquote(parts.path.removeprefix("/")) or user
     )
-    credentials = Credentials(
+    return Credentials(
         user,
         given.pop("password", "") or unquote(password) or None,
         database,
@@ -80,12 +96,15 @@ def read_credentials(url: str) -> Credentials:
         given.pop("sslrootcert", None),
         given.pop("sslcert", None),
         given.pop("sslkey", None),
+        tuple(given.items()),
     )
-    if given:
-        raise ConfigurationError(
-            f"the database URL's parameter {min(given)} is not supported for replication"
-        )
-    return credentials
+
+
+def _own_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise ConfigurationError("the database URL names no user, and this process has no name") from error
 
 
 def _ssl_mode(text: str) -> SslMode:

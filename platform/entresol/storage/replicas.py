@@ -33,10 +33,9 @@ class Replica:
     polled_s: float = 0.0  # monotonic, taken before the poll was sent
     lag_s: float = float("inf")
     reason: str = "not polled yet"
-    polled: asyncio.Event = field(
-        default_factory=asyncio.Event
-    )  # set when it was polled once, with success or not
+    polled: asyncio.Event = field(default_factory=asyncio.Event)  # set once a poll has ended, whichever way
     _current_s: float = 0.0  # when it was last seen to have all that the primary had sent
+    _cutting: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
         """Make the pool, which connects when it is first used."""
@@ -68,35 +67,47 @@ class Replica:
         """Take no more reads until the next successful poll."""
         if self.live:
             log.warning("replica %s left: %r", self.address, error)
+            self._cutting = asyncio.get_running_loop().call_later(self._patience_s(), self.pool.cut)
         self.live = False
         self.reason = str(error) or type(error).__name__
         self.polled.set()
 
     async def watch(self) -> None:
-        """Poll for ever: leave at the first failure, return at the first success, cut what hangs after several."""
-        failures = 0
-        while True:
-            try:
-                connection = await connect(self.url, self.address, self.settings, primary=False)
+        """Poll for ever: leave at the first failure, return at the first success."""
+        try:
+            while True:
                 try:
-                    while True:
-                        await self._poll(connection)
-                        failures = 0
-                        await asyncio.sleep(self.settings.replica_poll_s)
-                finally:
-                    connection.terminate()
-            except DRIVER_ERRORS as error:
-                self.leave(error)
-                failures += 1
-                if failures == self.settings.replica_failures_max:
-                    # Whoever still waits for this server's answer is better served by another.
-                    self.pool.cut()
+                    connection = await connect(self.url, self.address, self.settings, primary=False)
+                    try:
+                        await self._poll_while_it_answers(connection)
+                    finally:
+                        connection.terminate()
+                except DRIVER_ERRORS as error:
+                    self.leave(error)
+                await asyncio.sleep(self.settings.replica_poll_s)
+        finally:
+            self._stop_cutting()
+
+    async def _poll_while_it_answers(self, connection: ServerConnection) -> None:
+        while True:
+            await self._poll(connection)
             await asyncio.sleep(self.settings.replica_poll_s)
+
+    def _poll_timeout_s(self) -> float:
+        return max(2 * self.settings.replica_poll_s, _POLL_TIMEOUT_S_MIN)
+
+    def _patience_s(self) -> float:
+        """Return how long reads may still wait for a replica that has left; then another answers them sooner."""
+        return self.settings.replica_failures_max * self._poll_timeout_s()
+
+    def _stop_cutting(self) -> None:
+        if self._cutting is not None:
+            self._cutting.cancel()
+            self._cutting = None
 
     async def _poll(self, connection: ServerConnection) -> None:
         started_s = time.monotonic()
-        timeout_s = max(2 * self.settings.replica_poll_s, _POLL_TIMEOUT_S_MIN)
-        record = await connection.fetchrow(REPLICA_STATE, timeout=timeout_s)
+        record = await connection.fetchrow(REPLICA_STATE, timeout=self._poll_timeout_s())
         assert record is not None, "the query has no WHERE"
         if not record["in_recovery"]:
             self.leave(asyncpg.TargetServerAttributeNotMatched("it is no replica any more"))
@@ -112,6 +123,7 @@ class Replica:
         )
         if not self.live:
             log.info("replica %s serves reads", self.address)
+            self._stop_cutting()
         self.live, self.reason = True, ""
         self.polled.set()
 

@@ -40,14 +40,9 @@ async def claim(transaction: Transaction, claim: Claim, *, ttl_s: float) -> byte
 
 
 async def finish(transaction: Transaction, claim: Claim, response: bytes) -> None:
-    """Keep the reply to the request that `claim` claimed."""
+    """Keep the reply to the request that `claim` claimed, and remove a few that have expired."""
     key = (claim.method, claim.caller, claim.request_id)
     await transaction.system(sql.Statement(sql.FINISH_REQUEST, (*key, response)))
-
-
-async def forget(transaction: Transaction, *, limit: int = 1000) -> int:
-    """Remove replies that have expired, `limit` at most, and return how many; less than that means all of them."""
-    return len(await transaction.system(sql.Statement(sql.FORGET_REQUESTS, (limit,))))
 
 
 def _reply(claim: Claim, known_hash: bytes, response: bytes | None) -> bytes:

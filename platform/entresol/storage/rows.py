@@ -11,8 +11,10 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from entresol.errors import InvalidArgumentError
-from entresol.schema.model import Field, OnDelete, Resource, Role
+from entresol.schema.clearing import clear_input_only
+from entresol.schema.model import Behavior, Field, OnDelete, Resource, Role
 from entresol.schema.names import parent_of
+from entresol.schema.shapes import holds
 from entresol.storage import row_values
 from entresol.storage.connections import Record
 
@@ -60,8 +62,11 @@ class RowCodec:
             field for field in self.resource.stored if field.number in numbers and field.role not in _FIXED
         )
 
-    def row(self, record: Record) -> Row:
-        """Return the row of a record whose columns are those of `read_fields`, then `row_version`."""
+    def row(self, record: Record, *, hidden: bool = False) -> Row:
+        """Return the row of a record whose columns are those of `read_fields`, then `row_version`.
+
+        What is INPUT_ONLY inside of messages is there only with `hidden`, for merging; such a row goes to nobody.
+        """
         values: dict[str, Any] = {}
         documents: dict[str, str] = {}
         for index, (name, decode, is_json) in enumerate(self._decoders):
@@ -78,6 +83,8 @@ class RowCodec:
         message = self.resource.message_class(**values)
         if documents:
             row_values.from_json(documents, message)
+            if self._hides and not hidden:
+                clear_input_only(message)
         return Row(values[self._name], version, message.SerializeToString(deterministic=True))
 
     def values(self, message: Message, fields: Sequence[Field]) -> tuple[object, ...]:
@@ -95,6 +102,11 @@ class RowCodec:
             if pattern.parse(name) is not None:
                 return parent_of(name, pattern)
         raise InvalidArgumentError.of("name", f"{name!r} is not of the form {self.resource.patterns[0].text}")
+
+    @cached_property
+    def _hides(self) -> bool:
+        descriptor = self.resource.descriptor
+        return descriptor is not None and holds(descriptor, Behavior.INPUT_ONLY)
 
     @cached_property
     def _name(self) -> str:

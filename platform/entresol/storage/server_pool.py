@@ -12,7 +12,7 @@ from entresol import telemetry
 from entresol.errors import DeadlineExceededError, ResourceExhaustedError, StoreUnavailableError
 from entresol.storage.connections import ServerConnection
 from entresol.storage.deadline import Deadline
-from entresol.storage.sql import ROLLBACK
+from entresol.storage.sql import PING, ROLLBACK
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_server_gone
 
 log = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ async def _make_fit(connection: ServerConnection, *, interrupted: bool) -> None:
     if connection.is_in_transaction():
         await connection.execute(ROLLBACK, timeout=_RELEASE_S)
     elif interrupted:
-        await connection.execute("", timeout=_RELEASE_S)
+        await connection.execute(PING, timeout=_RELEASE_S)
     if connection.raw:
         await connection.reset(timeout=_RELEASE_S)
         connection.raw = False

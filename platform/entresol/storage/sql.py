@@ -202,6 +202,7 @@ SELECT pg_is_in_recovery() AS in_recovery,
 """
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 ROLLBACK = "ROLLBACK"
+PING = "SELECT 1"
 # Deferred constraints are checked first; in a transaction that has failed this is an error, where COMMIT would be none.
 _CHECK = "SET CONSTRAINTS ALL IMMEDIATE"
 CHECK_AND_ROLLBACK = f"{_CHECK}; ROLLBACK"
@@ -229,12 +230,12 @@ RETURNING true
 READ_REQUEST = """
 SELECT hash, response FROM entresol.requests WHERE method = $1 AND caller = $2 AND request_id = $3
 """
+# Each new record takes two that have expired with it, so that there are never many of them.
 FINISH_REQUEST = """
+WITH expired AS (
+    DELETE FROM entresol.requests WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM entresol.requests WHERE expire_time <= now() LIMIT 2 FOR UPDATE SKIP LOCKED
+    ))
+)
 UPDATE entresol.requests SET response = $4 WHERE method = $1 AND caller = $2 AND request_id = $3
-"""
-FORGET_REQUESTS = """
-DELETE FROM entresol.requests WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM entresol.requests WHERE expire_time <= now() LIMIT $1 FOR UPDATE SKIP LOCKED
-))
-RETURNING true
 """

@@ -21,13 +21,14 @@ from entresol.storage.sql_filter import Parameters, condition_of
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a page is made of. `after` holds the values of `order` in the last row of the page before."""
+    """What a page is made of: what comes `after` the values of `order` in the last row before it, less `skip` rows."""
 
     parent: str | None = None
     filter: Filter | None = None
     order: tuple[OrderTerm, ...] = ()
     after: tuple[object, ...] | None = None
     limit: int = 50
+    skip: int = 0
     show_deleted: bool = False
 
 
@@ -48,6 +49,8 @@ def select_page(table: TableSql, query: ListQuery) -> Statement:
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     by = ", ".join(f"{column_of(term.field)}{' DESC' if term.descending else ''}" for term in order)
     text = f"SELECT {table.columns} FROM {table.table}{where} ORDER BY {by} LIMIT {parameters.add(query.limit + 1)}"
+    if query.skip:
+        text += f" OFFSET {parameters.add(query.skip)}"
     return Statement(text, parameters.values())
 
 

@@ -43,12 +43,17 @@ class Transaction:
         """Whether `changes` is all: no SQL of a custom method, no foreign key, and no bound has left something out."""
         return self._writer.complete
 
-    async def get(self, resource: Resource, name: str, *, lock: bool = False) -> Row | None:
-        """Return the row as this transaction sees it; `lock` keeps others from changing it until the end."""
+    async def get(
+        self, resource: Resource, name: str, *, lock: bool = False, hidden: bool = False
+    ) -> Row | None:
+        """Return the row as this transaction sees it; `lock` keeps others from changing it until the end.
+
+        `hidden` is as for `RowCodec.row`.
+        """
         table = self._table(resource)
         statement = table.lock(name) if lock else table.select_by_names([name])
         records = await self._writer.fetch(table, statement, "get")
-        return table.codec.row(records[0]) if records else None
+        return table.codec.row(records[0], hidden=hidden) if records else None
 
     async def insert(self, resource: Resource, messages: Sequence[Message]) -> list[Row]:
         """Insert records, whose messages carry their names, in one round trip; returns them in order.

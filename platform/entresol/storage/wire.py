@@ -161,6 +161,7 @@ class Wire:
 
     async def _sign_on(self, credentials: Credentials, parameters: Mapping[str, str]) -> None:
         given = {
+            **dict(credentials.settings),
             "user": credentials.user,
             "database": credentials.database,
             "client_encoding": "UTF8",

@@ -58,6 +58,8 @@ class Caller:
         service_name, _, name = path.strip("/").replace("/", ".").rpartition(".")
         try:
             service = self._pool.FindServiceByName(service_name)
+        except grpc.RpcError as error:
+            raise CallFailedError(_status(error)) from error
         except KeyError as error:
             raise InvalidArgumentError.of("method", f"the server has no service {service_name!r}") from error
         found = service.methods_by_name.get(name)

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from entresol.clock import Clock
 from entresol.config import Settings
-from entresol.errors import ConfigurationError
+from entresol.errors import ConfigurationError, UnimplementedError
 from entresol.schema.model import Model
 from entresol.service.call import TRACE_KEY, Call
 from entresol.service.status import CallFailedError, status_of
@@ -49,6 +49,7 @@ class GrpcServer:
         channelz.add_channelz_servicer(self._server)
         names = [*self._services, "grpc.channelz.v1.Channelz", reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, self._server, pool=_reflection_pool(model))
+        self._server.add_generic_rpc_handlers([_Unknown()])
         self.port = 0
 
     async def start(self) -> None:
@@ -81,6 +82,25 @@ class _Table(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no t
 
     def service(self, handler_call_details: Any) -> Any:
         return self._handlers.get(handler_call_details.method)
+
+
+class _Unknown(grpc.GenericRpcHandler):  # type: ignore[misc]  # as above
+    """What answers when nothing else does, because every error has an ErrorInfo (AIP-193)."""
+
+    def service(self, handler_call_details: Any) -> Any:
+        path: str = handler_call_details.method
+        service, _, name = path.strip("/").rpartition("/")
+        text = f"{service} has no method {name}, or this server does not serve it"
+        error = UnimplementedError(text, metadata={"method": path})
+
+        async def refuse(_request: bytes, context: Any) -> bytes:
+            status = status_of(error, service, "")
+            await context.abort(
+                grpc.StatusCode.UNIMPLEMENTED, status.message, ((_DETAILS_KEY, status.SerializeToString()),)
+            )
+            raise error
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 def _rpc_handler(entry: Entry, clock: Clock) -> Any:

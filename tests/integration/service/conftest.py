@@ -9,6 +9,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.integration.service.api import Api, new_id
+from tests.integration.service.museum import PROTOS, registry
 
 from entresol.cli.folders import system_folder
 from entresol.codegen.protos import compile_protos
@@ -22,8 +24,6 @@ from entresol.storage.plan import plan
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, Migrate
 from entresol.transport.caller import Caller
-from tests.integration.service.api import Api, new_id
-from tests.integration.service.museum import PROTOS, registry
 
 ROOT = Path(__file__).resolve().parents[3]
 LAG_MS = 60_000

@@ -135,7 +135,9 @@ def test_no_request_breaks_the_server_or_the_connection(
     methods = standard(stories.platform.model)
     counts: Counter[grpc.StatusCode] = Counter()
     for method in methods:
-        counts += bombard(channel.unary_unary(method.path), method, REQUESTS // (MANGLED + 1) // len(methods) + 1)
+        counts += bombard(
+            channel.unary_unary(method.path), method, REQUESTS // (MANGLED + 1) // len(methods) + 1
+        )
     assert counts.total() >= REQUESTS
     assert counts[grpc.StatusCode.INVALID_ARGUMENT] > REQUESTS // 10
     assert counts[grpc.StatusCode.OK] > 0

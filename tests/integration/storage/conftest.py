@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.integration.storage.zoo import zoo_model
 
 from entresol.cli.folders import system_folder
 from entresol.config import Settings
@@ -17,12 +17,11 @@ from entresol.storage.plan import plan
 from entresol.storage.pools import Pools
 from entresol.storage.store import Store
 from entresol.testing.servers import Database, Migrate
-from tests.integration.storage.zoo import zoo_model
 
 
 @pytest.fixture(scope="session")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return zoo_model(tmp_path_factory.mktemp("zoo"))
+def zoo() -> Model:
+    return zoo_model()
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,10 @@ _JSON = st.recursive(
 
 
 def messages(message_class: type[Message], *, top: bool = True, depth: int = 0) -> st.SearchStrategy[Message]:
-    """Return messages with a few of their fields set, any of them; JSON cannot hold the sign of a zero below the `top`."""
+    """Return messages with a few of their fields set, any of them.
+
+    Below the `top` no zero has a sign, which JSON cannot hold.
+    """
     descriptor = message_class.DESCRIPTOR
     special = _SPECIAL.get(descriptor.full_name)
     if special is not None:
@@ -94,7 +97,9 @@ def _is_column(field: FieldDescriptor, top: bool) -> bool:
 
 
 def _timestamps(message_class: Callable[..., Message]) -> st.SearchStrategy[Message]:
-    seconds = st.integers(-62_135_596_800, 253_402_300_799) | st.sampled_from([-62_135_596_800, 253_402_300_799])
+    seconds = st.integers(-62_135_596_800, 253_402_300_799) | st.sampled_from(
+        [-62_135_596_800, 253_402_300_799]
+    )
     return st.builds(message_class, seconds=seconds, nanos=MICROSECONDS | st.just(999_999_000))
 
 
@@ -107,7 +112,9 @@ def _durations(message_class: Callable[..., Message]) -> st.SearchStrategy[Messa
 
 
 def _structs(message_class: Callable[..., Message]) -> st.SearchStrategy[Message]:
-    return st.dictionaries(TEXT, _JSON, max_size=3).map(lambda fields: _json(message_class, {"fields": fields}))
+    return st.dictionaries(TEXT, _JSON, max_size=3).map(
+        lambda fields: _json(message_class, {"fields": fields})
+    )
 
 
 def _lists(message_class: Callable[..., Message]) -> st.SearchStrategy[Message]:

@@ -79,7 +79,9 @@ class Proxy:
             writer.transport.abort()
             self._tasks.discard(task)
 
-    async def _connect(self, start: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect(
+        self, start: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         from_server, to_server = await asyncio.open_connection(*self._target)
         self._writers.append(to_server)
         to_server.write(start)

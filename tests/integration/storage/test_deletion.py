@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.integration.storage.test_transactions import waiting
 
 from entresol.errors import AlreadyExistsError, ChildrenExistError, NotFoundError, StaleEtagError
 from entresol.schema.model import Model, Resource
 from entresol.storage.store import Store
 from entresol.testing.servers import Database
-from tests.integration.storage.test_transactions import waiting
 
 PATTERNS = {
     "zoos": "Zoo",
@@ -192,5 +192,7 @@ async def test_children_are_marked_with_their_parent_and_come_back_with_it(
         await transaction.undelete(house, "houses/a", version=None)
     assert [change.name for change in transaction.changes] == ["houses/a/rooms/1", "houses/a"]
     rows = (await store.get(room, names, primary=True)).rows
-    marked = {name: room.message_class.FromString(row.message).HasField("delete_time") for name, row in rows.items()}
+    marked = {
+        name: room.message_class.FromString(row.message).HasField("delete_time") for name, row in rows.items()
+    }
     assert marked == {"houses/a/rooms/1": False, "houses/a/rooms/2": True}

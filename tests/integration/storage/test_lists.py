@@ -110,7 +110,9 @@ async def test_a_page_stays_within_its_parent_and_hides_what_is_deleted(store: S
     assert await listed(parent="houses/none") == []
 
 
-async def test_a_last_page_that_is_full_says_that_nothing_follows(store: Store, specimens: list[Any], zoo: Model) -> None:
+async def test_a_last_page_that_is_full_says_that_nothing_follows(
+    store: Store, specimens: list[Any], zoo: Model
+) -> None:
     resource = zoo.resources["zoo.example.com/Specimen"]
     page = await store.list(resource, ListQuery(limit=len(specimens)), primary=True)
     assert len(page.rows) == len(specimens)

@@ -233,6 +233,14 @@ async def test_a_publication_grows_and_never_shrinks(database: Database, slot: s
     assert await database.psql(published) == "stories\nusers\nvotes"
 
 
+async def test_a_column_list_grows_to_cover_what_is_needed(database: Database, slot: str) -> None:
+    await prepare(database.write_url, slot, slot, ["users"])
+    assert (await prepare(database.write_url, slot, slot, ["users"], ("name", "row_version", "about"))).created
+    assert not (await prepare(database.write_url, slot, slot, ["users"])).created
+    columns = f"SELECT attnames FROM pg_publication_tables WHERE pubname = '{slot}'"
+    assert await database.psql(columns) == "{name,about,row_version}"
+
+
 async def test_a_publication_does_not_grow_behind_the_back_of_a_reader(database: Database, slot: str) -> None:
     url = database.write_url
     async with open_stream(url, slot, slot, ["users"]):

@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from tests.integration.storage.test_transactions import waiting
 
-from entresol.errors import InvalidArgumentError
+from entresol.errors import InvalidArgumentError, NotFoundError
 from entresol.storage import requests
 from entresol.storage.requests import Claim
 from entresol.storage.store import Store
 from entresol.testing.servers import Database
-from tests.integration.storage.test_transactions import waiting
 
 CLAIM = Claim("zoo.v1.ZooService.CreateZoo", "ann", "0f4a", b"hash")
 
@@ -48,22 +48,34 @@ async def test_an_id_stands_for_one_request_only(store: Store) -> None:
 
 
 async def test_a_failure_is_not_remembered(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail() -> None:
         async with store.transaction() as transaction:
             assert await requests.claim(transaction, CLAIM, ttl_s=60) is None
-            _ = 1 / 0
+            raise NotFoundError("zoos/a")
+
+    with pytest.raises(NotFoundError):
+        await fail()
     assert await answer(store, CLAIM, b"second") == b"second"
 
 
-async def test_an_expired_reply_is_forgotten(store: Store, database: Database) -> None:
-    await answer(store, CLAIM, b"first", ttl_s=-1)
+EXPIRE = "UPDATE entresol.requests SET expire_time = now()"
+
+
+async def test_an_expired_reply_makes_way_for_a_new_one(store: Store, database: Database) -> None:
+    await answer(store, CLAIM, b"first")
+    await database.psql(EXPIRE)
     assert await answer(store, replace(CLAIM, hash=b"other"), b"second") == b"second"
-    await answer(store, replace(CLAIM, caller="bob"), b"first", ttl_s=-1)
-    await answer(store, replace(CLAIM, caller="eve"), b"first", ttl_s=-1)
-    for expected in (1, 1, 0):
-        async with store.transaction() as transaction:
-            assert await requests.forget(transaction, limit=1) == expected
-    assert await database.psql("SELECT caller FROM entresol.requests") == "ann"
+
+
+async def test_expired_replies_of_others_are_removed_little_by_little(
+    store: Store, database: Database
+) -> None:
+    for caller in ("ann", "bob", "eve"):
+        await answer(store, replace(CLAIM, caller=caller), b"first")
+    await database.psql(EXPIRE)
+    for caller, left in (("fay", "2"), ("gus", "2"), ("hal", "3")):
+        await answer(store, replace(CLAIM, caller=caller), b"first")
+        assert await database.psql("SELECT count(*) FROM entresol.requests") == left
 
 
 async def test_of_two_requests_at_once_the_second_waits_for_the_firsts_reply(

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.integration.storage.messages import messages
 
 from entresol.errors import InvalidArgumentError
 from entresol.schema.model import Model
 from entresol.storage.rows import etag
 from entresol.storage.store import Store
-from tests.integration.storage.messages import messages
 
 NUMBERS = itertools.count()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from entresol.errors import (
     StaleEtagError,
 )
 from entresol.schema.model import Model, Resource
-from entresol.storage.store import Row, Store
+from entresol.storage.store import Row, Store, Transaction
 from entresol.testing.servers import Database
 
 
@@ -31,6 +32,19 @@ async def insert(store: Store, resource: Resource, *names: str, **fields: Any) -
         return await transaction.insert(
             resource, [resource.message_class(name=name, **fields) for name in names]
         )
+
+
+async def attempt(
+    store: Store, work: Callable[[Transaction], Awaitable[None]], *, timeout_s: float = 10
+) -> tuple[Transaction, Exception | None]:
+    """Run `work` in a transaction; return the transaction as it is afterwards, and what was raised."""
+    begun: Any = None
+    try:
+        async with store.transaction(timeout_s=timeout_s) as begun:
+            await work(begun)
+    except Exception as error:
+        return begun, error
+    return begun, None
 
 
 async def test_a_write_returns_what_a_read_finds_and_notes_its_change(store: Store, house: Resource) -> None:
@@ -162,23 +176,30 @@ async def test_a_rule_of_the_database_that_is_broken_names_the_oneof(store: Stor
 
 
 async def test_a_block_that_raises_changes_nothing(store: Store, house: Resource) -> None:
-    with pytest.raises(ZeroDivisionError):
-        async with store.transaction() as transaction:
-            await transaction.insert(house, [house.message_class(name="houses/a")])
-            _ = 1 / 0
+    async def work(transaction: Transaction) -> None:
+        await transaction.insert(house, [house.message_class(name="houses/a")])
+        raise ZeroDivisionError
+
+    transaction, error = await attempt(store, work)
+    assert isinstance(error, ZeroDivisionError)
     assert not transaction.committed
     assert (await store.get(house, ["houses/a"], primary=True)).rows == {}
     with pytest.raises(RuntimeError, match="has ended"):
         await transaction.get(house, "houses/a")
 
 
-async def test_a_failure_that_the_block_hides_is_not_taken_for_a_commit(store: Store, house: Resource) -> None:
+async def test_a_failure_that_the_block_hides_is_not_taken_for_a_commit(
+    store: Store, house: Resource
+) -> None:
     await insert(store, house, "houses/a")
-    with pytest.raises(Exception, match="transaction is aborted"):
-        async with store.transaction() as transaction:
-            await transaction.insert(house, [house.message_class(name="houses/b")])
-            with pytest.raises(AlreadyExistsError):
-                await transaction.insert(house, [house.message_class(name="houses/a")])
+
+    async def work(transaction: Transaction) -> None:
+        await transaction.insert(house, [house.message_class(name="houses/b")])
+        with pytest.raises(AlreadyExistsError):
+            await transaction.insert(house, [house.message_class(name="houses/a")])
+
+    transaction, error = await attempt(store, work)
+    assert "transaction is aborted" in str(error)
     assert not transaction.committed
     assert (await store.get(house, ["houses/b"], primary=True)).rows == {}
 
@@ -198,13 +219,18 @@ async def test_a_constraint_that_is_checked_late_fails_the_commit_and_the_valida
     await database.psql(
         "ALTER TABLE houses ADD COLUMN other text REFERENCES houses (name) DEFERRABLE INITIALLY DEFERRED"
     )
-    for validate_only in (False, True):
-        with pytest.raises(ReferenceMissingError):
-            async with store.transaction() as transaction:
-                await transaction.insert(house, [house.message_class(name="houses/a")])
-                await transaction.execute("UPDATE houses SET other = 'houses/none'")
-                if validate_only:
-                    transaction.rollback_only()
+
+    async def work(transaction: Transaction) -> None:
+        await transaction.insert(house, [house.message_class(name="houses/a")])
+        await transaction.execute("UPDATE houses SET other = 'houses/none'")
+
+    async def validated(transaction: Transaction) -> None:
+        await work(transaction)
+        transaction.rollback_only()
+
+    for call in (work, validated):
+        transaction, error = await attempt(store, call)
+        assert isinstance(error, ReferenceMissingError)
         assert not transaction.committed
 
 
@@ -251,10 +277,12 @@ async def test_a_deadlock_is_a_conflict_for_one_of_the_two(
 async def test_a_deadline_ends_the_statement_on_the_server_and_the_transaction(
     store: Store, house: Resource, database: Database
 ) -> None:
-    with pytest.raises(DeadlineExceededError):
-        async with store.transaction(timeout_s=0.2) as transaction:
-            await transaction.insert(house, [house.message_class(name="houses/a")])
-            await transaction.fetch("SELECT pg_sleep(30)")
+    async def work(transaction: Transaction) -> None:
+        await transaction.insert(house, [house.message_class(name="houses/a")])
+        await transaction.fetch("SELECT pg_sleep(30)")
+
+    transaction, error = await attempt(store, work, timeout_s=0.2)
+    assert isinstance(error, DeadlineExceededError)
     assert not transaction.committed
     await insert(store, house, "houses/a")  # waits for the first one's row to be gone
 

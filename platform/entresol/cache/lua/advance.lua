@@ -14,7 +14,8 @@ if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
 
 local function apply(entry, position, new)
   local old = head(entry)
-  if not old or position <= asof(old) then return end  -- rule: replay
+  if not old then return end
+  if position <= asof(old) then return end  -- rule: replay
   if new == stamp(old) then
     redis.call('SETRANGE', entry, 25, 'c' .. position)
   elseif new ~= '' and known(old) and new < stamp(old)
@@ -22,7 +23,7 @@ local function apply(entry, position, new)
   then
     redis.call('SETRANGE', entry, 26, position)  -- a later change of this row made it, and comes later
   else
-    redis.call('UNLINK', entry)
+    redis.call('UNLINK', entry)  -- rule: drop
   end
 end
 

@@ -25,7 +25,7 @@ local answers = {}
 for index = 1, (#KEYS - 1) / 2 do
   local entry, lease, first = KEYS[2 * index], KEYS[2 * index + 1], 5 * index - 2
   if not generation then answers[index] = 'nometa'
-  elseif generation ~= ARGV[1] then answers[index] = 'reborn'
+  elseif generation ~= ARGV[1] then answers[index] = 'reborn'  -- rule: fill generation
   else
     answers[index] = admit(entry, ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], ARGV[first + 4])
   end

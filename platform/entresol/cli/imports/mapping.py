@@ -26,16 +26,20 @@ class FieldSource:
 
     field: Field
     template: str
+    columns: tuple[str, ...]  # those in braces
+    convert: Callable[[Any], Any]
 
     def value(self, values: Mapping[str, Any]) -> Any:
-        """Return the value in this row; None when every column it is made of is empty."""
-        columns = _COLUMN.findall(self.template)
-        if not columns:
+        """Return the value in this row; None when a column it is made of is empty."""
+        if not self.columns:
             return _present(values.get(self.template))
-        parts = {column: _present(values.get(column)) for column in columns}
-        if any(part is None for part in parts.values()):
-            return None
-        return _COLUMN.sub(lambda match: str(parts[match[1]]), self.template)
+        text = self.template
+        for column in self.columns:
+            part = _present(values.get(column))
+            if part is None:
+                return None
+            text = text.replace(f"{{{column}}}", str(part))
+        return text
 
 
 def _present(value: Any) -> Any:
@@ -68,12 +72,13 @@ def _field_source(pair: str, resource: Resource, columns: Sequence[str]) -> Fiel
     if field is None or field.role in _SERVER_ROLES:
         allowed = ", ".join(f.name for f in resource.fields if f.role not in _SERVER_ROLES)
         raise ConfigurationError(f"--map {pair}: {name} is not a field to import; choose of {allowed}")
-    for column in _COLUMN.findall(template) or [template]:
+    named = tuple(_COLUMN.findall(template))
+    for column in named or (template,):
         if column not in columns:
             raise ConfigurationError(
                 f"--map {pair}: the file has no column {column}; it has {', '.join(columns)}"
             )
-    return FieldSource(field, template)
+    return FieldSource(field, template, named, _converter(field))
 
 
 def message_of(resource: Resource, sources: Sequence[FieldSource], values: Mapping[str, Any]) -> Message:
@@ -89,7 +94,7 @@ def message_of(resource: Resource, sources: Sequence[FieldSource], values: Mappi
         if value is None:
             continue
         try:
-            _assign(message, source.field, value)
+            _assign(message, source, value)
         except (ValueError, TypeError, ParseError, OverflowError, KeyError) as error:
             violations.append(
                 Violation(source.field.name, f"{value!r} is not a {source.field.kind.value}: {error}")
@@ -99,17 +104,18 @@ def message_of(resource: Resource, sources: Sequence[FieldSource], values: Mappi
     return message
 
 
-def _assign(message: Message, field: Field, value: Any) -> None:
+def _assign(message: Message, source: FieldSource, value: Any) -> None:
+    field = source.field
     if field.kind in (Kind.MESSAGE, Kind.MAP) or field.wrapper or isinstance(value, (list, dict)):
         ParseDict({field.name: value}, message)
     elif field.repeated:
-        getattr(message, field.name).extend(_convert(field, part) for part in str(value).split(";") if part)
+        getattr(message, field.name).extend(source.convert(part) for part in str(value).split(";") if part)
     elif field.kind is Kind.TIMESTAMP:
         getattr(message, field.name).FromDatetime(_timestamp(value))
     elif field.kind is Kind.DURATION:
         getattr(message, field.name).FromJsonString(str(value))
     else:
-        setattr(message, field.name, _convert(field, value))
+        setattr(message, field.name, source.convert(value))
 
 
 def _timestamp(value: Any) -> datetime:
@@ -128,16 +134,18 @@ def _bool(value: Any) -> bool:
     raise ValueError("write true or false")
 
 
-def _convert(field: Field, value: Any) -> Any:
-    if field.kind is Kind.ENUM and field.enum is not None:
-        number = str(value).lstrip("-").isdigit()
-        return int(value) if number else field.enum.values_by_name[str(value)].number
-    converters: Mapping[Kind, Callable[[Any], Any]] = {
-        Kind.STRING: str,
-        Kind.BYTES: lambda text: str(text).encode(),
-        Kind.BOOL: _bool,
-        Kind.INT: int,
-        Kind.FLOAT: float,
-        Kind.DOUBLE: float,
-    }
-    return converters[field.kind](value)
+_CONVERTERS: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.BYTES: lambda text: str(text).encode(),
+    Kind.BOOL: _bool,
+    Kind.INT: int,
+    Kind.FLOAT: float,
+    Kind.DOUBLE: float,
+}
+
+
+def _converter(field: Field) -> Callable[[Any], Any]:
+    """Return what reads one value of the field; it raises ValueError or KeyError when it cannot."""
+    values = field.enum.values_by_name if field.kind is Kind.ENUM and field.enum is not None else {}
+    if values:
+        return lambda text: int(text) if str(text).lstrip("-").isdigit() else values[str(text)].number
+    return _CONVERTERS.get(field.kind, str)

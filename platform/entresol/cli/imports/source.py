@@ -100,8 +100,9 @@ class Source:
 
 
 def _encoding_problem(cells: list[str]) -> str:
-    return (
-        "is not valid UTF-8"
-        if any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell)
-        else ""
-    )
+    """Find what `surrogateescape` let through, so that a broken row is reported and not the whole file refused."""
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        return "is not valid UTF-8"
+    return ""

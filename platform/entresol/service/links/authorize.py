@@ -19,9 +19,10 @@ def authorize(policy: Policy | None) -> Link:
 
     async def link(following: Handler, request: Any, call: Call) -> Reply:
         if policy is not None and not await policy(request, call):
+            caller = call.caller.subject or "an anonymous caller"
             raise PermissionDeniedError(
-                f"{call.caller.subject or 'an anonymous caller'} may not call {call.method.full_name} here",
-                metadata={"method": call.method.full_name},
+                f"{caller} may not call {call.method.full_name} here",
+                metadata={"caller": caller, "method": call.method.full_name},
             )
         return await following(request, call)
 

@@ -1,0 +1,46 @@
+"""Records of which every parent has exactly one: made with their parent (AIP-156), and gone with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from entresol.clock import Identifiers
+from entresol.schema.model import Model, Resource
+from entresol.schema.names import Pattern
+from entresol.service.creation import set_name, stamp_uid
+from entresol.storage.rows import Row
+from entresol.storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Inserter:
+    """Inserts records together with the singletons below them."""
+
+    model: Model
+    identifiers: Identifiers
+
+    async def insert(
+        self, transaction: Transaction, resource: Resource, messages: Sequence[Message]
+    ) -> list[Row]:
+        """Insert records and return them in order; what is raised is as for `Transaction.insert`."""
+        rows = await transaction.insert(resource, messages)
+        for child in (self.model.resources[type_] for type_ in resource.children):
+            if child.patterns[0].singleton:
+                await self.insert(transaction, child, [self._singleton(child, row.name) for row in rows])
+        return rows
+
+    def _singleton(self, resource: Resource, parent: str) -> Message:
+        """Return the one record below `parent`, with no values but those that every record has."""
+        message: Any = resource.message_class()
+        set_name(message, _pattern_below(resource, parent).child_of(parent, ""))
+        stamp_uid(message, resource, self.identifiers)
+        return message  # type: ignore[no-any-return]  # the class is made from the proto
+
+
+def _pattern_below(resource: Resource, parent: str) -> Pattern:
+    above = ((pattern, Pattern("/".join(pattern.parent_segments))) for pattern in resource.patterns)
+    return next(pattern for pattern, of_parent in above if of_parent.parse(parent) is not None)
