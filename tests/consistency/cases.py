@@ -158,6 +158,21 @@ BROKEN = (
         newest_base=False,
     ),
     _without(
+        "X18",
+        "a call continues a batch whose start was lost",
+        Bounds(
+            keys=2,
+            fillers=1,
+            failovers=1,
+            batches=True,
+            evictions=0,
+            crashes=0,
+            deletes=False,
+            primary_fills=False,
+        ),
+        whole_batch=False,
+    ),
+    _without(
         "X12", "W read after the entry", Bounds(fillers=1, readers=1, evictions=0), watermark_read_first=False
     ),
     _without("X13", "confirmed entries survive older versions", REINSERT, source=False),

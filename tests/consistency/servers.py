@@ -30,7 +30,7 @@ def replays(state: State) -> Iterator[Step]:
 
 def relays(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     """Yield the relay's next steps; when there are none, it has nothing left to do."""
-    relay, meta = state.relay, state.redis.meta
+    relay, meta = state.relay, _own_meta(state)
     expected = relay.applied if rules.watermark_moves else state.told
     if relay.history != state.history:
         yield from _follow_new_history(state, rules)
@@ -42,6 +42,12 @@ def relays(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
         yield "relay: ticks, the positions are gone", _reborn(state, relay.applied, rules)
     else:
         yield from _advances(state, meta, rules, bounds)
+
+
+def _own_meta(state: State) -> Meta | None:
+    """Return the positions, if they belong to the history that the relay reads."""
+    meta = state.redis.meta
+    return meta if meta is not None and meta.history == state.relay.history else None
 
 
 def _advances(state: State, meta: Meta, rules: Rules, bounds: Bounds) -> Iterator[Step]:
@@ -86,7 +92,8 @@ def _reborn(state: State, at: int, rules: Rules) -> State:
     if not rules.generation:
         generation = state.redis.meta.generation if state.redis.meta else state.generations
         entries = state.redis.entries
-    meta = Meta(at, generation, at, (None,) * len(entries))
+    step = state.relay.batch[0] - 1 if state.relay.batch else 0
+    meta = Meta(at, generation, at, (None,) * len(entries), state.relay.history, step)
     generations = max(generation, state.generations)
     return state._replace(redis=Redis(entries, meta), generations=generations, told=at)
 
@@ -94,17 +101,20 @@ def _reborn(state: State, at: int, rules: Rules) -> State:
 def _apply(state: State, batch: tuple[int, int], rules: Rules) -> Step:
     """Apply one change of the batch; with its last one the watermark moves."""
     at, end = batch
+    expected, meta = state.relay.applied, _own_meta(state)
+    if meta is not None and at > expected + 1 and meta.step != at - 1 and rules.whole_batch:
+        again = state.relay._replace(batch=(expected + 1, end))
+        return f"relay: {at - 1} is not there any more, applies the batch again", state._replace(relay=again)
     is_last = at == end
-    expected = state.relay.applied
     relay = state.relay._replace(
         applied=end if is_last else expected, batch=None if is_last else (at + 1, end)
     )
     after = state._replace(relay=relay)
     key, version, rank = state.log[at - 1]
-    meta = state.redis.meta
     if meta is None:
         newest = end if rules.newest_base else expected
         return f"relay: applies {at}, the positions are gone", _reborn(after, newest, rules)
+    meta = meta._replace(step=0 if is_last else at)
     if is_last and rules.watermark_moves:
         meta = meta._replace(watermark=max(meta.watermark, end))
         after = after._replace(told=end)
@@ -139,7 +149,8 @@ def _follow_new_history(state: State, rules: Rules) -> Iterator[Step]:
     if rules.database or (meta is not None and meta.watermark < end):
         yield "relay: the database has another history", _reborn(after, end, rules)
     else:
-        yield "relay: reads the new slot", after
+        adopted = meta._replace(history=state.history) if meta is not None else None
+        yield "relay: reads the new slot", after._replace(redis=state.redis._replace(meta=adopted))
 
 
 def faults(state: State, rules: Rules) -> Iterator[Step]:

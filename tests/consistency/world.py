@@ -33,6 +33,7 @@ class Rules:
     watermark_moves: bool = True  # applying moves W; otherwise only a tick does
     slot_start: bool = True  # W below the slot's start starts a new generation
     newest_base: bool = True  # a new generation begins at the newest position of the batch, not of the call
+    whole_batch: bool = True  # a call that continues a batch makes sure that the calls before it are there
     source: bool = True  # only entries the relay has not confirmed survive an older change
     watermark_read_first: bool = True  # a reader takes W before the entry
     database: bool = True  # a database with another history starts a new generation
@@ -81,6 +82,8 @@ class Meta(NamedTuple):
     generation: int
     base: int
     moved: tuple[int | None, ...]
+    history: int = 0  # the database that the positions belong to
+    step: int = 0  # the last change applied of a batch that is not complete
 
     def of(self, key: int) -> int:
         """Return M of the record's bucket."""
@@ -218,7 +221,7 @@ def complaint(state: State, is_quiet: bool) -> str | None:
     if any(reader.phase == "wrong" for reader in state.readers):
         return "reader: the entry misses a change at or before the W it came with"
     meta = state.redis.meta
-    if meta is None or state.history != state.relay.history:
+    if meta is None or not state.history == state.relay.history == meta.history:
         return None
     for key, entry in enumerate(state.redis.entries):
         if entry is None:

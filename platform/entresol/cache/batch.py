@@ -89,18 +89,22 @@ class Advance:
     reset: bool = False
 
     def commands(self, meta: bytes, changes: Sequence[Change]) -> list[Command]:
-        """Return the calls that apply `changes` to one partition; the last of them moves the watermark."""
-        starts = range(0, max(len(changes), 1), CHANGES_PER_CALL)
-        return [self._command(meta, changes[at : at + CHANGES_PER_CALL], at == starts[-1]) for at in starts]
+        """Return the calls that apply `changes` to one partition, in order; the last of them moves the watermark."""
+        count = max(1, -(-len(changes) // CHANGES_PER_CALL))
+        return [self._command(meta, changes, index, count) for index in range(count)]
 
-    def _command(self, meta: bytes, changes: Sequence[Change], last: bool) -> Command:
+    def _command(self, meta: bytes, changes: Sequence[Change], index: int, count: int) -> Command:
         indexes: dict[bytes, int] = {}
         touched: list[bytes | int] = []
-        for change in changes:
-            index = indexes.setdefault(change.place.entry, len(indexes) + 2)
-            touched += index, change.place.bucket, hexed(change.position), change.stamp
-        call = ("EVALSHA", self.script.digest, len(indexes) + 1, meta)
-        watermark = self.newest if last else self.expected
-        positions = (hexed(self.expected), hexed(watermark), hexed(self.newest))
+        for change in changes[index * CHANGES_PER_CALL : (index + 1) * CHANGES_PER_CALL]:
+            number = indexes.setdefault(change.place.entry, len(indexes) + 2)
+            touched += number, change.place.bucket, hexed(change.position), change.stamp
+        is_last = index == count - 1
+        positions = (self.expected, self.newest if is_last else self.expected, self.newest)
+        steps = (self._step(index - 1), b"" if is_last else self._step(index))
         birth = (self.generation, self.database, "reset" if self.reset else "")
-        return (*call, *indexes, *positions, *birth, *touched)
+        call = ("EVALSHA", self.script.digest, len(indexes) + 1, meta)
+        return (*call, *indexes, *map(hexed, positions), *birth, *steps, *touched)
+
+    def _step(self, index: int) -> bytes:
+        return b"%016x:%d" % (self.newest, index) if index >= 0 else b""

@@ -204,6 +204,10 @@ class Relay:
         for partition, (answer, watermark) in zip(owners, replies, strict=True):
             if answer == b"rewind":
                 rewound[partition] = int(watermark, 16)
+            elif answer == b"torn":
+                raise CacheError(
+                    f"partition {partition} lost the first part of a batch, which is applied again"
+                )
             elif answer == b"created":
                 log.info("partition %d of the cache starts a new generation", partition)
         return rewound

@@ -35,6 +35,8 @@ class DeclaredRules:
     def __init__(self, message_class: type[Message], pool: DescriptorPool) -> None:
         descriptor: Any = message_class.DESCRIPTOR
         self._validator = _validator(pool) if any(map(_declares, messages_below(descriptor))) else None
+        # Whether some rules are about several fields of the message itself.
+        self.over_fields = any(map(_has_rules, (descriptor, *descriptor.oneofs)))
         try:
             self.violations(message_class(), Mask())
         except protovalidate.CompilationError as error:
@@ -87,10 +89,11 @@ def _validator(pool: DescriptorPool) -> protovalidate.Validator:
 
 
 def _declares(message: Descriptor) -> bool:
-    elements = (message, *message.fields, *message.oneofs)
-    return any(
-        element.has_options and _TAG in element.GetOptions().SerializeToString() for element in elements
-    )
+    return any(map(_has_rules, (message, *message.fields, *message.oneofs)))
+
+
+def _has_rules(element: Any) -> bool:
+    return element.has_options and _TAG in element.GetOptions().SerializeToString()
 
 
 def _read(proto: Any) -> _Found:

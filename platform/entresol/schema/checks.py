@@ -77,6 +77,11 @@ class RequestCheck:
         if found:
             raise InvalidArgumentError(found)
 
+    @property
+    def needs_record(self) -> bool:
+        """Whether an update of any field can break a rule over several, which only the whole record can show."""
+        return self._method.resource is not None and self._merged.over_fields
+
     def merged_violations(self, merged: Message, mask: Mask) -> list[Violation]:
         """Return what `buf.validate` rules over several fields find in a record that an update was merged into.
 

@@ -63,5 +63,8 @@ def _claim(request: Any, method: Method, call: Call) -> Claim | None:
     request_id: str = getattr(request, "request_id", "")
     if not request_id:
         return None
-    digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+    asked = type(request)()
+    asked.CopyFrom(request)
+    asked.ClearField("request_id")  # whose letters may be of either case (RFC 9562)
+    digest = hashlib.sha256(asked.SerializeToString(deterministic=True)).digest()
     return Claim(method.full_name, call.caller.subject, request_id.lower(), digest)

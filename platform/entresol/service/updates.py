@@ -77,7 +77,7 @@ class Updater:
 
     def _needs_old(self, mask: Mask) -> bool:
         """Tell whether a rule, or a field that changes only in part, needs the record as it is."""
-        if self._resource.soft_delete or mask.whole or mask.parts is None:
+        if self._resource.soft_delete or self._check.needs_record or mask.parts is None:
             return True
         return any(
             not part.whole or name not in self._resource.by_name or self._resource.by_name[name].immutable

@@ -140,8 +140,11 @@ class ServerPool:
         return None
 
     async def _new(self, deadline: Deadline) -> ServerConnection:
-        async with asyncio.timeout(deadline.left_s()):
-            return await self._connect()
+        try:
+            async with asyncio.timeout(deadline.left_s()):
+                return await self._connect()
+        except TimeoutError as error:
+            raise DeadlineExceededError("the deadline passed before the database could be reached") from error
 
     def _judge(self, error: BaseException) -> None:
         if is_server_gone(error):

@@ -31,8 +31,9 @@ Tables = Mapping[str, Resource]  # by `schema.table`
 
 # "Key (author)=(users/ann) is not present ...": the parentheses are the same in every language of the server.
 _KEY = re.compile(r"\((?P<columns>.*?)\)=\((?P<values>.*)\)", re.DOTALL)
-# Values that a column, or a cast in a filter, cannot take. The rest of class 22 is a mistake of whoever wrote the SQL.
-_BAD_VALUES = frozenset({"22001", "22003", "22007", "22008", "22021", "22P02", "22P05"})
+# Values that a column, or a cast in a filter, cannot take; 22000 is the driver's own refusal to send one. The rest of
+# class 22 is a mistake of whoever wrote the SQL.
+_BAD_VALUES = frozenset({"22000", "22001", "22003", "22007", "22008", "22021", "22P02", "22P05"})
 
 
 def is_server_gone(error: BaseException) -> bool:
@@ -43,15 +44,17 @@ def is_server_gone(error: BaseException) -> bool:
         state = error.sqlstate or ""
         return state.startswith(("08", "57P", "28", "3D")) or state == "25006"
     if isinstance(error, asyncpg.InterfaceError):
-        return "clos" in str(error)  # "connection is closed", "pool is closing"
+        return isinstance(error, asyncpg.ClientConfigurationError) or "connection is closed" in str(error)
     if isinstance(error, OSError):
         return not isinstance(error, TimeoutError)
     return isinstance(error, asyncpg.TargetServerAttributeNotMatched)
 
 
 def is_misconfigured(error: BaseException) -> bool:
-    """Whether the server is there and refuses the user, the password or the database."""
-    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(("28", "3D"))
+    """Whether the URL is wrong, or the server is there and refuses the user, the password or the database."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(("28", "3D"))
+    return isinstance(error, asyncpg.ClientConfigurationError)
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -87,8 +90,6 @@ def meaning(error: Exception, tables: Tables) -> EntresolError | None:
         return StoreUnavailableError("the database cannot be reached at the moment; try again")
     if isinstance(error, asyncpg.PostgresError):
         return _of_state(error.sqlstate or "", error, tables)
-    if isinstance(error, asyncpg.DataError):
-        return _bad_value()
     return None
 
 

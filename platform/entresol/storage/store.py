@@ -101,9 +101,10 @@ class Store:
         """
         deadline = self._pools.deadline(timeout_s)
         for attempt in range(2):
-            begun = False
+            lent = begun = False
             try:
                 async with self._pools.write(timeout_s=deadline.left_s()) as connection:
+                    lent = True
                     with translated(self._schema.by_table):
                         await connection.execute(sql.BEGIN, timeout=deadline.left_s())
                     begun = True
@@ -117,7 +118,7 @@ class Store:
                         writer.lent = None
             except StoreUnavailableError:
                 # An idle connection to a server that went away looks well until it is used; another may serve.
-                if begun or attempt:
+                if attempt or begun or not lent:
                     raise
 
     async def _read(

@@ -115,7 +115,7 @@ class Stage:
 
     def another(self, **overrides: object) -> Entries:
         """Return the entries of another process."""
-        return Entries.open(replace(self.settings, **overrides), scripts=self.scripts)  # type: ignore[arg-type]
+        return Entries.open(self.with_settings(**overrides), scripts=self.scripts)
 
     @asynccontextmanager
     async def relaying(
@@ -232,6 +232,18 @@ class Stage:
             return bool(await self.observer.fetchval(sql, self.database.name))
 
         assert await until(is_waiting, 10.0)
+
+    def with_settings(self, **overrides: object) -> Settings:
+        """Return the stage's settings, but for some."""
+        return replace(self.settings, **overrides)  # type: ignore[arg-type]
+
+    async def until_back(self) -> None:
+        """Wait until the cache can be filled again."""
+
+        async def can_fill() -> bool:
+            return bool((await self.entries.begin(ITEM, ["a"], lease=False)).spots)
+
+        assert await until(can_fill, 10.0)
 
     async def copy(self) -> dict[bytes, tuple[int, bytes]]:
         """Return all that Redis holds: what an asynchronous replica may have when it is promoted."""

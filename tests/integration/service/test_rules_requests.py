@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
-from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import Message
 from tests.integration.service.api import Api, new_id
 from tests.integration.service.museum import STRANGER
 
-from entresol.embedded import EmbeddedServers
 from entresol.errors import Code
 from entresol.service.call import CONSISTENCY_KEY, SESSION_KEY
+from entresol.testing.servers import Database
 
 Lag = Callable[[], AbstractContextManager[None]]
 
 
-def hall(halls: Api, **fields: object) -> Message:
-    return halls.call("CreateHall", hall={"title": "Hall", **fields}, hall_id=new_id("hall"))  # type: ignore[no-any-return]
+def hall(halls: Api, **fields: object) -> Any:
+    return halls.call("CreateHall", hall={"title": "Hall", **fields}, hall_id=new_id("hall"))
 
 
 def test_rule_20_a_request_is_checked_before_its_caller(halls: Api) -> None:
@@ -40,17 +40,17 @@ def test_rule_20_a_record_must_exist_before_its_etag_counts(halls: Api) -> None:
 
 def test_rule_20_an_etag_is_checked_before_the_state(halls: Api) -> None:
     record = hall(halls)
-    exhibit(halls, record.name)  # type: ignore[attr-defined]
-    halls.refused(Code.ABORTED, "DeleteHall", name=record.name, etag='"0000000000000000"')  # type: ignore[attr-defined]
+    exhibit(halls, record.name)
+    halls.refused(Code.ABORTED, "DeleteHall", name=record.name, etag='"0000000000000000"')
 
 
-def exhibit(halls: Api, parent: str, **fields: object) -> Message:
+def exhibit(halls: Api, parent: str, **fields: object) -> Any:
     request = {"exhibit": {"title": "Vase", **fields}, "exhibit_id": new_id("vase")}
-    return halls.call("CreateExhibit", parent=parent, **request)  # type: ignore[no-any-return]
+    return halls.call("CreateExhibit", parent=parent, **request)
 
 
 def test_rule_21_permission_is_denied_whether_or_not_the_record_exists(halls: Api) -> None:
-    there = hall(halls).name  # type: ignore[attr-defined]
+    there = hall(halls).name
     refusals = [
         halls.refused(Code.PERMISSION_DENIED, "GetHall", STRANGER, name=name)
         for name in (there, "halls/nothing")
@@ -75,9 +75,9 @@ def test_rule_22_what_only_the_server_sets_is_ignored_at_any_depth(halls: Api, a
     record = hall(
         halls, place={"wing": "east", "inspector": "me"}, exits={"a": {"inspector": "me", "floor": 1}}
     )
-    assert record.place.wing == "east"  # type: ignore[attr-defined]
-    assert not record.place.inspector  # type: ignore[attr-defined]
-    assert not record.exits["a"].inspector  # type: ignore[attr-defined]
+    assert record.place.wing == "east"
+    assert not record.place.inspector
+    assert not record.exits["a"].inspector
 
 
 def test_rule_22_an_update_mask_may_name_what_only_the_server_sets(api: Api, ann: str) -> None:
@@ -97,15 +97,19 @@ def test_rule_23_an_immutable_field_may_be_repeated_and_not_changed(api: Api, an
     assert api.call("GetStory", name=made.name).title == "other"
 
 
-def test_rule_24_what_is_only_accepted_never_comes_back(halls: Api) -> None:
+def test_rule_24_what_is_only_accepted_never_comes_back(halls: Api, museum_database: Database) -> None:
     record = hall(halls, alarmCode="1234", doors=[{"code": "a", "key": "secret"}])
-    name = record.name  # type: ignore[attr-defined]
-    halls.call("UpdateHall", hall={"name": name, "place": {"wing": "east"}}, update_mask="place.wing")
-    replies = [record, halls.call("GetHall", name=name)]
-    replies += [found for found in halls.call("ListHalls", filter=f'name = "{name}"').halls]
-    for reply in replies:
-        assert not reply.alarm_code  # type: ignore[attr-defined]
-        assert [(door.code, door.key) for door in reply.doors] == [("a", "")]  # type: ignore[attr-defined]
+    doors = {"name": record.name, "doors": [{"width": 3}]}
+    changed = halls.call("UpdateHall", hall=doors, update_mask="doors.*.width")
+    listed = halls.call("ListHalls", filter=f'name = "{record.name}"').halls[0]
+    for reply in (record, changed, listed, halls.call("GetHall", name=record.name)):
+        assert not reply.alarm_code
+        assert [(door.code, door.key) for door in reply.doors] == [("a", "")]
+    stored = asyncio.run(
+        museum_database.psql(f"SELECT alarm_code, doors FROM halls WHERE name = '{record.name}'")
+    )
+    assert stored.startswith("1234|")
+    assert "secret" in stored
     halls.refused(Code.INVALID_ARGUMENT, "ListHalls", filter='alarm_code = "1234"')
 
 
@@ -147,7 +151,7 @@ def test_rule_27_a_write_is_visible_to_others_without_a_token(api: Api, ann: str
     with lagging():
         made = api.call("CreateStory", story={"title": "t", "author": ann})
         api.session = ""
-        assert (api.call("GetStory", name=made.name), api.answered_by) == (made, "cache")
+        assert api.call("GetStory", name=made.name) == made
 
 
 def test_rule_27_an_uncached_record_is_read_back_with_the_token(api: Api, ann: str, lagging: Lag) -> None:
@@ -179,13 +183,13 @@ def test_rule_27_a_token_covers_what_a_foreign_key_changed(api: Api, ann: str, l
 
 
 def test_rule_27_a_token_covers_what_sql_of_ones_own_changed(halls: Api) -> None:
-    name = hall(halls).name  # type: ignore[attr-defined]
+    name = hall(halls).name
     halls.call("RenameHall", name=name, title="renamed")
     assert halls.call("GetHall", name=name).title == "renamed"
 
 
 def test_rule_28_a_request_needs_no_earlier_one(halls: Api) -> None:
-    name = hall(halls).name  # type: ignore[attr-defined]
+    name = hall(halls).name
     first, halls.session = halls.session, ""
     assert halls.call("GetHall", name=name).name == name
     halls.session = first
@@ -225,8 +229,9 @@ def test_rule_30_validation_fails_when_the_call_would(halls: Api, api: Api, ann:
     halls.refused(Code.PERMISSION_DENIED, "CreateHall", STRANGER, hall={"title": "t"}, validate_only=True)
 
 
-def test_a_consistency_chooses_who_answers(api: Api, ann: str, servers: EmbeddedServers) -> None:
+def test_a_consistency_chooses_who_answers(api: Api, ann: str) -> None:
     made = api.call("CreateStory", story={"title": "t", "author": ann})
+    api.read_until_cached("GetStory", name=made.name)
     answered = {}
     for consistency in ("eventual", "bounded", "session", "strong"):
         assert api.call("GetStory", {CONSISTENCY_KEY: consistency}, name=made.name) == made
@@ -242,11 +247,10 @@ def test_a_method_has_the_consistency_that_its_proto_gives_it(halls: Api) -> Non
     guide = halls.call("CreateGuide", guide={"title": "Gus"}).name
     assert (halls.call("GetGuide", name=guide).name, halls.answered_by) == (guide, "primary")
     halls.call("GetGuide", {CONSISTENCY_KEY: "eventual"}, name=guide)
-    assert halls.answered_by == "cache"
+    assert halls.answered_by != "primary"
 
 
 def test_a_field_that_the_proto_does_not_have_is_refused(api: Api) -> None:
     request = api.method("GetStory").input_class.FromString(b"\x0a\x09stories/1\xba\x3e\x03abc")
     refusal = api.refused_to_send(Code.INVALID_ARGUMENT, "GetStory", request)
     assert "999" in refusal.violations["request"]
-    assert Empty() == Empty.FromString(b"")

@@ -1,4 +1,4 @@
-"""Two schemas on the session's servers: the stories of the reference domain, and a zoo with a field of every kind."""
+"""The zoo, with a field of every kind, on the servers of the session."""
 
 from __future__ import annotations
 

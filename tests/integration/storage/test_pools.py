@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import pytest
 from entresol.config import Settings
 from entresol.embedded import EmbeddedServers
 from entresol.embedded.polling import until
+from entresol.embedded.replica import Replica
 from entresol.errors import (
     ConfigurationError,
     DeadlineExceededError,
@@ -47,6 +49,7 @@ def whole(breakable: EmbeddedServers) -> Iterator[None]:
             await server.start()
         for replica in breakable.replicas:
             await replica.set_delay(0)
+            await set_patience(replica, "30s")
 
     yield
     run(mend())
@@ -69,6 +72,12 @@ async def opened(settings: Settings) -> AsyncIterator[Pools]:
         yield pools
     finally:
         await pools.close()
+
+
+async def set_patience(replica: Replica, time: str) -> None:
+    """Say how long replay waits for a read that is in its way."""
+    await replica.psql(f"ALTER SYSTEM SET max_standby_streaming_delay = '{time}'", database="postgres")
+    await replica.psql("SELECT pg_reload_conf()", database="postgres")
 
 
 def replicas(pools: Pools) -> list[ServerState]:
@@ -232,6 +241,30 @@ async def test_reads_that_hang_on_a_paused_replica_are_answered_by_another(
     await reached(lambda: live(pools) == 2)
 
 
+async def test_a_read_that_replay_cannot_wait_for_is_answered_by_the_primary(
+    store: Store, house: Resource, database: Database
+) -> None:
+    await write(store, house, "houses/a")
+    await database.psql(
+        "ALTER TABLE houses RENAME TO kept;"
+        "CREATE VIEW public.houses AS SELECT kept.* FROM kept, LATERAL (SELECT pg_sleep(1.5)) AS slow"
+    )
+    await database.settle()
+    for replica in database.servers.replicas:
+        await set_patience(replica, "0")
+    task = asyncio.create_task(store.get(house, ["houses/a"]))
+
+    async def is_reading() -> bool:
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        return "1" in [await replica.psql(sql, database="postgres") for replica in database.servers.replicas]
+
+    assert await until(is_reading, 5)
+    await database.psql("ALTER TABLE kept ADD COLUMN note text")
+    read = await task
+    assert str(read.source) == "primary"
+    assert list(read.rows) == ["houses/a"]
+
+
 async def test_without_replicas_the_primary_reads_and_without_a_primary_nothing_writes(
     store: Store, house: Resource, pools: Pools, database: Database
 ) -> None:
@@ -277,6 +310,36 @@ async def test_a_statement_whose_caller_is_cancelled_ends_on_the_server(
     async with store.transaction() as transaction:
         assert (await transaction.fetch("SELECT 1"))[0][0] == 1
     assert pools.servers()[0].outstanding == 0
+
+
+async def test_callers_that_are_cancelled_anywhere_leave_nothing_behind(
+    pools: Pools, store: Store, house: Resource, database: Database
+) -> None:
+    await write(store, house, "houses/a")
+    message = house.message_class(name="houses/a")
+
+    async def call(number: int) -> None:
+        if number % 2:
+            await store.get(house, ["houses/a"], primary=number % 3 == 0)
+            return
+        async with store.transaction() as transaction:
+            await transaction.get(house, "houses/a", lock=True)
+            await transaction.update(house, message, [], version=None)
+            await transaction.execute("SELECT pg_sleep(0.002)")
+
+    source = random.Random(5)
+    tasks = [asyncio.create_task(call(number)) for number in range(300)]
+    while pending := [task for task in tasks if not task.done()]:
+        source.choice(pending).cancel()
+        await asyncio.wait(pending, timeout=0.001)
+    ends = {type(task.exception()) if not task.cancelled() else asyncio.CancelledError for task in tasks}
+    assert ends <= {asyncio.CancelledError, type(None), ResourceExhaustedError}
+    await reached(lambda: all(state.outstanding == 0 for state in pools.servers()))
+    left = (
+        f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database.name}' AND xact_start IS NOT NULL"
+    )
+    assert await database.psql(f"{left} AND pid <> pg_backend_pid()") == "0"
+    await asyncio.gather(*(call(number) for number in range(20)))
 
 
 async def test_waiting_for_a_connection_is_bounded(settings: Settings) -> None:
@@ -386,7 +449,7 @@ async def test_a_server_that_turned_read_only_is_left_for_the_one_that_writes(
             before = await connection.fetchval("SELECT pg_backend_pid()")
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             async with pools.write() as connection:
-                await connection.execute("SET default_transaction_read_only = on; CREATE TABLE notes ()")
+                await connection.execute("BEGIN READ ONLY; CREATE TABLE notes ()")
         async with pools.write() as connection:
             assert await connection.fetchval("SELECT pg_backend_pid()") != before
 
@@ -408,6 +471,10 @@ async def test_a_promoted_replica_answers_no_reads_as_a_replica(settings: Settin
     [
         ({"database_write": "mysql://localhost/x"}, ConfigurationError),
         ({"database_write": "postgresql://localhost:1,2:x/y"}, ConfigurationError),
+        (
+            {"database_write": "postgresql://127.0.0.1:1/x?sslmode=none", "database_read": ()},
+            ConfigurationError,
+        ),
         ({"database_write": "postgresql://127.0.0.1:1/x", "database_read": ()}, StoreUnavailableError),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from tests.integration.storage.zoo import zoo_model
 
 from entresol.schema.filter_ast import Compare, FieldPath, Operator
 from entresol.schema.filters import parse
@@ -14,7 +15,6 @@ from entresol.storage.rows import RowCodec
 from entresol.storage.sql import Statement, TableSql, parse_position
 from entresol.storage.sql_filter import Parameters, condition_of, escape_like
 from entresol.storage.sql_page import ListQuery, select_page
-from tests.integration.storage.zoo import zoo_model
 
 EVIL = "x'); DROP TABLE zoos; --\"$1"
 

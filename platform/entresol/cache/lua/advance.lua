@@ -1,16 +1,19 @@
--- ADVANCE: the relay applies changes in commit order and moves the watermark, all of it or none. Without changes it is the tick.
+-- ADVANCE: the relay applies changes in commit order and moves the watermark, all or nothing. Without changes it is the tick.
+-- A large batch is several calls: each leaves a step that the next one looks for, and the last moves the watermark.
 -- KEYS meta, then the entries that the changes touch.
 -- ARGV expected watermark, new watermark, newest position of the batch, new generation, database, 'reset' or '',
+--      step of the call before or '', step of this call or '' for the last,
 --      then for each change: index into KEYS, bucket field, position, stamp ('' when the row's version is not known).
-local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database')
+local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step')
 local watermark, base = meta[1], meta[3]
 generation = meta[2]
 if not watermark or meta[4] ~= ARGV[5] or ARGV[6] == 'reset' then
   redis.call('UNLINK', KEYS[1])
-  redis.call('HSET', KEYS[1], 'W', ARGV[3], 'base', ARGV[3], 'g', ARGV[4], 'database', ARGV[5])
+  redis.call('HSET', KEYS[1], 'W', ARGV[3], 'base', ARGV[3], 'g', ARGV[4], 'database', ARGV[5], 'step', ARGV[8])
   return {'created', ARGV[3]}
 end
 if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
+if ARGV[7] ~= '' and meta[5] ~= ARGV[7] then return {'torn', watermark} end  -- rule: whole batch
 
 local function apply(entry, position, new)
   local old = head(entry)
@@ -27,11 +30,12 @@ local function apply(entry, position, new)
   end
 end
 
-for first = 7, #ARGV, 4 do
+for first = 9, #ARGV, 4 do
   local field, position = ARGV[first + 1], ARGV[first + 2]
   apply(KEYS[tonumber(ARGV[first])], position, ARGV[first + 3])
   local moved = redis.call('HGET', KEYS[1], field) or base
   if position > moved then redis.call('HSET', KEYS[1], field, position) end  -- rule: bucket moves
 end
+if ARGV[8] ~= ARGV[7] then redis.call('HSET', KEYS[1], 'step', ARGV[8]) end
 if ARGV[2] > watermark then redis.call('HSET', KEYS[1], 'W', ARGV[2]) end
 return {'ok', watermark}

@@ -1,0 +1,168 @@
+"""A Redis that is killed, paused, emptied, full or wrong is never an error to a caller."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from tests.integration.cache.stage import ITEM, Stage
+
+from entresol.cache import Entries, Rank, check_server
+from entresol.config import Settings
+from entresol.embedded import EmbeddedServers
+from entresol.errors import ConfigurationError, ResourceExhaustedError
+from entresol.testing import ManualClock
+
+
+async def test_a_killed_redis_is_a_miss_and_an_empty_one_is_filled_again(
+    stage: Stage, own_servers: EmbeddedServers
+) -> None:
+    async with stage.relaying() as relay:
+        await stage.write("a", "body")
+        await stage.applied()
+        await stage.cache("a")
+        await own_servers.redis.kill()
+        assert await stage.look("a") is None
+        assert not (await stage.entries.begin(ITEM, ["a"])).spots
+        assert await stage.put(await stage.write("a", "new")) == "failed"
+        await own_servers.redis.start()
+        await relay.reached((await stage.write("b", "")).lsn)
+        await stage.until_back()
+        assert (await stage.cache("a")).message == b"new"
+
+
+async def test_a_silent_redis_opens_the_breaker_which_closes_by_itself(
+    stage: Stage, own_servers: EmbeddedServers
+) -> None:
+    clock = ManualClock()
+    settings = replace(
+        stage.settings, cache_timeout_s=0.05, cache_breaker_failures=2, cache_breaker_reset_s=1.0
+    )
+    entries = Entries.open(settings, clock=clock)
+    fill = await entries.begin(ITEM, ["a"])
+    await entries.fill(fill, {"a": (1, b"x")}, None)
+    await own_servers.redis.pause()
+    try:
+        assert await entries.get(ITEM, ["a"]) == [None]
+        assert not entries.is_away
+        assert await entries.get(ITEM, ["a"]) == [None]
+        assert entries.is_away
+        began_s = asyncio.get_running_loop().time()
+        assert await asyncio.gather(*(entries.get(ITEM, ["a"]) for _ in range(50))) == [[None]] * 50
+        assert asyncio.get_running_loop().time() - began_s < 0.05
+        assert await entries.put(ITEM, "a", 2, Rank.VALUE, 1, b"y") == "failed"
+    finally:
+        await own_servers.redis.resume()
+    assert await entries.get(ITEM, ["a"]) == [None]
+    clock.advance(1.0)
+    (entry,) = await entries.get(ITEM, ["a"])
+    assert entry is not None
+    assert not entries.is_away
+    await entries.close()
+
+
+async def test_while_the_cache_is_away_reads_of_the_database_are_bounded(stage: Stage) -> None:
+    settings = replace(
+        stage.settings, cache_url="unix:///nowhere", cache_breaker_failures=1, cache_fallback_concurrency=2
+    )
+    entries = Entries.open(settings)
+    async with entries.fallback(), entries.fallback(), entries.fallback():
+        pass  # nothing has failed yet
+    assert await entries.get(ITEM, ["a"]) == [None]
+    assert entries.is_away
+    running = most = 0
+    go_on = asyncio.Event()
+
+    async def read() -> None:
+        nonlocal running, most
+        async with entries.fallback():
+            running += 1
+            most = max(most, running)
+            await go_on.wait()
+            running -= 1
+
+    readers = [asyncio.create_task(read()) for _ in range(2 + 16)]
+    await asyncio.sleep(0)
+    with pytest.raises(ResourceExhaustedError):
+        async with entries.fallback():
+            pass
+    go_on.set()
+    await asyncio.gather(*readers)
+    assert most == 2
+    await entries.close()
+
+
+async def test_scripts_that_the_server_forgot_are_loaded_again(stage: Stage) -> None:
+    first, second, third = [await stage.write("a", text) for text in ("one", "two", "three")]
+    assert await stage.put(first) == "ok"
+    await stage.redis("SCRIPT", "FLUSH")
+    assert await stage.put(second) == "failed"
+    assert await stage.put(third) == "ok"
+
+
+async def test_a_command_that_is_cancelled_disturbs_no_other(stage: Stage) -> None:
+    await stage.write("a", "body")
+    async with stage.relaying():
+        await stage.applied()
+        await stage.cache("a")
+        impatient = [asyncio.create_task(stage.look("a")) for _ in range(3)]
+        patient = asyncio.create_task(stage.look("a"))
+        await asyncio.sleep(0)
+        for task in impatient:
+            task.cancel()
+        entry = await patient
+        assert entry is not None
+        assert entry.message == b"body"
+
+
+async def test_an_error_of_one_command_is_a_failure_of_its_caller_alone(stage: Stage) -> None:
+    await stage.redis("LPUSH", stage.entries.layout.place("items", "a").entry, "not an entry")
+    broken, good = await asyncio.gather(
+        stage.put(await stage.write("a", "one")), stage.put(await stage.write("b", "two"))
+    )
+    assert (broken, good) == ("failed", "ok")
+
+
+async def test_the_check_names_the_remedy(stage: Stage) -> None:
+    connection = stage.entries.connection
+    assert await check_server(connection) == []
+    await stage.redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        (warning,) = await check_server(connection)
+        assert "allkeys-lru" in warning
+        assert "volatile-lfu" in warning
+        await stage.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        assert "volatile-lfu" in (await check_server(connection))[0]
+    finally:
+        await stage.redis("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    limit = await stage.redis("CONFIG", "GET", "maxmemory")
+    assert isinstance(limit, list)
+    await stage.redis("CONFIG", "SET", "maxmemory", "0")
+    try:
+        assert "maxmemory" in (await check_server(connection))[0]
+    finally:
+        await stage.redis("CONFIG", "SET", "maxmemory", limit[1])
+
+
+async def test_a_replica_of_redis_is_refused(stage: Stage, own_servers: EmbeddedServers) -> None:
+    await stage.redis("REPLICAOF", "localhost", "1")
+    try:
+        with pytest.raises(ConfigurationError, match="replica"):
+            await check_server(stage.entries.connection)
+        assert await stage.put(await stage.write("a", "one")) == "failed"
+    finally:
+        await stage.redis("REPLICAOF", "NO", "ONE")
+
+
+async def test_a_server_that_is_away_is_a_warning() -> None:
+    entries = Entries.open(replace(Settings(), cache_url="unix:///nowhere"))
+    (warning,) = await check_server(entries.connection)
+    assert "does not answer" in warning
+    await entries.close()
+
+
+@pytest.mark.parametrize("url", ["http://host", "localhost:6379", ""])
+def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="cache_url"):
+        Entries.open(replace(Settings(), cache_url=url))
