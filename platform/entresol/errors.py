@@ -11,6 +11,7 @@ EntresolError
 ├── ConflictError                 ABORTED              serialization failure or deadlock, after our own retries
 ├── FailedPreconditionError       FAILED_PRECONDITION
 │   ├── ChildrenExistError
+│   ├── DeletedError
 │   ├── ReferenceMissingError
 │   └── SlotLostError                                  changes since an unknown moment were missed
 ├── ResourceExhaustedError        RESOURCE_EXHAUSTED   always with a time to retry after
@@ -162,6 +163,15 @@ class ChildrenExistError(FailedPreconditionError):
     """The resource has children, or others refer to it, and `force` was not given."""
 
     reason = "RESOURCE_HAS_CHILDREN"
+
+
+class DeletedError(FailedPreconditionError):
+    """The resource is marked as deleted, and only Undelete may change it."""
+
+    reason = "RESOURCE_DELETED"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is deleted; undelete it first", metadata={"name": name})
 
 
 class ReferenceMissingError(FailedPreconditionError):

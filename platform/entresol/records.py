@@ -145,12 +145,14 @@ class Records:
         )
 
     @asynccontextmanager
-    async def transaction(self, *, timeout_s: float | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, *, timeout_s: float | None = None, autocommit: bool = False
+    ) -> AsyncIterator[Transaction]:
         """Open a transaction on the primary; what it has written is in the cache before this returns (rule R1).
 
         Nothing is put when the outcome of the commit is unknown: the relay repairs that.
         """
-        async with self.store.transaction(timeout_s=timeout_s) as transaction:
+        async with self.store.transaction(timeout_s=timeout_s, autocommit=autocommit) as transaction:
             yield transaction
         if transaction.committed:
             await self._publish(transaction.changes)

@@ -42,6 +42,8 @@ class Connection:
                 the breaker
                 and the counter tell operators more than a line per call would.
         """
+        if not commands:
+            return []
         if not self.breaker.allows():
             raise CacheError("the breaker is open")
         try:

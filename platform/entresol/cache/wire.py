@@ -62,9 +62,12 @@ class Wire(asyncio.Protocol):
             raise CacheError("the connection is closed")
         if len(self._pending) >= PENDING_MAX:
             raise CacheError(f"{PENDING_MAX} batches of commands wait for replies")
+        packed = [
+            _pack(command) for command in commands
+        ]  # all or none: replies are told apart by their number
         if not self._outgoing:
             self._loop.call_soon(self._flush)
-        self._outgoing.extend(map(_pack, commands))
+        self._outgoing += packed
         pending = _Pending(len(commands), self._loop.time(), self._loop.create_future())
         self._pending.append(pending)
         if self._timer is None:

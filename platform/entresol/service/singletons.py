@@ -33,6 +33,11 @@ class Inserter:
                 await self.insert(transaction, child, [self._singleton(child, row.name) for row in rows])
         return rows
 
+    def is_one_statement(self, resource: Resource) -> bool:
+        """Tell whether inserting one record asks and writes nothing else."""
+        children = (self.model.resources[type_] for type_ in resource.children)
+        return len(resource.parents) < 2 and not any(child.patterns[0].singleton for child in children)
+
     def _singleton(self, resource: Resource, parent: str) -> Message:
         """Return the one record below `parent`, with no values but those that every record has."""
         message: Any = resource.message_class()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from entresol.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, StaleEtagError
+from entresol.errors import DeletedError, InvalidArgumentError, NotFoundError, StaleEtagError
 from entresol.schema import masks
 from entresol.schema.checks import RequestCheck
 from entresol.schema.masks import Mask
@@ -54,17 +54,19 @@ class Updater:
         Raises:
             NotFoundError: there is none of this name.
             StaleEtagError: it no longer has the version.
-            FailedPreconditionError: it is deleted, and only marked so.
+            DeletedError: it is marked as deleted.
             InvalidArgumentError: an immutable field would change, or fields break a rule together.
         """
         fields = masks.stored_fields(change.mask, self._resource)
-        if change.ensures or self._needs_old(change.mask):
+        if not self.is_one_statement(change):
             row, merged = await self._merged(transaction, change)
             if change.ensures and self._is_so(row, merged):
                 return row
             fields = tuple(field for field in fields if not field.immutable)
             return await transaction.update(self._resource, merged, fields, version=change.version)
-        return await transaction.update(self._resource, change.wanted, fields, version=change.version)
+        return await transaction.update(
+            self._resource, change.wanted, fields, version=change.version, live=True
+        )
 
     async def create(self, transaction: Transaction, request: Any, change: Change) -> Row:
         """Create the record that was not there, with all its fields (rule 102)."""
@@ -75,11 +77,12 @@ class Updater:
         (row,) = await self._inserter.insert(transaction, self._resource, [message])
         return row
 
-    def _needs_old(self, mask: Mask) -> bool:
-        """Tell whether a rule, or a field that changes only in part, needs the record as it is."""
-        if self._resource.soft_delete or self._check.needs_record or mask.parts is None:
-            return True
-        return any(
+    def is_one_statement(self, change: Change) -> bool:
+        """Tell whether no rule, and no field that changes only in part, needs the record as it is."""
+        mask = change.mask
+        if change.ensures or self._check.needs_record or mask.parts is None:
+            return False
+        return not any(
             not part.whole or name not in self._resource.by_name or self._resource.by_name[name].immutable
             for name, part in mask.parts.items()
         )
@@ -101,7 +104,7 @@ class Updater:
         if row is None:
             raise NotFoundError(name)
         old: Any = self._resource.message_class.FromString(row.message)
-        _refuse_deleted(self._resource, old, name)
+        self._refuse_deleted(old)
         violations = masks.immutable_violations(
             change.mask, self._resource, old, change.wanted, at=self._field
         )
@@ -115,8 +118,7 @@ class Updater:
             raise InvalidArgumentError(violations)
         return row, old
 
-
-def _refuse_deleted(resource: Resource, record: Any, name: str) -> None:
-    deleted = resource.by_role.get(Role.DELETE_TIME)
-    if resource.soft_delete and deleted is not None and record.HasField(deleted.name):
-        raise FailedPreconditionError(f"{name} is deleted; undelete it first", metadata={"name": name})
+    def _refuse_deleted(self, record: Any) -> None:
+        deleted = self._resource.by_role.get(Role.DELETE_TIME)
+        if self._resource.soft_delete and deleted is not None and record.HasField(deleted.name):
+            raise DeletedError(record.name)

@@ -37,6 +37,7 @@ class Writes:
     def create(self, method: Method, creator: Creator) -> Handler:
         """Return the handler of a Create method (AIP-133)."""
         resource = resource_of(method)
+        one_statement = self.inserter.is_one_statement(resource)
 
         async def handler(request: Any, call: Call) -> bytes:
             message = creator.message(request)
@@ -45,7 +46,7 @@ class Writes:
                 (row,) = await self.inserter.insert(transaction, resource, [message])
                 return row.message
 
-            return await self._write(request, call, work)
+            return await self._write(request, call, work, one_statement=one_statement)
 
         return handler
 
@@ -89,7 +90,7 @@ class Writes:
                         raise
                 return (await updater.create(transaction, request, change)).message
 
-            return await self._write(request, call, work)
+            return await self._write(request, call, work, one_statement=updater.is_one_statement(change))
 
         return handler
 
@@ -131,15 +132,21 @@ class Writes:
 
         return handler
 
-    async def _write(self, request: Any, call: Call, work: Work, *, dry: bool = False) -> bytes:
+    async def _write(
+        self, request: Any, call: Call, work: Work, *, dry: bool = False, one_statement: bool = False
+    ) -> bytes:
         """Run `work` in one transaction and return its reply.
 
         With `validate_only`, or when it is `dry` for another reason, everything is done and then undone, so it fails
-        exactly when the real call would (AIP-163).
+        exactly when the real call would (AIP-163). Work of `one_statement` commits itself when nothing else is asked.
         """
-        async with self.records.transaction(timeout_s=call.remaining_s()) as transaction:
+        dry = dry or getattr(request, "validate_only", False)
+        autocommit = one_statement and not dry and not getattr(request, "request_id", "")
+        async with self.records.transaction(
+            timeout_s=call.remaining_s(), autocommit=autocommit
+        ) as transaction:
             reply = await once(transaction, work, request, call.method, call, self._ttl_s)
-            if dry or getattr(request, "validate_only", False):
+            if dry:
                 transaction.rollback_only()
         if transaction.committed:
             call.trailing[SESSION_KEY] = self.records.session_after(call.demand, transaction).encode()

@@ -84,12 +84,20 @@ class TableSql:
         )
 
     def update(
-        self, name: str, version: int | None, fields: Sequence[Field], values: Sequence[object]
+        self,
+        name: str,
+        version: int | None,
+        fields: Sequence[Field],
+        values: Sequence[object],
+        *,
+        live: bool = False,
     ) -> Statement:
-        """Set `fields` of one row, when it has this version."""
+        """Set `fields` of one row, when it has this version, and with `live` when it is not marked as deleted."""
         changes = [f"{column_of(field)} = ${number}" for number, field in enumerate(fields, start=2)]
         parameters = [name, *values]
         condition = f"name = $1{_version_condition(parameters, version)}"
+        if live and self.resource.soft_delete:
+            condition += f" AND {self._role(Role.DELETE_TIME)} IS NULL"
         return Statement(self._update_text([*changes, *self._touch()], condition), tuple(parameters))
 
     def soft_delete(self, name: str, version: int | None, retention_s: float) -> Statement:
@@ -209,7 +217,8 @@ CHECK_AND_ROLLBACK = f"{_CHECK}; ROLLBACK"
 # One message: COMMIT ends the transaction, and only then, in another one, is the position read (rule R1's token). A
 # setting carries it, because the driver returns no rows for such a message, and the server reports this setting to its
 # client whenever it has changed.
-COMMIT = f"{_CHECK}; COMMIT; SELECT set_config('application_name', pg_current_wal_insert_lsn()::text, false)"
+AFTER_COMMIT = "SELECT set_config('application_name', pg_current_wal_insert_lsn()::text, false)"
+COMMIT = f"{_CHECK}; COMMIT; {AFTER_COMMIT}"
 
 
 def parse_position(text: str) -> int:

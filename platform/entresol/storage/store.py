@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from entresol.errors import StoreUnavailableError
+from entresol.errors import StoreUnavailableError, UnavailableError
 from entresol.schema.model import Model, Resource
 from entresol.storage import sql
 from entresol.storage.connections import Record
@@ -17,7 +17,7 @@ from entresol.storage.sql import Statement
 from entresol.storage.sql_page import ListQuery, last_values, select_page
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_recovery_conflict, is_server_gone, translated
 from entresol.storage.statements import run
-from entresol.storage.transaction import Transaction
+from entresol.storage.transaction import UNKNOWN_OUTCOME, Transaction
 from entresol.storage.writer import Change, Schema, Writer
 
 __all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Source", "Store", "Transaction"]
@@ -91,8 +91,12 @@ class Store:
         )
 
     @asynccontextmanager
-    async def transaction(self, *, timeout_s: float | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, *, timeout_s: float | None = None, autocommit: bool = False
+    ) -> AsyncIterator[Transaction]:
         """Open a transaction; it is committed when the block ends, and undone when the block raises.
+
+        With `autocommit` the block writes with one statement, which commits itself: two round trips less.
 
         Raises:
             StoreUnavailableError: no server that accepts writes can be reached.
@@ -105,19 +109,22 @@ class Store:
             try:
                 async with self._pools.write(timeout_s=deadline.left_s()) as connection:
                     lent = True
-                    with translated(self._schema.by_table):
-                        await connection.execute(sql.BEGIN, timeout=deadline.left_s())
+                    if not autocommit:
+                        with translated(self._schema.by_table):
+                            await connection.execute(sql.BEGIN, timeout=deadline.left_s())
                     begun = True
                     writer = Writer(connection, self._schema, deadline)
                     try:
-                        transaction = Transaction(writer)
+                        transaction = Transaction(writer, autocommit=autocommit)
                         yield transaction
                         await transaction.finish()
                         return
                     finally:
                         writer.lent = None
-            except StoreUnavailableError:
+            except StoreUnavailableError as error:
                 # An idle connection to a server that went away looks well until it is used; another may serve.
+                if autocommit and begun:
+                    raise UnavailableError(UNKNOWN_OUTCOME) from error
                 if attempt or begun or not lent:
                     raise
 

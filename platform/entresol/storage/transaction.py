@@ -18,6 +18,10 @@ from entresol.storage.writer import Change, Writer
 
 # A commit that has been sent is worth waiting for: without its answer nobody knows what happened.
 _COMMIT_S_MIN = 1.0
+UNKNOWN_OUTCOME = (
+    "the database did not answer the commit, so it is not known whether the change was made; "
+    "read before you try again"
+)
 
 
 class Transaction:
@@ -27,8 +31,9 @@ class Transaction:
     position behind it, which a reader must have reached to see it.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, *, autocommit: bool = False) -> None:
         self._writer = writer
+        self._autocommit = autocommit
         self._rollback_only = False
         self.committed = False
         self.commit_lsn = 0
@@ -81,19 +86,26 @@ class Transaction:
         return [writer.wrote(table, record) for record in records]
 
     async def update(
-        self, resource: Resource, message: Message, fields: Sequence[Field], *, version: int | None
+        self,
+        resource: Resource,
+        message: Message,
+        fields: Sequence[Field],
+        *,
+        version: int | None,
+        live: bool = False,
     ) -> Row:
         """Give `fields` of the record that `message` names their values in it; all else stays.
 
         Raises:
             NotFoundError: there is no such record.
             StaleEtagError: it no longer has this version.
+            DeletedError: it is marked as deleted, and `live` asks that it is not.
             AlreadyExistsError, ReferenceMissingError, InvalidArgumentError: as for `insert`.
         """
         table = self._table(resource)
         fields = table.codec.update_fields(fields)
         name: str = message.name  # type: ignore[attr-defined]
-        statement = table.update(name, version, fields, table.codec.values(message, fields))
+        statement = table.update(name, version, fields, table.codec.values(message, fields), live=live)
         row = await self._writer.write(table, statement, "update")
         if row is None:
             raise await self._writer.why_unchanged(table, name, version)
@@ -142,6 +154,7 @@ class Transaction:
 
     def rollback_only(self) -> None:
         """Undo everything at the end, when all of it would have succeeded (AIP-163)."""
+        assert not self._autocommit, "what has committed itself cannot be undone"
         self._rollback_only = True
 
     async def finish(self) -> None:
@@ -158,14 +171,12 @@ class Transaction:
         timeout_s = max(deadline.left_s(), _COMMIT_S_MIN)
         with translated(self._writer.schema.by_table):
             try:
-                await connection.execute(sql.COMMIT, timeout=timeout_s)
+                text = sql.AFTER_COMMIT if self._autocommit else sql.COMMIT
+                await connection.execute(text, timeout=timeout_s)
             except DRIVER_ERRORS as error:
                 if is_refusal(error):
                     raise
-                raise UnavailableError(
-                    "the database did not answer the commit, so it is not known whether the change was made; "
-                    "read before you try again"
-                ) from error
+                raise UnavailableError(UNKNOWN_OUTCOME) from error
         self.commit_lsn = sql.parse_position(connection.get_settings().application_name)
         self.committed = True
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from entresol.errors import ConflictError, EntresolError, NotFoundError, StaleEtagError
-from entresol.schema.model import Model, OnDelete, Resource
+from entresol.errors import ConflictError, DeletedError, EntresolError, NotFoundError, StaleEtagError
+from entresol.schema.model import Model, OnDelete, Resource, Role
 from entresol.storage.connections import Record, ServerConnection
 from entresol.storage.deadline import Deadline
 from entresol.storage.identifiers import full_name
 from entresol.storage.rows import Row, RowCodec
-from entresol.storage.sql import Statement, TableSql
+from entresol.storage.sql import Statement, TableSql, name_of
 from entresol.storage.sqlstate import Tables, translated
 from entresol.storage.statements import run
 
@@ -125,7 +125,10 @@ class Writer:
     async def why_unchanged(self, table: TableSql, name: str, version: int | None) -> EntresolError:
         """Return why a statement on this row changed nothing: it is missing, stale, or was just changed by another."""
         try:
-            await self.lock(table, name, version)
+            record = await self.lock(table, name, version)
         except (NotFoundError, StaleEtagError) as error:
             return error
+        deleted = table.resource.by_role.get(Role.DELETE_TIME)
+        if table.resource.soft_delete and deleted is not None and record[name_of(deleted)] is not None:
+            return DeletedError(name)
         return ConflictError(f"{name} was changed at the same moment; try again", metadata={"name": name})

@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 
 from entresol.errors import Code
 from entresol.schema.model import IdSource, Method, MethodKind, Model, Resource, Role
+from entresol.service.call import SESSION_KEY
 from entresol.service.status import CallFailedError
 from entresol.testing.examples import changeable, example, example_id, other_value
 from entresol.transport.caller import Caller
@@ -25,11 +26,15 @@ from entresol.transport.caller import Caller
 
 @dataclass(slots=True)
 class Subject:
-    """One resource on a running server, with a verb for each standard method it has."""
+    """One resource on a running server, with a verb for each standard method it has.
+
+    `session` is carried from call to call, as clients do that want to see what they wrote.
+    """
 
     model: Model
     resource: Resource
     caller: Caller
+    session: dict[str, str] = field(default_factory=dict)
     methods: dict[MethodKind, Method] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -44,12 +49,14 @@ class Subject:
         """Call the standard method and return its reply as a message of the model."""
         method = self.methods[kind]
         request = method.input_class(**values)
-        reply = self.caller.call(method.path, request).reply
-        return method.output_class.FromString(reply.SerializeToString())
+        answer = self.caller.call(method.path, request, self.session)
+        if SESSION_KEY in answer.trailing:
+            self.session[SESSION_KEY] = answer.trailing[SESSION_KEY]
+        return method.output_class.FromString(answer.reply.SerializeToString())
 
     def other(self, resource: Resource) -> Subject:
         """Return another resource on the same server."""
-        return Subject(self.model, resource, self.caller)
+        return Subject(self.model, resource, self.caller, self.session)
 
     def parent(self) -> dict[str, str]:
         """Return the `parent` argument of a new record, creating the parent; nothing at the top level."""

@@ -54,6 +54,8 @@ class RunningPlatform:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._loop.is_closed():
+            return
         if self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(STOP_S)

@@ -32,6 +32,13 @@ SCHEMA = """
     CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON items FOR EACH ROW EXECUTE FUNCTION stamp();
 """
 LSN = "(pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint"
+COPY = """
+    local copy = {}
+    for index, key in ipairs(redis.call('KEYS', '*')) do
+      copy[index] = {key, redis.call('PTTL', key), redis.call('DUMP', key)}
+    end
+    return copy
+"""
 ITEM = Resource(
     type="test/Item",
     message="test.Item",
@@ -155,12 +162,14 @@ class Stage:
     async def write(
         self, name: str, body: str | None, connection: asyncpg.Connection | None = None
     ) -> Written:
-        """Commit a new body, or with None the deletion."""
+        """Commit a new body, or with None the deletion; LookupError when there is nothing to delete."""
         connection = connection or self.primary
         async with connection.transaction():
             if body is None:
                 sql = f"DELETE FROM items WHERE name = $1 RETURNING row_version, {LSN} AS position"
                 row = await connection.fetchrow(sql, name)
+                if row is None:
+                    raise LookupError(name)
             else:
                 sql = (
                     "INSERT INTO items (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = $2 "
@@ -246,12 +255,10 @@ class Stage:
         assert await until(can_fill, 10.0)
 
     async def copy(self) -> dict[bytes, tuple[int, bytes]]:
-        """Return all that Redis holds: what an asynchronous replica may have when it is promoted."""
-        keys = await self.redis("KEYS", "*")
-        commands = [(verb, key) for key in keys for verb in ("PTTL", "DUMP")]  # type: ignore[attr-defined]
-        replies = await self.entries.connection.execute(*commands)
-        pairs = zip(replies[::2], replies[1::2], strict=True)
-        return {key: (max(ttl, 0), data) for key, (ttl, data) in zip(keys, pairs, strict=True)}  # type: ignore[call-overload]
+        """Return all that Redis holds at this moment: what an asynchronous replica may have when it is promoted."""
+        copied = await self.redis("EVAL", COPY, 0)
+        assert isinstance(copied, list)
+        return {key: (max(ttl, 0), data) for key, ttl, data in copied}
 
     async def fail_over(self, copy: dict[bytes, tuple[int, bytes]]) -> None:
         """Make Redis what it was."""

@@ -90,7 +90,7 @@ def test_rule_63_a_token_grants_nothing(halls: Api) -> None:
 
 def test_rule_63_a_token_that_was_not_issued_is_refused(api: Api, tag: str) -> None:
     token = api.call("ListStories", filter=tagged(tag), page_size=1).next_page_token
-    changed = token[:-1] + ("A" if token[-1] != "A" else "B")
+    changed = ("A" if token[0] != "A" else "B") + token[1:]
     for wrong in ("x", "not a token", token[:10], token + "AAAA", "A" * len(token), changed):
         refusal = api.refused(Code.INVALID_ARGUMENT, "ListStories", filter=tagged(tag), page_token=wrong)
         assert refusal.info.reason == "INVALID_PAGE_TOKEN"

@@ -72,6 +72,18 @@ async def test_an_error_of_the_server_closes_the_connection(text: str) -> None:
     assert not wire.is_open
 
 
+async def test_a_batch_that_cannot_be_sent_leaves_the_others_in_order() -> None:
+    wire, line = _connected()
+    with pytest.raises(TypeError):
+        wire.send([("A",), ("B", None)])  # type: ignore[arg-type]
+    good = wire.send([("C",)])
+    await asyncio.sleep(0)
+    assert line.writes == [b"*1\r\n$1\r\nC\r\n"]
+    wire.data_received(b"+OK\r\n")
+    assert await good == [b"OK"]
+    wire.close()
+
+
 async def test_a_cancelled_batch_is_read_and_thrown_away() -> None:
     wire, _ = _connected()
     first, second = wire.send([("A",)]), wire.send([("B",)])
