@@ -47,7 +47,8 @@ def is_server_gone(error: BaseException) -> bool:
         return isinstance(error, asyncpg.ClientConfigurationError) or "connection is closed" in str(error)
     if isinstance(error, OSError):
         return not isinstance(error, TimeoutError)
-    return isinstance(error, asyncpg.TargetServerAttributeNotMatched)
+    # InternalClientError: the server ended this connection while it rested, and the driver lost step over it.
+    return isinstance(error, asyncpg.TargetServerAttributeNotMatched | asyncpg.InternalClientError)
 
 
 def is_misconfigured(error: BaseException) -> bool:

@@ -95,7 +95,9 @@ async def test_a_page_starts_in_an_index_and_never_sorts_the_table(filled: Pools
             assert used(await known(filled, select_page(table, query))) == ({index}, set())
 
 
-async def test_the_leading_bound_and_a_filters_equality_are_what_an_index_scan_starts_from(filled: Pools, zoo: Model) -> None:
+async def test_the_leading_bound_and_a_filters_equality_are_what_an_index_scan_starts_from(
+    filled: Pools, zoo: Model
+) -> None:
     resource = zoo.resources["zoo.example.com/Specimen"]
     query = ListQuery(order=parse_order("int32_field desc", resource), after=(500, "specimens/5"), limit=50)
     plan = await known(filled, select_page(TableSql(RowCodec(resource)), query))
@@ -112,4 +114,3 @@ async def test_a_page_of_children_comes_from_the_index_of_the_parent(filled: Poo
     query = ListQuery(parent="zoos/7", after=("zoos/7/cages/2",), limit=20)
     statement = select_page(TableSql(RowCodec(resource)), query)
     assert used(await known(filled, statement)) == ({"cages_parent_name_idx"}, set())
-

@@ -235,7 +235,9 @@ async def test_a_publication_grows_and_never_shrinks(database: Database, slot: s
 
 async def test_a_column_list_grows_to_cover_what_is_needed(database: Database, slot: str) -> None:
     await prepare(database.write_url, slot, slot, ["users"])
-    assert (await prepare(database.write_url, slot, slot, ["users"], ("name", "row_version", "about"))).created
+    assert (
+        await prepare(database.write_url, slot, slot, ["users"], ("name", "row_version", "about"))
+    ).created
     assert not (await prepare(database.write_url, slot, slot, ["users"])).created
     columns = f"SELECT attnames FROM pg_publication_tables WHERE pubname = '{slot}'"
     assert await database.psql(columns) == "{name,about,row_version}"
