@@ -9,7 +9,7 @@ from entresol.errors import DeletedError, InvalidArgumentError, NotFoundError, S
 from entresol.schema import masks
 from entresol.schema.checks import RequestCheck
 from entresol.schema.masks import Mask
-from entresol.schema.model import Behavior, Method, Resource, Role
+from entresol.schema.model import Behavior, Method, Role
 from entresol.schema.shapes import holds
 from entresol.service.creation import stamp_uid
 from entresol.service.singletons import Inserter

@@ -31,7 +31,7 @@ ANALYZE;
 @pytest.fixture
 async def filled(database: Database, pools: Pools) -> AsyncIterator[Pools]:
     await database.psql(ROWS)
-    yield pools
+    return pools
 
 
 async def nodes(pools: Pools, statement: Statement) -> list[dict[str, Any]]:
