@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
@@ -34,6 +34,19 @@ class Connection:
         self._wire: Wire | None = None
         self._opening: asyncio.Task[Wire] | None = None
 
+    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
+        """Return the future replies of `commands`: as `execute`, without a task while all is well."""
+        wire = self._wire
+        if wire is None or not wire.is_open or self.breaker.is_open:
+            return asyncio.ensure_future(self.execute(*commands))
+        try:
+            replies = wire.send(commands)
+        except CacheError as error:
+            replies = asyncio.get_running_loop().create_future()
+            replies.set_exception(error)
+        replies.add_done_callback(self._note)
+        return replies
+
     async def execute(self, *commands: Command) -> list[Reply]:
         """Return the replies of `commands`, sent together and in this order.
 
@@ -45,15 +58,14 @@ class Connection:
         if not commands:
             return []
         if not self.breaker.allows():
-            raise CacheError("the breaker is open")
+            raise CacheError("the breaker is open", "open")
         try:
             wire = self._wire
             if wire is None or not wire.is_open:
                 wire = await self._reopened()
             replies = await wire.send(commands)
         except CacheError as error:
-            self.breaker.fail()
-            telemetry.CACHE_FAILURES.add(1, {telemetry.REASON: str(error).split(" ", 1)[0]})
+            self._fail(error)
             raise
         self.breaker.succeed()
         return replies
@@ -68,12 +80,31 @@ class Connection:
             wire.close()
             await wire.ended()
 
+    def _note(self, replies: asyncio.Future[list[Reply]]) -> None:
+        """Tell the breaker how it went; nothing when nobody waited for it."""
+        if replies.cancelled():
+            return
+        error = replies.exception()
+        if error is None:
+            self.breaker.succeed()
+        else:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.breaker.fail()
+        reason = error.reason if isinstance(error, CacheError) else type(error).__name__
+        telemetry.CACHE_FAILURES.add(1, {telemetry.REASON: reason})
+
     async def _reopened(self) -> Wire:
         """Return a new connection, opened once for all who wait for it."""
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._open())
             self._opening.add_done_callback(self._opened)
-        return await asyncio.shield(self._opening)
+        opening = self._opening
+        await asyncio.wait([opening])
+        if opening.cancelled():
+            raise CacheError("the connection was closed", "closed")
+        return opening.result()
 
     def _opened(self, task: asyncio.Task[Wire]) -> None:
         self._opening = None
@@ -85,7 +116,7 @@ class Connection:
             async with asyncio.timeout(self._timeout_s):
                 wire = await self._dial(lambda: Wire(self._timeout_s))
         except (OSError, TimeoutError) as error:
-            raise CacheError(f"unreachable {error}") from error
+            raise CacheError(f"the server cannot be reached: {error!r}", "unreachable") from error
         try:
             await wire.send([*_greeting(self._address), *self.scripts.loading()])
         except BaseException:

@@ -21,21 +21,18 @@ from entresol.cache.fill import Fill, Spot
 from entresol.cache.generations import Generations, Mark
 from entresol.cache.keys import Key, Layout, Place
 from entresol.cache.leases import KEYS_MAX, Leases
-from entresol.cache.lookup import look_up
+from entresol.cache.lookup import Lookups
 from entresol.cache.scripts import Script, Scripts
 from entresol.cache.session import Session
 from entresol.cache.wire import Command
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.schema.model import Resource
-from entresol.turns import Turn
 
 FILL_KEYS_MAX = 64
 TTL_JITTER = 0.1
 
 Row = tuple[int, bytes] | None  # version and message; None: there is no such record
-_Request = tuple[Resource, Sequence[str]]
-_Answer = list[Entry | None]
 
 
 class Entries:
@@ -53,10 +50,10 @@ class Entries:
         self.connection = connection
         self.layout = layout
         self._generations = Generations(connection, layout)
-        self._leases = Leases(connection, layout, lease_s)
+        self._lookups = Lookups(connection, layout, self._generations)
+        self._leases = Leases(self._lookups, layout, lease_s)
         self._chance = chance
         self._fallback = Fallback(fallback_concurrency, lambda: self.is_away)
-        self._turn: Turn[_Request, _Answer] = Turn(self._look_up)
 
     @classmethod
     def open(
@@ -74,8 +71,7 @@ class Entries:
         )
 
     async def close(self) -> None:
-        """Finish what is running and close the connection."""
-        await self._turn.close()
+        """Close the connection; what is still asked is a miss."""
         await self.connection.close()
 
     @property
@@ -98,27 +94,20 @@ class Entries:
     async def get(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
         """Return the entry of each name, in order; None is a miss.
 
-        All calls of one event-loop turn are one command for the positions and one for the entries, per
-        partition.
+        All calls of one event-loop turn are one command for the positions and one for the entries, per partition.
         """
-        return await self._turn.submit((resource, names))
-
-    async def _look_up(self, requests: Sequence[_Request]) -> list[_Answer]:
-        place = self.layout.place
-        places = [[place(resource.table, name) for name in names] for resource, names in requests]
+        table, place = resource.table, self.layout.place
+        places = [place(table, name) for name in names]
         try:
-            found = await look_up(self.connection, self.layout, (spot for group in places for spot in group))
+            found = await self._lookups.submit(places)
         except CacheError:
-            answers: list[_Answer] = [[None] * len(names) for _, names in requests]
-            _count_reads(requests, answers, "failure")
-            return answers
-        for partition, (generation, _) in found.positions.items():
-            self._generations.see(partition, generation)
-        answers = []
-        for (resource, _), group in zip(requests, places, strict=True):
-            revision = padded(resource.revision)
-            answers.append([found.entry(spot, revision) for spot in group])
-        _count_reads(requests, answers, "miss")
+            _count_reads(resource, len(names), "failure")
+            return [None] * len(names)
+        revision = padded(resource.revision)
+        answers = [found.entry(spot, revision) for spot in places]
+        hits = sum(answer is not None for answer in answers)
+        _count_reads(resource, hits, "hit")
+        _count_reads(resource, len(names) - hits, "miss")
         return answers
 
     async def begin(self, resource: Resource, names: Sequence[str], *, lease: bool = True) -> Fill:
@@ -275,10 +264,6 @@ def _count_writes(answers: list[str]) -> list[str]:
     return answers
 
 
-def _count_reads(requests: Sequence[_Request], answers: Sequence[_Answer], without: str) -> None:
-    for (resource, _), answer in zip(requests, answers, strict=True):
-        misses = sum(entry is None for entry in answer)
-        if misses:
-            telemetry.CACHE_READS.add(misses, {telemetry.RESOURCE: resource.type, telemetry.REASON: without})
-        if hits := len(answer) - misses:
-            telemetry.CACHE_READS.add(hits, {telemetry.RESOURCE: resource.type, telemetry.REASON: "hit"})
+def _count_reads(resource: Resource, count: int, reason: str) -> None:
+    if count:
+        telemetry.CACHE_READS.add(count, {telemetry.RESOURCE: resource.type, telemetry.REASON: reason})

@@ -10,11 +10,10 @@ import itertools
 import secrets
 from collections.abc import Sequence
 
-from entresol.cache.connection import Connection
 from entresol.cache.entry import Entry, padded
 from entresol.cache.failure import CacheError
 from entresol.cache.keys import Layout, Place
-from entresol.cache.lookup import look_up
+from entresol.cache.lookup import Lookups
 from entresol.cache.wire import Command
 from entresol.schema.model import Resource
 
@@ -25,8 +24,8 @@ _POLLS_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 class Leases:
     """Takes leases of `seconds`, and waits for those that others hold."""
 
-    def __init__(self, connection: Connection, layout: Layout, seconds: float) -> None:
-        self._connection = connection
+    def __init__(self, lookups: Lookups, layout: Layout, seconds: float) -> None:
+        self._lookups = lookups
         self._layout = layout
         self._seconds = seconds
         self._process = secrets.token_hex(6)
@@ -61,7 +60,7 @@ class Leases:
     ) -> list[str]:
         """Note the entries that have come, and return the names that are still leased without one."""
         places = [self._layout.place(resource.table, name) for name in names]
-        found = await look_up(self._connection, self._layout, places, leases=True)
+        found = await self._lookups.submit(places, leases=True)
         revision = padded(resource.revision)
         for name, place in zip(names, places, strict=True):
             answers[name] = found.entry(place, revision)

@@ -16,6 +16,7 @@ Command = tuple[bytes | str | int, ...]
 Reply = Any  # bytes, int, None, or a list of these
 
 PENDING_MAX = 4096
+GRACE_S = 0.005
 # Errors that say the server, not the command, is wrong: a new connection finds the right server or loads the
 # scripts.
 _SERVER_ERRORS = ("NOSCRIPT", "READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "NOPERM")
@@ -44,6 +45,7 @@ class Wire(asyncio.Protocol):
         self._pending: deque[_Pending] = deque()
         self._outgoing: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._overdue: _Pending | None = None
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -59,9 +61,9 @@ class Wire(asyncio.Protocol):
         The future raises CacheError when the connection is lost or any of the commands failed.
         """
         if self._transport is None:
-            raise CacheError("the connection is closed")
+            raise CacheError("the connection is closed", "closed")
         if len(self._pending) >= PENDING_MAX:
-            raise CacheError(f"{PENDING_MAX} batches of commands wait for replies")
+            raise CacheError(f"{PENDING_MAX} batches of commands wait for replies", "full")
         packed = [
             _pack(command) for command in commands
         ]  # all or none: replies are told apart by their number
@@ -74,7 +76,7 @@ class Wire(asyncio.Protocol):
             self._timer = self._loop.call_later(self._timeout_s, self._expire)
         return pending.future
 
-    def close(self, reason: str = "the connection was closed") -> None:
+    def close(self, text: str = "the connection was closed", reason: str = "closed") -> None:
         """Close, and fail whatever waits for a reply."""
         transport, self._transport = self._transport, None
         if transport is not None:
@@ -86,7 +88,7 @@ class Wire(asyncio.Protocol):
         while self._pending:
             pending = self._pending.popleft()
             if not pending.future.done():
-                pending.future.set_exception(CacheError(reason))
+                pending.future.set_exception(CacheError(text, reason))
 
     async def ended(self) -> None:
         """Wait until the transport is gone."""
@@ -98,7 +100,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail whatever waits for a reply."""
-        self.close(f"the connection was lost: {error or 'closed by the server'}")
+        self.close(f"the connection was lost: {error or 'closed by the server'}", "lost")
         if not self._ended.done():
             self._ended.set_result(None)
 
@@ -109,7 +111,7 @@ class Wire(asyncio.Protocol):
             while (reply := self._reader.gets()) is not False:
                 self._take(reply)
         except (hiredis.ProtocolError, IndexError) as error:
-            self.close(f"the server does not speak RESP: {error!r}")
+            self.close(f"the server does not speak RESP: {error!r}", "noise")
 
     def _take(self, reply: Reply) -> None:
         pending = self._pending[0]
@@ -123,10 +125,11 @@ class Wire(asyncio.Protocol):
                 pending.future.set_result(pending.replies)
             return
         text = str(failure)
+        reason = text.partition(" ")[0]
         if not pending.future.done():
-            pending.future.set_exception(CacheError(text))
-        if text.startswith(_SERVER_ERRORS):
-            self.close(text)
+            pending.future.set_exception(CacheError(text, reason))
+        if reason in _SERVER_ERRORS:
+            self.close(text, reason)
 
     def _flush(self) -> None:
         if self._transport is not None and self._outgoing:
@@ -138,8 +141,12 @@ class Wire(asyncio.Protocol):
         self._timer = None
         if not self._pending:
             return
-        left_s = self._pending[0].sent_s + self._timeout_s - self._loop.time()
+        oldest = self._pending[0]
+        left_s = oldest.sent_s + self._timeout_s - self._loop.time()
+        if left_s <= 0 and oldest is self._overdue:
+            self.close(f"no reply within {self._timeout_s} s", "timeout")
+            return
         if left_s <= 0:
-            self.close(f"no reply within {self._timeout_s} s")
-        else:
-            self._timer = self._loop.call_later(left_s, self._expire)
+            # The loop itself may have been held up, with the reply already here: let it be read first.
+            self._overdue = oldest
+        self._timer = self._loop.call_later(max(left_s, GRACE_S), self._expire)

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from entresol.app import load_model
 from entresol.cli.imports.job import ImportJob
 from entresol.cli.imports.mapping import parse_mapping
+from entresol.cli.imports.rejects import Rejects
 from entresol.cli.imports.source import Source
 from entresol.cli.run import run
 from entresol.config import Settings
@@ -41,6 +42,7 @@ from entresol.storage.store import Store
 @click.option(
     "--rejects", type=click.Path(path_type=Path), help="Where bad rows go. Default: FILE.rejects.csv here."
 )
+@click.option("--again", is_flag=True, help="Begin at the first row, however far an earlier run came.")
 @click.option("--protos", help="Folder of .proto files, or a descriptor set.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def command(
@@ -50,6 +52,7 @@ def command(
     create: tuple[str, ...],
     batch_size: int,
     rejects: Path | None,
+    again: bool,
     protos: str | None,
     as_json: bool,
 ) -> None:
@@ -59,23 +62,34 @@ def command(
     on where it was when the same command is given again. Rows that break a rule go to the rejects file by line
     and field, and the rest is loaded.
 
+    Times are RFC 3339 or seconds since 1970, bytes base64, enums their names; a list is JSON or has semicolons
+    between its elements, a message or map is JSON. An empty cell is no value.
+
     \b
     entresol import posts.csv --resource stories.v1.Story --create stories.v1.User \\
       --map name=stories/{id} --map title=title --map author=users/{author} --map score=num_points
     """
     settings = Settings.load(protos=protos)
-    facts = run(
-        load_file(
-            settings, load_model(settings), file, message, pairs, create, batch_size, rejects, quiet=as_json
-        )
+    work = load_file(
+        settings,
+        load_model(settings),
+        file,
+        message,
+        pairs,
+        create,
+        batch_size,
+        rejects,
+        again=again,
+        quiet=as_json,
     )
+    facts = run(work)
     if as_json:
         click.echo(json.dumps(facts))
     else:
-        again = f", went on after line {facts['begun']}" if facts["begun"] else ""
+        resumed = f", went on after line {facts['begun']}" if facts["begun"] else ""
         click.echo(
             f"{facts['loaded']} loaded, {facts['created']} referred to created, {facts['rejected']} rejected"
-            f" in {facts['seconds']} s ({facts['rows_per_second']} rows/s){again}"
+            f" in {facts['seconds']} s ({facts['rows_per_second']} rows/s){resumed}"
         )
         if facts["rejected"]:
             click.echo(f"rejects: {facts['rejects']}")
@@ -91,12 +105,14 @@ async def load_file(
     batch_size: int = 500,
     rejects: Path | None = None,
     *,
+    again: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Load `file` and return the figures, `rows_per_second` among them."""
     resource = _resource(model, message)
     source = Source(file)
-    sources = parse_mapping(pairs, resource, source.columns())
+    last_line = source.check()
+    sources = parse_mapping(pairs, resource, source)
     async with AsyncExitStack() as stack:
         pools = await Pools.open(settings)
         stack.push_async_callback(pools.close)
@@ -106,19 +122,19 @@ async def load_file(
             resource=resource,
             source=source,
             sources=sources,
+            rejects=Rejects(rejects or Path(f"{file.name}.rejects.csv")),
             references=[_resource(model, name) for name in create],
-            rejects_path=rejects or Path(f"{file.name}.rejects.csv"),
             batch_size=batch_size,
         )
         started = time.perf_counter()
-        with _ProgressBar(source, quiet=quiet) as advance:
-            begun = await job.run(advance)
+        with _ProgressBar(file.name, last_line, quiet=quiet) as advance:
+            begun = await job.run(advance, again=again)
         seconds = time.perf_counter() - started
     return {
         "loaded": job.loaded,
         "created": job.created,
-        "rejected": job.rejected,
-        "rejects": str(job.rejects_path),
+        "rejected": job.rejects.count,
+        "rejects": str(job.rejects.path),
         "begun": begun,
         "seconds": round(seconds, 2),
         "rows_per_second": round(job.loaded / seconds),
@@ -136,12 +152,10 @@ def _resource(model: Model, message: str) -> Resource:
 class _ProgressBar:
     """A progress bar over the lines of the source; silent when nobody looks."""
 
-    def __init__(self, source: Source, *, quiet: bool) -> None:
-        with source.path.open("rb") as file:
-            lines = sum(1 for _ in file)
+    def __init__(self, name: str, last_line: int, *, quiet: bool) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=Console(stderr=True), disable=quiet)
-        self._task = self._bar.add_task(f"importing {source.path.name}", total=lines)
+        self._task = self._bar.add_task(f"importing {name}", total=last_line)
 
     def __enter__(self) -> Any:
         self._bar.start()

@@ -10,18 +10,18 @@ import click
 
 from entresol.errors import EntresolError
 
-# Name of each command, the module below entresol.cli that has it, and the order in which help shows them.
+# By name, in the order in which help shows them: the module below entresol.cli that has the command, and what it does.
 COMMANDS = {
-    "demo": "demo",
-    "up": "up",
-    "check": "check",
-    "plan": "plan",
-    "migrate": "migrate",
-    "serve": "serve",
-    "relay": "relay",
-    "import": "importer",
-    "call": "call",
-    "generate": "generate",
+    "demo": ("demo", "Start everything, load stories, and show what answers what."),
+    "up": ("up", "Start PostgreSQL, Redis, relay and server, and serve until told to stop."),
+    "check": ("check", "Check the protos, and that nothing breaks their users."),
+    "plan": ("plan", "Print the SQL that the database still lacks for the protos."),
+    "migrate": ("migrate", "Apply the migrations that are pending."),
+    "serve": ("serve", "Serve every method of the protos over gRPC."),
+    "relay": ("relay", "Relay changes to the cache until told to stop."),
+    "import": ("importer", "Load a CSV or NDJSON file into a resource."),
+    "call": ("call", "Call a method, and say who answered and how long it took."),
+    "generate": ("generate", "Write a typed client of every service."),
 }
 
 
@@ -34,8 +34,13 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"entresol.cli.{COMMANDS[cmd_name]}").command
+        module, _ = COMMANDS[cmd_name]
+        command: click.Command = importlib.import_module(f"entresol.cli.{module}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
 
 @click.command(
@@ -56,11 +61,14 @@ def entresol(verbose: bool) -> None:
 
 
 def main() -> None:
-    """Run the command; an error of the platform is one sentence and exit code 1."""
+    """Run the command; an error of the platform, or of a file, is one sentence and exit code 1."""
     try:
         sys.exit(entresol(standalone_mode=False))
     except EntresolError as error:
         click.echo(f"error: {error.message}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

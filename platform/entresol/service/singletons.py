@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,22 +28,39 @@ class Inserter:
     ) -> list[Row]:
         """Insert records and return them in order; what is raised is as for `Transaction.insert`."""
         rows = await transaction.insert(resource, messages)
-        for child in (self.model.resources[type_] for type_ in resource.children):
-            if child.patterns[0].singleton:
-                await self.insert(transaction, child, [self._singleton(child, row.name) for row in rows])
+        for child, below in self._below(resource, [row.name for row in rows]):
+            await transaction.insert(child, below)
         return rows
+
+    async def load(self, transaction: Transaction, resource: Resource, messages: Sequence[Message]) -> None:
+        """Insert records as `Transaction.load` does."""
+        await transaction.load(resource, messages)
+        for child, below in self._below(resource, [_name(message) for message in messages]):
+            await transaction.load(child, below)
 
     def is_one_statement(self, resource: Resource) -> bool:
         """Tell whether inserting one record asks and writes nothing else."""
         children = (self.model.resources[type_] for type_ in resource.children)
         return len(resource.parents) < 2 and not any(child.patterns[0].singleton for child in children)
 
+    def _below(self, resource: Resource, names: Sequence[str]) -> Iterator[tuple[Resource, list[Message]]]:
+        """Yield the singletons below the records of these names, those of a record before those below them."""
+        for child in (self.model.resources[type_] for type_ in resource.children):
+            if child.patterns[0].singleton:
+                made = [self._singleton(child, name) for name in names]
+                yield child, made
+                yield from self._below(child, [_name(message) for message in made])
+
     def _singleton(self, resource: Resource, parent: str) -> Message:
         """Return the one record below `parent`, with no values but those that every record has."""
-        message: Any = resource.message_class()
+        message = resource.message_class()
         set_name(message, _pattern_below(resource, parent).child_of(parent, ""))
         stamp_uid(message, resource, self.identifiers)
-        return message  # type: ignore[no-any-return]  # the class is made from the proto
+        return message
+
+
+def _name(message: Any) -> str:
+    return str(message.name)
 
 
 def _pattern_below(resource: Resource, parent: str) -> Pattern:

@@ -69,6 +69,11 @@ class TableSql:
 
     @cached_property
     def insert(self) -> str:
+        """Return the text that inserts one row and returns it; its parameters are those of `load`."""
+        return f"{self.load} RETURNING {self.columns}, {POSITION}"
+
+    @cached_property
+    def load(self) -> str:
         """Return the text that inserts one row; its parameters are the parent, if any, then `codec.insert_fields`."""
         names = [column_of(field) for field in self.codec.insert_fields]
         if self.resource.has_parent:
@@ -78,10 +83,7 @@ class TableSql:
             if role in self.resource.by_role:
                 names.append(column_of(self.resource.by_role[role]))
                 values.append("now()")
-        return (
-            f"INSERT INTO {self.table} ({', '.join(names)}) VALUES ({', '.join(values)}) "
-            f"RETURNING {self.columns}, {POSITION}"
-        )
+        return f"INSERT INTO {self.table} ({', '.join(names)}) VALUES ({', '.join(values)})"
 
     def update(
         self,

@@ -71,19 +71,24 @@ class Transaction:
         """
         if not messages:
             return []
-        table = self._table(resource)
-        codec = table.codec
-        parameters = [codec.values(message, codec.insert_fields) for message in messages]
-        if resource.has_parent:
-            parents = [codec.parent(message.name) for message in messages]  # type: ignore[attr-defined]
-            await self._hold_parents(resource, parents)
-            parameters = [(parent, *values) for parent, values in zip(parents, parameters, strict=True)]
-        writer = self._writer
+        table, writer = self._table(resource), self._writer
+        parameters = await self._parameters(table, messages)
         with translated(writer.schema.by_table):
             records = await run_many(
                 writer.connection, table.insert, parameters, writer.deadline, resource.type
             )
         return [writer.wrote(table, record) for record in records]
+
+    async def load(self, resource: Resource, messages: Sequence[Message]) -> None:
+        """Insert records as `insert` does and return nothing, which is quicker for many.
+
+        They are not in `changes`: what the cache knows of their names, the relay removes.
+        """
+        table, writer = self._table(resource), self._writer
+        parameters = await self._parameters(table, messages)
+        writer.complete = False
+        with translated(writer.schema.by_table):
+            await writer.connection.executemany(table.load, parameters, timeout=writer.deadline.left_s())
 
     async def update(
         self,
@@ -185,6 +190,16 @@ class Transaction:
         self._writer.connection.raw = True
         self._writer.complete = False
         return self._writer
+
+    async def _parameters(self, table: TableSql, messages: Sequence[Message]) -> list[tuple[object, ...]]:
+        """Return what the insert of each message is given; parents that no foreign key holds are held."""
+        codec = table.codec
+        values = [codec.values(message, codec.insert_fields) for message in messages]
+        if not table.resource.has_parent:
+            return values
+        parents = [codec.parent(message.name) for message in messages]  # type: ignore[attr-defined]
+        await self._hold_parents(table.resource, parents)
+        return [(parent, *given) for parent, given in zip(parents, values, strict=True)]
 
     def _table(self, resource: Resource) -> TableSql:
         return self._writer.schema.table(resource)

@@ -123,29 +123,36 @@ def _status(error: Any) -> status_pb2.Status:
 
 
 def _assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
-    field: FieldDescriptor | None = message.DESCRIPTOR.fields_by_name.get(names[0])
+    field = message.DESCRIPTOR.fields_by_name.get(names[0])
     if field is None:
         has = ", ".join(message.DESCRIPTOR.fields_by_name)
         raise InvalidArgumentError.of(
             path, f"{message.DESCRIPTOR.name} has no field {names[0]!r}; it has {has}"
         )
     if len(names) > 1:
+        if field.message_type is None or field.is_repeated:
+            raise InvalidArgumentError.of(
+                path, f"{field.name} has no fields of its own; write {field.name}=value"
+            )
         _assign(getattr(message, field.name), names[1:], text, path)
     elif field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
         getattr(message, field.name).paths.extend(part.strip() for part in text.split(","))
     else:
+        given = type(message)()
         try:
-            ParseDict({field.name: _json_value(field, text)}, message)
-        except ParseError as error:
+            ParseDict({field.name: _json_value(field, text)}, given, descriptor_pool=field.file.pool)
+        except (ParseError, ValueError) as error:
             raise InvalidArgumentError.of(path, str(error)) from error
+        message.MergeFrom(given)  # which adds to lists and maps what stands there already
 
 
-def _json_value(field: FieldDescriptor, text: str) -> Any:
+def _json_value(field: Any, text: str) -> Any:
     import json
 
     value: Any = text
     if field.type == FieldDescriptor.TYPE_BOOL:
         value = {"true": True, "false": False}.get(text.lower(), text)
-    elif text[:1] in "[{" and field.type == FieldDescriptor.TYPE_MESSAGE:
+    elif text[:1] in ("{", "[") and field.type == FieldDescriptor.TYPE_MESSAGE:
         value = json.loads(text)
-    return [value] if field.is_repeated and not isinstance(value, (list, dict)) else value
+    is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+    return [value] if field.is_repeated and not is_map and not isinstance(value, list) else value

@@ -147,7 +147,7 @@ class Stage:
 
         relay = Relay.open(self.settings, open_feed, take_snapshot or take, scripts=self.scripts)
         if new_generation is not None:
-            relay.new_generation = new_generation
+            relay.applier.new_generation = new_generation  # type: ignore[method-assign]
         task = asyncio.create_task(relay.run())
         self.relay = relay
         try:

@@ -63,6 +63,24 @@ async def test_an_older_put_is_refused(stage: Stage) -> None:
     assert await stage.put(older) == "older"
 
 
+async def test_a_put_that_comes_too_late_takes_the_older_entry_along(stage: Stage) -> None:
+    stage.settings = stage.with_settings(cache_buckets=1, cache_prefix="narrow")
+    process = stage.another()
+    async with stage.relaying():
+        await stage.write("a", "old")
+        await stage.applied()
+        fill = await process.begin(ITEM, ["a"])
+        await process.fill(fill, await stage.read("a"), None)
+    new = await stage.write("a", "new")
+    (entry,) = await process.get(ITEM, ["a"])
+    assert entry is not None
+    meta, place = process.layout.meta(0), process.layout.place("items", "a")
+    await stage.redis("HSET", meta, place.bucket, f"{new.lsn:016x}")  # a later change of the same bucket
+    assert await stage.put(new, process) == "behind"
+    assert await process.get(ITEM, ["a"]) == [None]
+    await process.close()
+
+
 async def test_a_deletion_is_put_and_found(stage: Stage) -> None:
     await stage.put(await stage.write("a", "one"))
     assert await stage.put(await stage.write("a", None)) == "ok"

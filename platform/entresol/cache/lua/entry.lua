@@ -5,7 +5,7 @@ local generation  -- the partition's; entries of any other do not exist
 
 local function head(entry)
   local text = redis.call('GETRANGE', entry, 0, 49)
-  if string.sub(text, 1, 8) == generation then return text end  -- rule: generation
+  if string.sub(text, 1, 8) == generation then return text end
   return nil
 end
 

@@ -14,7 +14,7 @@ local function admit(entry, field, new, position, ttl, body)
       if position > asof(old) then redis.call('SETRANGE', entry, 26, position) end
       return 'confirmed'
     end
-    if known(old) and new < stamp(old) then return 'older' end  -- rule: fill order
+    if known(old) and new < stamp(old) then return 'older' end
     if readable and not known(old) then return 'present' end
   end
   redis.call('SET', entry, generation .. new .. 'd' .. position .. body, 'PX', ttl)

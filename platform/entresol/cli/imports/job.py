@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import csv
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from google.protobuf.message import Message
 
-from entresol.cli.imports.mapping import FieldSource, message_of
-from entresol.cli.imports.source import Source, SourceRow
+from entresol.cli.imports.batches import Batch, BatchReader, Candidate
+from entresol.cli.imports.mapping import FieldSource
+from entresol.cli.imports.rejects import Rejects, rejects_of
+from entresol.cli.imports.source import Source
 from entresol.clock import Identifiers
 from entresol.errors import (
     AlreadyExistsError,
     ChildrenExistError,
-    EntresolError,
+    ConfigurationError,
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
-    Violation,
 )
-from entresol.schema.check_records import RecordCheck
-from entresol.schema.model import Model, Resource
+from entresol.schema.model import Field, Model, Resource
 from entresol.service.creation import stamp_uid
+from entresol.service.singletons import Inserter
 from entresol.storage.imports import line_reached, missing, reach_line, savepoint
 from entresol.storage.store import Store
 from entresol.storage.transaction import Transaction
@@ -37,24 +37,6 @@ _ROW_ERRORS = (
     NotFoundError,
     ChildrenExistError,
 )
-REJECT_COLUMNS = ("line", "field", "problem")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A row that became a message."""
-
-    line: int
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that cannot be loaded: its line, the field and what is wrong with it."""
-
-    line: int
-    field: str
-    problem: str
 
 
 @dataclass(slots=True)
@@ -66,31 +48,59 @@ class ImportJob:
     resource: Resource
     source: Source
     sources: Sequence[FieldSource]
+    rejects: Rejects
     references: Sequence[Resource] = ()  # missing records of these are created by name alone
-    rejects_path: Path = Path("rejects.csv")
     batch_size: int = 500
     timeout_s: float = 60.0
     identifiers: Identifiers = field(default_factory=Identifiers)
     loaded: int = 0
     created: int = 0
-    rejects: list[Reject] = field(default_factory=list)
-    rejected: int = 0
 
-    async def run(self, progress: Callable[[int], None] = lambda _line: None) -> int:
-        """Load what is not loaded yet and return the line that was begun after; `progress` hears each line reached."""
+    def __post_init__(self) -> None:
+        for resource in self.references:
+            needed = [item.name for item in resource.fields if item.required]
+            if needed:
+                raise ConfigurationError(
+                    f"--create {resource.message}: a {resource.singular} needs {', '.join(needed)}; import it first"
+                )
+
+    async def run(self, progress: Callable[[int], None] = lambda _line: None, *, again: bool = False) -> int:
+        """Load what is not loaded yet and return the line that was begun after; `progress` hears each line reached.
+
+        `again` forgets how far an earlier run came.
+        """
         key = self._key()
         async with self.store.transaction(timeout_s=self.timeout_s) as transaction:
+            if again:
+                await reach_line(transaction, key, 0)
             begun = await line_reached(transaction, key)
-        self._keep_rejects(begun)
-        for rows in self._batches(begun):
-            candidates = self._candidates(rows)
-            async with self.store.transaction(timeout_s=self.timeout_s) as transaction:
-                self.created += await self._create_references(transaction, candidates)
-                self.loaded += await self._insert(transaction, candidates)
-                await reach_line(transaction, key, rows[-1].line)
-                self._write_rejects()
-            progress(rows[-1].line)
+        self.rejects.keep(begun)
+        reader = BatchReader.of(
+            self.source, self.resource, self.sources, self.model, self.identifiers, self.batch_size
+        )
+        batches = reader.batches(begun)
+        batch = next(batches, None)
+        while batch is not None:
+            # The next batch is read while the database works on this one.
+            reading = asyncio.create_task(asyncio.to_thread(next, batches, None))
+            try:
+                await self._commit(batch, key)
+            finally:
+                following = await reading
+            progress(batch.line)
+            batch = following
         return begun
+
+    async def _commit(self, batch: Batch, key: str) -> None:
+        """Insert a batch in one transaction that also notes the line it reaches."""
+        self.rejects.add(batch.rejects)
+        async with self.store.transaction(timeout_s=self.timeout_s) as transaction:
+            loaded, created = await self._insert(transaction, batch.candidates)
+            await reach_line(transaction, key, batch.line)
+            # Before the commit: a reject too many is dropped when the import goes on, a missing one is lost.
+            self.rejects.write()
+        self.loaded += loaded
+        self.created += created
 
     def _key(self) -> str:
         """Return what makes this import the same one when it is started again: content, resource and mapping."""
@@ -98,104 +108,51 @@ class ImportJob:
         text = f"{self.source.digest()}\n{self.resource.type}\n{mapping}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _batches(self, begun: int) -> Iterator[list[SourceRow]]:
-        batch: list[SourceRow] = []
-        for row in self.source.rows():
-            if row.line <= begun:
-                continue
-            batch.append(row)
-            if len(batch) == self.batch_size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+    async def _insert(self, transaction: Transaction, candidates: Sequence[Candidate]) -> tuple[int, int]:
+        """Insert what can be, and what it refers to; halve a batch that fails until the bad rows stand alone.
 
-    def _candidates(self, rows: Sequence[SourceRow]) -> list[Candidate]:
-        check = RecordCheck(self.resource, self.model)
-        candidates = []
-        for row in rows:
-            try:
-                if row.problem:
-                    raise InvalidArgumentError.of("", row.problem)
-                message = message_of(self.resource, self.sources, row.values)
-                violations = check.violations(message)
-                if violations:
-                    raise InvalidArgumentError(violations)
-                stamp_uid(message, self.resource, self.identifiers)
-                candidates.append(Candidate(row.line, message))
-            except InvalidArgumentError as error:
-                self._reject(row.line, error)
-        return candidates
-
-    def _reject(self, line: int, error: EntresolError) -> None:
-        violations = (
-            error.violations
-            if isinstance(error, InvalidArgumentError)
-            else [Violation(_field_of(error), error.message)]
-        )
-        self.rejects += [Reject(line, violation.field, violation.description) for violation in violations]
-        self.rejected += 1
+        Returns how many candidates, and how many records they refer to, were inserted.
+        """
+        if not candidates:
+            return 0, 0
+        try:
+            async with savepoint(transaction):
+                created = await self._create_references(transaction, candidates)
+                inserter = Inserter(self.model, self.identifiers)
+                await inserter.load(transaction, self.resource, [one.message for one in candidates])
+                return len(candidates), created
+        except _ROW_ERRORS as error:
+            if len(candidates) == 1:
+                self.rejects.add(rejects_of(candidates[0].line, error))
+                return 0, 0
+        middle = len(candidates) // 2
+        first = await self._insert(transaction, candidates[:middle])
+        second = await self._insert(transaction, candidates[middle:])
+        return first[0] + second[0], first[1] + second[1]
 
     async def _create_references(self, transaction: Transaction, candidates: Sequence[Candidate]) -> int:
         """Create the records that the candidates refer to and that do not exist, with nothing but their names."""
         created = 0
         for resource in self.references:
-            names = {
-                name
-                for item in self.sources
-                if item.field.reference and item.field.reference.type == resource.type
-                for candidate in candidates
-                if (name := getattr(candidate.message, item.field.name))
-            }
+            fields = [
+                one.field
+                for one in self.sources
+                if one.field.reference and one.field.reference.type == resource.type
+            ]
+            names = {name for one in candidates for item in fields for name in _names(one.message, item)}
             absent = await missing(transaction, resource, names)
-            await transaction.insert(resource, [self._named(resource, name) for name in absent])
+            await transaction.load(resource, [self._named(resource, name) for name in absent])
             created += len(absent)
         return created
-
-    async def _insert(self, transaction: Transaction, candidates: Sequence[Candidate]) -> int:
-        """Insert what can be and return how many; halve a batch that fails until the bad rows stand alone."""
-        if not candidates:
-            return 0
-        try:
-            async with savepoint(transaction):
-                await transaction.insert(self.resource, [candidate.message for candidate in candidates])
-        except _ROW_ERRORS as error:
-            if len(candidates) == 1:
-                self._reject(candidates[0].line, error)
-                return 0
-            middle = len(candidates) // 2
-            first = await self._insert(transaction, candidates[:middle])
-            return first + await self._insert(transaction, candidates[middle:])
-        return len(candidates)
 
     def _named(self, resource: Resource, name: str) -> Message:
         message = resource.message_class(name=name)
         stamp_uid(message, resource, self.identifiers)
         return message
 
-    def _keep_rejects(self, begun: int) -> None:
-        """Drop the rejects of a batch that was never committed, so that each bad row is reported once."""
-        kept: list[list[str]] = []
-        if begun and self.rejects_path.exists():
-            with self.rejects_path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= begun]
-        self.rejects_path.unlink(missing_ok=True)
-        if kept:
-            self.rejected = len({row[0] for row in kept})
-            self.rejects = [Reject(int(line), field_name, problem) for line, field_name, problem in kept]
-            self._write_rejects()
 
-    def _write_rejects(self) -> None:
-        if not self.rejects:
-            return
-        new = not self.rejects_path.exists()
-        with self.rejects_path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(REJECT_COLUMNS)
-            writer.writerows((reject.line, reject.field, reject.problem) for reject in self.rejects)
-        self.rejects = []
-
-
-def _field_of(error: EntresolError) -> str:
-    return error.metadata.get("field", "name")
+def _names(message: Message, item: Field) -> Sequence[str]:
+    value = getattr(message, item.name)
+    if item.repeated:
+        return list(value)
+    return (value,) if value else ()

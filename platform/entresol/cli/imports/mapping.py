@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import ParseError
 from google.protobuf.message import Message
 
+from entresol.cli.imports.source import Source
+from entresol.cli.imports.values import Assign, CellError, assign_of, shown, text_of
 from entresol.errors import ConfigurationError, InvalidArgumentError, Violation
-from entresol.schema.model import Field, Kind, Resource, Role
+from entresol.schema.model import Field, Resource, Role
 
 _COLUMN = re.compile(r"\{([^{}]+)\}")
-_TRUE, _FALSE = ("true", "t", "yes", "1"), ("false", "f", "no", "0")
 # Set by the database for every new record, so an import cannot give them.
 _SERVER_ROLES = (Role.ETAG, Role.UID, Role.CREATE_TIME, Role.UPDATE_TIME, Role.DELETE_TIME, Role.PURGE_TIME)
 
@@ -26,59 +27,81 @@ class FieldSource:
 
     field: Field
     template: str
-    columns: tuple[str, ...]  # those in braces
-    convert: Callable[[Any], Any]
+    parts: tuple[str, ...]  # of a template: text and columns in turn, text first and last
+    assign: Assign
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that the value is made of."""
+        return self.parts[1::2] or (self.template,)
 
     def value(self, values: Mapping[str, Any]) -> Any:
         """Return the value in this row; None when a column it is made of is empty."""
-        if not self.columns:
+        if not self.parts:
             return _present(values.get(self.template))
-        text = self.template
-        for column in self.columns:
-            part = _present(values.get(column))
+        made = list(self.parts)
+        for index in range(1, len(made), 2):
+            part = _present(values.get(made[index]))
             if part is None:
                 return None
-            text = text.replace(f"{{{column}}}", str(part))
-        return text
+            made[index] = text_of(part)
+        return "".join(made)
 
 
 def _present(value: Any) -> Any:
     return None if value == "" else value
 
 
-def parse_mapping(
-    pairs: Sequence[str], resource: Resource, columns: Sequence[str]
-) -> tuple[FieldSource, ...]:
+def parse_mapping(pairs: Sequence[str], resource: Resource, source: Source) -> tuple[FieldSource, ...]:
     """Return where each field comes from; without `pairs`, from the columns that bear the fields' names.
 
     Raises:
         ConfigurationError: a pair names a field or column that does not exist, or `name` has no source.
     """
-    if not pairs:
-        pairs = [f"{name}={name}" for name in resource.by_name if name in columns]
-    sources = tuple(_field_source(pair, resource, columns) for pair in pairs)
-    if not any(source.field.role is Role.NAME for source in sources):
+    importable = [field.name for field in resource.fields if field.role not in _SERVER_ROLES]
+    given = bool(pairs)
+    if not given:
+        absent = source.lacking(set(importable))
+        pairs = [f"{name}={name}" for name in importable if name not in absent]
+    sources = tuple(_field_source(pair, resource, importable) for pair in pairs)
+    _refuse_repetition(sources)
+    if given:
+        _refuse_absent(sources, source)
+    if not any(one.field.role is Role.NAME for one in sources):
         raise ConfigurationError(
             f"nothing gives `name`: add --map name={resource.patterns[0].text} with columns in the braces"
         )
     return sources
 
 
-def _field_source(pair: str, resource: Resource, columns: Sequence[str]) -> FieldSource:
+def _field_source(pair: str, resource: Resource, importable: Sequence[str]) -> FieldSource:
     name, equals, template = pair.partition("=")
-    field = resource.by_name.get(name)
     if not equals or not template:
         raise ConfigurationError(f"--map {pair}: write FIELD=COLUMN or FIELD='text {{column}}'")
-    if field is None or field.role in _SERVER_ROLES:
-        allowed = ", ".join(f.name for f in resource.fields if f.role not in _SERVER_ROLES)
-        raise ConfigurationError(f"--map {pair}: {name} is not a field to import; choose of {allowed}")
-    named = tuple(_COLUMN.findall(template))
-    for column in named or (template,):
-        if column not in columns:
-            raise ConfigurationError(
-                f"--map {pair}: the file has no column {column}; it has {', '.join(columns)}"
-            )
-    return FieldSource(field, template, named, _converter(field))
+    if name not in importable:
+        raise ConfigurationError(
+            f"--map {pair}: {name} is not a field to import; choose of {', '.join(importable)}"
+        )
+    field = resource.by_name[name]
+    parts = tuple(_COLUMN.split(template))
+    return FieldSource(field, template, parts if len(parts) > 1 else (), assign_of(field))
+
+
+def _refuse_repetition(sources: Sequence[FieldSource]) -> None:
+    for name, times in Counter(one.field.name for one in sources).items():
+        if times > 1:
+            raise ConfigurationError(f"--map {name}=...: the field is given {times} times; give it once")
+
+
+def _refuse_absent(sources: Sequence[FieldSource], source: Source) -> None:
+    absent = source.lacking({column for one in sources for column in one.columns})
+    for one in sources:
+        for column in one.columns:
+            if column in absent:
+                has = f"; it has {', '.join(source.columns())}" if source.is_csv else " in any row"
+                raise ConfigurationError(
+                    f"--map {one.field.name}={one.template}: {source.path.name} has no column {column}{has}"
+                )
 
 
 def message_of(resource: Resource, sources: Sequence[FieldSource], values: Mapping[str, Any]) -> Message:
@@ -93,59 +116,18 @@ def message_of(resource: Resource, sources: Sequence[FieldSource], values: Mappi
         value = source.value(values)
         if value is None:
             continue
-        try:
-            _assign(message, source, value)
-        except (ValueError, TypeError, ParseError, OverflowError, KeyError) as error:
+        field = source.field
+        if field.oneof and message.WhichOneof(field.oneof):
             violations.append(
-                Violation(source.field.name, f"{value!r} is not a {source.field.kind.value}: {error}")
+                Violation(field.name, f"{message.WhichOneof(field.oneof)} has a value; only one may have")
             )
+            continue
+        try:
+            source.assign(message, value)
+        except CellError as error:
+            violations.append(Violation(field.name, f"{shown(value)} {error}"))
+        except (ValueError, TypeError, OverflowError, ParseError) as error:
+            violations.append(Violation(field.name, f"{shown(value)} does not fit into the field: {error}"))
     if violations:
         raise InvalidArgumentError(violations)
     return message
-
-
-def _assign(message: Message, source: FieldSource, value: Any) -> None:
-    field = source.field
-    if field.kind in (Kind.MESSAGE, Kind.MAP) or field.wrapper or isinstance(value, (list, dict)):
-        ParseDict({field.name: value}, message)
-    elif field.repeated:
-        getattr(message, field.name).extend(source.convert(part) for part in str(value).split(";") if part)
-    elif field.kind is Kind.TIMESTAMP:
-        getattr(message, field.name).FromDatetime(_timestamp(value))
-    elif field.kind is Kind.DURATION:
-        getattr(message, field.name).FromJsonString(str(value))
-    else:
-        setattr(message, field.name, source.convert(value))
-
-
-def _timestamp(value: Any) -> datetime:
-    """Return the time of RFC 3339 text, or of a number of seconds since the epoch; a time without zone is UTC."""
-    text = str(value)
-    if re.fullmatch(r"-?\d+(\.\d+)?", text):
-        return datetime.fromtimestamp(float(text), UTC)
-    time = datetime.fromisoformat(text)
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _bool(value: Any) -> bool:
-    text = str(value).lower()
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    raise ValueError("write true or false")
-
-
-_CONVERTERS: Mapping[Kind, Callable[[Any], Any]] = {
-    Kind.BYTES: lambda text: str(text).encode(),
-    Kind.BOOL: _bool,
-    Kind.INT: int,
-    Kind.FLOAT: float,
-    Kind.DOUBLE: float,
-}
-
-
-def _converter(field: Field) -> Callable[[Any], Any]:
-    """Return what reads one value of the field; it raises ValueError or KeyError when it cannot."""
-    values = field.enum.values_by_name if field.kind is Kind.ENUM and field.enum is not None else {}
-    if values:
-        return lambda text: int(text) if str(text).lstrip("-").isdigit() else values[str(text)].number
-    return _CONVERTERS.get(field.kind, str)
