@@ -12,6 +12,7 @@ from functools import partial, reduce
 from entresol.cache.entries import Entries
 from entresol.cache.entry import Entry, Rank
 from entresol.cache.fill import Fill
+from entresol.cache.generations import Mark
 from entresol.cache.keys import Key
 from entresol.cache.session import EMPTY, Session
 from entresol.config import Settings
@@ -152,10 +153,11 @@ class Records:
 
         Nothing is put when the outcome of the commit is unknown: the relay repairs that.
         """
+        mark = await self.entries.mark() if self.entries else ()
         async with self.store.transaction(timeout_s=timeout_s, autocommit=autocommit) as transaction:
             yield transaction
         if transaction.committed:
-            await self._publish(transaction.changes)
+            await self._publish(transaction.changes, mark)
 
     def session_after(self, demand: Demand, transaction: Transaction) -> Session:
         """Return what the caller has seen once its transaction is committed.
@@ -254,18 +256,18 @@ class Records:
             await entries.fill(fill, rows, read.position)
         return {name: _found(read.rows.get(name), str(read.source)) for name in names}
 
-    async def _publish(self, changes: Sequence[Change]) -> None:
+    async def _publish(self, changes: Sequence[Change], mark: Mark) -> None:
         if self.entries is None:
             return
         last = {
             (change.resource.type, change.name): change for change in changes if change.resource.cache.enabled
         }
-        await asyncio.gather(*(self._put(self.entries, change) for change in last.values()))
+        await asyncio.gather(*(self._put(self.entries, change, mark) for change in last.values()))
 
-    async def _put(self, entries: Entries, change: Change) -> None:
+    async def _put(self, entries: Entries, change: Change, mark: Mark) -> None:
         message = change.row.message if change.row else b""
         await entries.put(
-            change.resource, change.name, change.version, _rank(change), change.position, message
+            change.resource, change.name, change.version, _rank(change), change.position, message, mark=mark
         )
 
 

@@ -176,6 +176,7 @@ BROKEN = (
         "X12", "W read after the entry", Bounds(fillers=1, readers=1, evictions=0), watermark_read_first=False
     ),
     _without("X13", "confirmed entries survive older versions", REINSERT, source=False),
+    _without("X19", "a confirmed put counts as a writer's", REINSERT, put_confirmed_source=False),
     _without("X14", "a put that beats a known version enters although M > S", REINSERT, put_overtakes=True),
     _without("X15", "no new generation for another history", PROMOTION, database=False),
     _without("X16", "fills enter another generation", PROMOTION, fill_generation=False),

@@ -135,6 +135,10 @@ def put(redis: Redis, key: int, offer: Entry, generation: int, rules: Rules) -> 
     newer = old is None or (offer.version, offer.rank) > (old.version, old.rank)
     known = old is not None and old.version > 0
     if rules.put_admission and meta.of(key) > offer.asof and not (rules.put_overtakes and known and newer):
+        own = meta.movers[key] == (offer.version, offer.rank)
+        if rules.put_confirmed and own and old is None:
+            confirmed = offer._replace(direct=not rules.put_confirmed_source, asof=meta.of(key))
+            return "confirmed", with_entry(redis, key, confirmed)
         return "behind", with_entry(redis, key, None) if newer else redis
     if known and not newer:
         return "older", redis

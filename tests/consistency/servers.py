@@ -127,6 +127,9 @@ def _apply(state: State, batch: tuple[int, int], rules: Rules) -> Step:
 def _changed(redis: Redis, meta: Meta, key: int, at: int, stamp: tuple[int, int], rules: Rules) -> Redis:
     old = redis.entries[key]
     if old is not None or rules.absent_moves:
+        if at >= meta.of(key):
+            movers = (*meta.movers[:key], stamp, *meta.movers[key + 1 :])
+            meta = meta._replace(movers=movers)
         moved = (*meta.moved[:key], max(meta.of(key), at), *meta.moved[key + 1 :])
         redis = redis._replace(meta=meta._replace(moved=moved))
     if old is None or at <= old.asof:

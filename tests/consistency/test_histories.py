@@ -14,9 +14,10 @@ PROCESSES = 2
 TROUBLE_S_MAX = 0.2
 
 
-@pytest.mark.parametrize("seed", [random.randrange(1 << 32) for _ in range(2)])
-async def test_when_writes_stop_every_entry_is_its_row(seed: int, open_stage: OpenStage) -> None:
-    print(f"seed {seed}")
+@pytest.mark.parametrize("history_number", [1, 2])
+async def test_when_writes_stop_every_entry_is_its_row(history_number: int, open_stage: OpenStage) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"history {history_number}, seed {seed}")
     async with open_stage() as stage:
         history = History(stage, random.Random(seed))
         processes = [stage.another() for _ in range(PROCESSES)]

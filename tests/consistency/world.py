@@ -21,6 +21,8 @@ class Rules:
 
     fill_admission: bool = True  # a fill enters only if M <= S
     put_admission: bool = True  # a put enters only if M <= S
+    put_confirmed: bool = True  # a put whose own change moved M last enters, as the relay's own
+    put_confirmed_source: bool = True  # and counts as confirmed, not as a writer's
     put_overtakes: bool = False  # (weaker design) a put that beats a known version enters although M > S
     gate: bool = True  # the relay applies a change only when the primary shows it
     rewind: bool = True  # the relay reads again when Redis lost what it had applied
@@ -84,6 +86,7 @@ class Meta(NamedTuple):
     moved: tuple[int | None, ...]
     history: int = 0  # the database that the positions belong to
     step: int = 0  # the last change applied of a batch that is not complete
+    movers: tuple[tuple[int, int] | None, ...] = (None, None)  # version and rank of the change that moved M last
 
     def of(self, key: int) -> int:
         """Return M of the record's bucket."""

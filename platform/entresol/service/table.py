@@ -88,7 +88,7 @@ class _Standard:
         self._model = model
         self._records = records
         self._identifiers = identifiers
-        self._tokens = PageTokens(settings.page_token_key.encode())
+        self._tokens = _page_tokens(settings)
         self._inserter = Inserter(model, identifiers)
         self._writes = Writes(records, settings, self._inserter)
 
@@ -113,6 +113,13 @@ class _Standard:
                 return self._writes.undelete(method)
             case MethodKind.CUSTOM:
                 raise ConfigurationError(f"{method.full_name} has no function")
+
+
+def _page_tokens(settings: Settings) -> PageTokens:
+    try:
+        return PageTokens(settings.page_token_key.encode())
+    except ValueError as error:
+        raise ConfigurationError(f"setting page_token_key: {error}") from error
 
 
 def _create_of(batch: Method, model: Model) -> Method:

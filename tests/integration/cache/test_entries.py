@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.integration.cache.stage import ITEM, Row, Stage
+from tests.integration.cache.conftest import OpenStage
+from tests.integration.cache.stage import ITEM, Row, Stage, without
 
 from entresol.cache import Entries, Flights, Key, Rank, Session
 from entresol.schema.model import CachePolicy
@@ -39,12 +40,27 @@ async def test_what_was_filled_is_found_byte_for_byte(stage: Stage) -> None:
 async def test_a_put_is_a_hit_and_the_relay_confirms_it(stage: Stage) -> None:
     async with stage.relaying():
         written = await stage.write("a", "body")
-        assert await stage.put(written) == "ok"
+        assert await stage.put(written) in ("ok", "confirmed")
         await stage.applied()
         entry = await stage.look("a")
         assert entry is not None
         assert entry.message == b"body"
         assert entry.asof > written.position
+
+
+@pytest.mark.parametrize("rule", [None, "put confirmed"])
+async def test_a_put_enters_although_the_relay_was_quicker(open_stage: OpenStage, rule: str | None) -> None:
+    async with open_stage(without(rule) if rule else None) as stage, stage.relaying():
+        assert stage.relay is not None
+        first = await stage.write("a", "first")
+        await stage.relay.reached(first.lsn)
+        assert await stage.put(first) == ("behind" if rule else "confirmed")
+        second = await stage.write("a", "second")
+        await stage.relay.reached(second.lsn)
+        assert await stage.put(first) == "behind"
+        assert await stage.put(second) == ("behind" if rule else "confirmed")
+        assert (await stage.look("a") is None) is bool(rule)
+        assert await stage.is_coherent("a")
 
 
 async def test_the_puts_of_a_busy_row_survive_the_relay_that_is_behind(stage: Stage) -> None:

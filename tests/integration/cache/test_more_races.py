@@ -111,7 +111,7 @@ async def test_13_an_entry_of_another_schema_revision_is_a_miss_and_may_be_repla
     newer = replace(ITEM, revision="00000002")
     async with stage.relaying():
         written = await stage.write("a", "body")
-        assert await stage.put(written) == "ok"
+        assert await stage.put(written) in ("ok", "confirmed")
         assert (await stage.look("a")) is not None
         assert (await stage.look("a", newer)) is None
         fill = await stage.entries.begin(newer, ["a"])

@@ -34,7 +34,9 @@ for first = 9, #ARGV, 4 do
   local field, position = ARGV[first + 1], ARGV[first + 2]
   apply(KEYS[tonumber(ARGV[first])], position, ARGV[first + 3])
   local moved = redis.call('HGET', KEYS[1], field) or base
-  if position > moved then redis.call('HSET', KEYS[1], field, position) end  -- rule: bucket moves
+  if position >= position_of(moved) then  -- rule: bucket moves
+    redis.call('HSET', KEYS[1], field, position .. ARGV[first + 3])  -- rule: bucket moves
+  end  -- rule: bucket moves
 end
 if ARGV[8] ~= ARGV[7] then redis.call('HSET', KEYS[1], 'step', ARGV[8]) end
 if ARGV[2] > watermark then redis.call('HSET', KEYS[1], 'W', ARGV[2]) end

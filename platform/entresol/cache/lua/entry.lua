@@ -9,6 +9,10 @@ local function head(entry)
   return nil
 end
 
+-- A bucket's field is the position of its newest change, then that change's version and rank.
+local function position_of(moved) return string.sub(moved, 1, 16) end
+local function mover(moved) return string.sub(moved, 17, 33) end
+
 local function stamp(text) return string.sub(text, 9, 25) end  -- version and rank
 local function known(text) return string.sub(text, 9, 24) ~= '0000000000000000' end
 local function source(text) return string.sub(text, 26, 26) end

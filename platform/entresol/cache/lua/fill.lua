@@ -6,7 +6,7 @@ generation = meta[1]
 
 local function admit(entry, field, new, position, ttl, body)
   local moved = redis.call('HGET', KEYS[1], field) or meta[2]
-  if moved > position then return 'behind' end  -- rule: fill admission
+  if position_of(moved) > position then return 'behind' end  -- rule: fill admission
   local old = head(entry)
   if old then
     local readable = revision(old) == string.sub(body, 1, 8)

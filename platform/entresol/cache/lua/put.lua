@@ -7,7 +7,12 @@ if generation ~= ARGV[1] then return {'reborn', generation} end  -- rule: put ge
 local moved = meta[3] or meta[2]
 local new, position = ARGV[3], ARGV[4]
 local old = head(KEYS[2])
-if moved > position then  -- rule: put admission
+if position_of(moved) > position then  -- rule: put admission
+  -- The relay was quicker: this very change is the bucket's newest, so the content reflects all up to it.
+  if not old and mover(moved) == new then  -- rule: put confirmed
+    redis.call('SET', KEYS[2], generation .. new .. 'c' .. position_of(moved) .. ARGV[6], 'PX', ARGV[5])  -- rule: put confirmed
+    return {'confirmed', generation}  -- rule: put confirmed
+  end  -- rule: put confirmed
   if old and new > stamp(old) then redis.call('UNLINK', KEYS[2]) end  -- rule: put admission
   return {'behind', generation}  -- rule: put admission
 end  -- rule: put admission
