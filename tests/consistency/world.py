@@ -86,7 +86,10 @@ class Meta(NamedTuple):
     moved: tuple[int | None, ...]
     history: int = 0  # the database that the positions belong to
     step: int = 0  # the last change applied of a batch that is not complete
-    movers: tuple[tuple[int, int] | None, ...] = (None, None)  # version and rank of the change that moved M last
+    movers: tuple[tuple[int, int] | None, ...] = (
+        None,
+        None,
+    )  # version and rank of the change that moved M last
 
     def of(self, key: int) -> int:
         """Return M of the record's bucket."""

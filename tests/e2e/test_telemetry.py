@@ -53,7 +53,9 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2
                 reply: Any = trace_service_pb2.ExportTraceServiceResponse()
             else:
                 for resource in request.resource_metrics:
-                    self.metrics |= {metric.name for scope in resource.scope_metrics for metric in scope.metrics}
+                    self.metrics |= {
+                        metric.name for scope in resource.scope_metrics for metric in scope.metrics
+                    }
                 reply = metrics_service_pb2.ExportMetricsServiceResponse()
             self.changed.notify_all()
         return reply
@@ -77,7 +79,10 @@ def collector() -> Iterator[tuple[Collector, str]]:
 
 @pytest.fixture
 def address(
-    collector: tuple[Collector, str], servers: EmbeddedServers, databases: Databases, migrate_database: Migrate
+    collector: tuple[Collector, str],
+    servers: EmbeddedServers,
+    databases: Databases,
+    migrate_database: Migrate,
 ) -> Iterator[str]:
     database = run(databases.create(migrate_database))
     environment = {
@@ -112,7 +117,11 @@ def test_one_trace_goes_from_the_caller_to_the_sql(collector: tuple[Collector, s
         metadata = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
         answer = caller.call("stories.v1.UserService/CreateUser", {"user": {"display_name": "Ada"}}, metadata)
         caller.call("stories.v1.UserService/GetUser", {"name": answer.reply.name}, metadata)  # type: ignore[attr-defined]
-    names = {"stories.v1.UserService/CreateUser", "stories.v1.UserService/GetUser", "entresol.storage.statement"}
+    names = {
+        "stories.v1.UserService/CreateUser",
+        "stories.v1.UserService/GetUser",
+        "entresol.storage.statement",
+    }
     assert made.wait_until(lambda: names <= {span.name for span in made.spans})
     ours = [span for span in made.spans if span.name in names]
     assert {span.trace_id.hex() for span in ours} == {TRACE}

@@ -135,7 +135,9 @@ class Entries:
             if generation is not None:
                 self._generations.see(members[0][1].partition, generation)
                 for (name, place), position in zip(members, moved, strict=True):
-                    spots[name] = Spot(place, generation, int((position or base)[:16], 16), int(watermark, 16))
+                    spots[name] = Spot(
+                        place, generation, int((position or base)[:16], 16), int(watermark, 16)
+                    )
         taken = zip(places, replies[len(parts) :], strict=False)
         return Fill(resource, spots, owner, tuple(name for name, reply in taken if reply is None))
 
@@ -211,9 +213,10 @@ class Entries:
         committed. Call it only once the commit is known: a commit in doubt is the relay's to tell.
 
         Returns:
-            `ok`; `confirmed` when the relay had applied this very change already; `older` when a newer version is there; `behind` when a later change has been applied; `reborn` when
-            the partition began a new generation since `mark`; `nometa` while it has no relay; `failed` when Redis
-            did not answer. Whatever it is, the relay sees to the rest.
+            `ok`; `confirmed` when the relay had applied this very change already; `older` when a newer version is
+            there; `behind` when a later change has been applied; `reborn` when the partition began a new generation
+            since `mark`; `nometa` while it has no relay; `failed` when Redis did not answer. Whatever it is, the relay
+            sees to the rest.
         """
         place = self.layout.place(resource.table, name)
         generation = (mark or await self.mark())[place.partition]

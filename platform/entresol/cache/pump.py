@@ -10,6 +10,8 @@ from entresol.cache.feed import Event, Feed
 
 AHEAD_MAX = 64  # transactions
 CHANGES_MAX = 1024  # in one batch, unless one transaction has more
+# A moment's patience makes one batch, one look at the primary and one script call of what commits together.
+LINGER_S = 0.002
 
 
 class Pump:
@@ -48,6 +50,8 @@ class Pump:
                 first = await self._ahead.get()
         except TimeoutError:
             return []
+        if getattr(first, "changes", ()):
+            await asyncio.sleep(LINGER_S)
         return self._ready(first)
 
     def _ready(self, first: Event | Exception) -> list[Event]:
