@@ -24,7 +24,7 @@ up: $(READY) ## start PostgreSQL (primary, two replicas), Redis, relay and serve
 	$(BIN)/entresol up $(ARGS)
 
 test: $(READY) ## run every check and test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(READY) ## run only the static checks: ruff, mypy, import contracts, buf lint
 	$(BIN)/python -m pytest tests/unit/test_rules.py $(ARGS)

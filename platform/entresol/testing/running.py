@@ -59,16 +59,16 @@ class RunningPlatform:
         if self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(STOP_S)
-        self._loop.close()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._serve())
-        except BaseException as error:
-            if self._ready.done():
-                raise
-            self._ready.set_exception(error)
+        # The runner, unlike the bare loop, lets what was closed at the end come to its end.
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            try:
+                runner.run(self._serve())
+            except BaseException as error:
+                if self._ready.done():
+                    raise
+                self._ready.set_exception(error)
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
