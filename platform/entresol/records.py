@@ -12,6 +12,7 @@ from functools import partial, reduce
 from entresol.cache.entries import Entries
 from entresol.cache.entry import Entry, Rank
 from entresol.cache.fill import Fill
+from entresol.cache.flights import Flights
 from entresol.cache.generations import Mark
 from entresol.cache.keys import Key
 from entresol.cache.session import EMPTY, Session
@@ -83,6 +84,7 @@ class Records:
     entries: Entries | None
     settings: Settings
     _loads: dict[tuple[str, bool], Turn[_Load, Found]] = field(default_factory=dict)
+    _flights: Flights[tuple[str, str, int], Found] = field(default_factory=Flights)
 
     async def get(
         self,
@@ -107,7 +109,7 @@ class Records:
             ):
                 found.append(None)
             else:
-                found.append(Found(entry.message if entry.rank is Rank.VALUE else None, CACHE))
+                found.append(_hit(entry))
         missing = [name for name, item in zip(names, found, strict=True) if item is None]
         if missing:
             loaded = iter(await self._load(resource, missing, demand, consistency, timeout_s))
@@ -194,9 +196,21 @@ class Records:
         turn = self._loads.get((resource.type, primary))
         if turn is None:
             turn = self._loads[resource.type, primary] = Turn(partial(self._load_turn, resource, primary))
-        deadline_s = time.monotonic() + (timeout_s or self.settings.database_statement_timeout_s)
-        at_least = _at_least(demand, consistency)
-        return await asyncio.gather(*(turn.submit(_Load(name, at_least, deadline_s)) for name in names))
+        # A load may be shared by callers who are more patient than the first, so it has the time of a statement.
+        allowed_s = self.settings.database_statement_timeout_s
+        deadline_s = time.monotonic() + (timeout_s or allowed_s if primary else allowed_s)
+        loads = [_Load(name, _at_least(demand, consistency), deadline_s) for name in names]
+        if primary:  # who asks for the last commit must not be given what was read before
+            return await asyncio.gather(*map(turn.submit, loads))
+        return await asyncio.gather(*(self._joined(resource, turn, load) for load in loads))
+
+    async def _joined(self, resource: Resource, turn: Turn[_Load, Found], load: _Load) -> Found:
+        """Return what a load of this record that is under way returns, or start one: one query for all who wait."""
+
+        async def submit() -> Found:
+            return await turn.submit(load)
+
+        return await self._flights.join((resource.type, load.name, load.at_least), submit)
 
     async def _load_turn(self, resource: Resource, primary: bool, loads: Sequence[_Load]) -> Sequence[Found]:
         """Read the names of one turn with one query; names that another process is reading are waited for."""
@@ -218,12 +232,13 @@ class Records:
         """Read what misses and offer it to the cache (rule R2): positions first, then the database, then the fill."""
         # Who has seen a write must not be given what another began to read before it.
         fill = await entries.begin(resource, names, lease=not wanted.at_least)
-        lost = set(fill.lost)
-        found: dict[str, Found] = {}
-        if lost:
+        found = {name: _hit(entry) for name, entry in fill.found.items()}
+        if found:
+            await entries.release(fill, fill.found)
+        if fill.lost:
             for name, entry in zip(fill.lost, await entries.wait(resource, fill.lost), strict=True):
                 if entry is not None:
-                    found[name] = Found(entry.message if entry.rank is Rank.VALUE else None, CACHE)
+                    found[name] = _hit(entry)
         missing = [name for name in names if name not in found]
         if missing:
             try:
@@ -277,6 +292,10 @@ def _rank(change: Change) -> Rank:
 
 def _at_least(demand: Demand, consistency: Consistency) -> int:
     return 0 if consistency is Consistency.EVENTUAL else demand.session.lsn
+
+
+def _hit(entry: Entry) -> Found:
+    return Found(entry.message if entry.rank is Rank.VALUE else None, CACHE)
 
 
 def _found(row: Row | None, source: str) -> Found:

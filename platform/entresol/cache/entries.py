@@ -8,13 +8,13 @@ rules.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from entresol import telemetry
 from entresol.cache.breaker import Breaker
 from entresol.cache.connection import Connection
-from entresol.cache.entry import Entry, Rank, body, hexed, padded, stamp
+from entresol.cache.entry import Entry, Rank, body, hexed, padded, parse, stamp
 from entresol.cache.failure import CacheError
 from entresol.cache.fallback import Fallback
 from entresol.cache.fill import Fill, Spot
@@ -24,7 +24,7 @@ from entresol.cache.leases import KEYS_MAX, Leases
 from entresol.cache.lookup import Lookups
 from entresol.cache.scripts import Script, Scripts
 from entresol.cache.session import Session
-from entresol.cache.wire import Command
+from entresol.cache.wire import Command, Reply
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.schema.model import Resource
@@ -126,6 +126,8 @@ class Entries:
         ]
         if owner:
             commands.extend(self._leases.command(place, owner) for place in places.values())
+            # Looked up again behind the lease: whoever had it may have filled since this process missed.
+            commands.extend(("MGET", *(place.entry for _, place in members)) for members in parts.values())
         try:
             replies = await self.connection.execute(*commands)
         except CacheError:
@@ -139,7 +141,23 @@ class Entries:
                         place, generation, int((position or base)[:16], 16), int(watermark, 16)
                     )
         taken = zip(places, replies[len(parts) :], strict=False)
-        return Fill(resource, spots, owner, tuple(name for name, reply in taken if reply is None))
+        lost = tuple(name for name, reply in taken if reply is None)
+        found = self._found_since(resource, parts, replies) if owner else {}
+        return Fill(resource, spots, owner, tuple(name for name in lost if name not in found), found)
+
+    def _found_since(
+        self, resource: Resource, parts: Mapping[int, Sequence[tuple[str, Place]]], replies: Sequence[Reply]
+    ) -> dict[str, Entry]:
+        """Return the entries that the last replies of `begin` hold; the first ones are the positions."""
+        revision = padded(resource.revision)
+        found: dict[str, Entry] = {}
+        last = replies[-len(parts) :]
+        for members, (watermark, generation, *_), values in zip(parts.values(), replies, last, strict=False):
+            for (name, _), value in zip(members, values, strict=True):
+                entry = parse(value, generation, int(watermark, 16), revision) if generation else None
+                if entry is not None:
+                    found[name] = entry
+        return found
 
     async def wait(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
         """Return the entries of names whose leases others hold, as they appear; None: read it yourself.
@@ -181,9 +199,12 @@ class Entries:
             arguments += self._offer(fill.resource, spot.place, version, rank, reflected, message)
         return _call(self.connection.scripts.fill, keys, arguments)
 
-    async def release(self, fill: Fill) -> None:
-        """Give back the leases of a read that failed, so that nobody waits for it."""
-        held = [(name, spot.place) for name, spot in fill.spots.items() if name not in fill.lost]
+    async def release(self, fill: Fill, names: Collection[str] | None = None) -> None:
+        """Give back the leases of names that will not be filled, of all without `names`, so that nobody waits."""
+        given = fill.spots if names is None else names
+        held = [
+            (name, spot.place) for name, spot in fill.spots.items() if name in given and name not in fill.lost
+        ]
         release = self.connection.scripts.release
         commands = [
             _call(release, [place.lease for _, place in members], [fill.owner])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from entresol.cache.entry import Entry
 from entresol.cache.keys import Place
 from entresol.schema.model import Resource
 
@@ -26,12 +27,16 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The read of some names that missed. Names without a spot are read and not filled."""
+    """The read of some names that missed. Names without a spot are read and not filled.
+
+    `lost` are being read by others, and `found` were filled between the miss and the lease.
+    """
 
     resource: Resource
     spots: Mapping[str, Spot] = field(default_factory=dict)
     owner: bytes = b""
     lost: tuple[str, ...] = ()
+    found: Mapping[str, Entry] = field(default_factory=dict)
 
     @property
     def hint(self) -> int:
