@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
 import logging
@@ -31,6 +32,7 @@ from entresol.storage.check import check_schema
 from entresol.storage.identifiers import full_name
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream, open_stream
+from entresol.storage.slots import prepare
 from entresol.storage.snapshots import Snapshots
 from entresol.storage.store import Store
 from entresol.transport.grpcio import GrpcServer
@@ -97,7 +99,7 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
     """Give the relay of the settings' database and cache; its `run` makes the slot and publication it needs.
 
     Raises:
-        ConfigurationError: the cache is not set.
+        ConfigurationError: the cache is not set, or the database cannot be followed; the text says what to change.
     """
     if not settings.cache_url:
         raise ConfigurationError("there is no cache to relay to: set ENTRESOL_CACHE_URL")
@@ -114,6 +116,10 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
             status_s=settings.relay_tick_s,
         )
 
+    with contextlib.suppress(
+        UnavailableError
+    ):  # the relay tries again; what is configured wrong it cannot mend
+        await prepare(settings.database_write, settings.relay_slot, settings.relay_publication, tables)
     snapshots = Snapshots(settings.database_write)
 
     async def take_snapshot() -> Snapshot:
@@ -135,16 +141,19 @@ async def relaying(settings: Settings) -> AsyncIterator[Relay]:
     async with open_relay(settings) as relay:
         task = asyncio.create_task(relay.run(), name="entresol relay")
         try:
-            async with asyncio.timeout(RELAY_READY_S):
-                await relay.ready()
+            await _until_ready(relay)
             yield relay
-        except TimeoutError as error:
-            raise UnavailableError(
-                f"the relay is not ready after {RELAY_READY_S} s; its log says why"
-            ) from error
         finally:
             task.cancel()
             await asyncio.wait((task,))
+
+
+async def _until_ready(relay: Relay) -> None:
+    try:
+        async with asyncio.timeout(RELAY_READY_S):
+            await relay.ready()
+    except TimeoutError as error:
+        raise UnavailableError(f"the relay is not ready after {RELAY_READY_S} s; its log says why") from error
 
 
 def load_model(settings: Settings) -> Model:
