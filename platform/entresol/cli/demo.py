@@ -25,6 +25,7 @@ from entresol.cli.up import addresses
 from entresol.config import Settings
 from entresol.transport.caller import Caller
 
+WIDTH = 120
 MAPPING = (
     "name=stories/{id}",
     "title=title",
@@ -56,6 +57,8 @@ def command(data: Path | None, count: int, once: bool, as_json: bool) -> None:
 
 async def _demo(settings: Settings, data: Path | None, count: int, once: bool, as_json: bool) -> None:
     console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console.width = WIDTH  # of a log
     started = time.perf_counter()
     async with running(settings, None) as stack:
         up_s = round(time.perf_counter() - started, 1)

@@ -73,10 +73,10 @@ class Tour:
         """Read a record twice: from a replica, then from the cache."""
         cold = await self._call("GetStory", name=name)
         self._note("read one, cold", cold, _title(cold))
-        cached = await self._call("GetStory", name=name)
+        # Once is enough, unless the relay was still busy with the stories that were loaded a moment ago.
+        cached = await self._until(lambda: self._call("GetStory", name=name), lambda a: _by(a) == "cache")
         self._note("the same read, cached", cached, _title(cached))
         self._require(cached.reply == cold.reply, "the cache answered with another story")
-        self._require(_by(cached) == "cache", "the second read was not answered by the cache")
 
     async def written_and_read(self, name: str) -> None:
         """Write while the replicas lag, and read the write back at once."""
