@@ -173,4 +173,10 @@ def _bad_value() -> InvalidArgumentError:
     )
 
 
-_CONSTRAINTS = {"23505": _unique, "23503": _foreign_key, "23514": _check, "23502": _not_null}
+_CONSTRAINTS = {
+    "23505": _unique,
+    "23503": _foreign_key,
+    "23001": _foreign_key,  # what PostgreSQL 18 calls a foreign key that restricts
+    "23514": _check,
+    "23502": _not_null,
+}
