@@ -27,7 +27,7 @@ from entresol.records import Records
 from entresol.schema.load import load
 from entresol.schema.model import Model
 from entresol.service.registry import Registry, registry
-from entresol.service.table import Entry, build
+from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
 from entresol.storage.identifiers import full_name
 from entresol.storage.pools import Pools
@@ -49,7 +49,7 @@ class Platform:
     settings: Settings
     model: Model
     records: Records
-    table: Mapping[str, Entry]
+    table: Mapping[str, Route]
     pools: Pools
     clock: Clock
     _open: AsyncExitStack
@@ -196,7 +196,10 @@ async def _check_database(pools: Pools, model: Model) -> None:
     async with asyncio.timeout(30), pools.write() as connection:
         missing = await check_schema(connection, model)
     if missing:
-        raise ConfigurationError(f"the database lacks {'; '.join(missing)}: run `entresol migrate`")
+        raise ConfigurationError(
+            f"the database is not ready: {'; '.join(missing)}; run `entresol migrate`, and before it `entresol plan "
+            "--write migrations/NAME` if no migration makes this yet"
+        )
 
 
 async def _open_cache(settings: Settings, stack: AsyncExitStack) -> Entries | None:

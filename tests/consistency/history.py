@@ -64,7 +64,7 @@ class Writer:
             self._last = (written.version, written.rank)
         (entry,) = await self._entries.get(ITEM, [self._own])
         key = Key("items", self._own)
-        if entry is not None and self._entries.satisfies(entry, key, self._session):
+        if entry is not None and self._session.satisfied_by(entry, key):
             history.counts["own write seen"] += 1
             self._check(entry)
 

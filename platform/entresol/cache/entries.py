@@ -19,11 +19,10 @@ from entresol.cache.failure import CacheError
 from entresol.cache.fallback import Fallback
 from entresol.cache.fill import Fill, Spot
 from entresol.cache.generations import Generations, Mark
-from entresol.cache.keys import Key, Layout, Place
+from entresol.cache.keys import Layout, Place
 from entresol.cache.leases import KEYS_MAX, Leases
 from entresol.cache.lookup import Lookups
 from entresol.cache.scripts import Script, Scripts
-from entresol.cache.session import Session
 from entresol.cache.wire import Command, Reply
 from entresol.clock import Clock
 from entresol.config import Settings
@@ -86,10 +85,6 @@ class Entries:
             ResourceExhaustedError: on entering, when too many reads wait already.
         """
         return self._fallback.enter()
-
-    def satisfies(self, entry: Entry, key: Key, session: Session) -> bool:
-        """Tell whether `entry` shows the session all that it depends on (rule R5)."""
-        return session.satisfied_by(entry, key)
 
     async def get(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
         """Return the entry of each name, in order; None is a miss.
@@ -226,7 +221,7 @@ class Entries:
         position: int,
         message: bytes = b"",
         *,
-        mark: Mark | None = None,
+        mark: Mark,
     ) -> str:
         """Offer a row that this process has just committed, and return the answer.
 
@@ -240,7 +235,7 @@ class Entries:
             sees to the rest.
         """
         place = self.layout.place(resource.table, name)
-        generation = (mark or await self.mark())[place.partition]
+        generation = mark[place.partition]
         keys = [self.layout.meta(place.partition), place.entry]
         arguments = (generation, *self._offer(resource, place, version, rank, position, message))
         try:

@@ -6,6 +6,7 @@ import json
 
 import click
 from google.protobuf.json_format import MessageToDict, MessageToJson
+from google.rpc.error_details_pb2 import BadRequest
 
 from entresol.errors import Code
 from entresol.service.call import ANSWERED_BY_KEY, CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY
@@ -42,8 +43,18 @@ def command(
             request = caller.request(caller.method(method), fields)
             answer = caller.call(method, request, {key: value for key, value in metadata.items() if value})
         except CallFailedError as error:
-            raise click.ClickException(f"{Code(error.status.code).name}: {error.status.message}") from error
+            raise click.ClickException(_failure(error)) from error
     _print(answer, as_json)
+
+
+def _failure(error: CallFailedError) -> str:
+    """Return the status as text, with every violation on a line of its own."""
+    lines = [f"{Code(error.status.code).name}: {error.status.message}"]
+    for detail in error.status.details:
+        bad = BadRequest()
+        if detail.Unpack(bad) and len(bad.field_violations) > 1:
+            lines += [f"  {one.field}: {one.description}" for one in bad.field_violations]
+    return "\n".join(lines)
 
 
 def _print(answer: Answer, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from rich.table import Table
 from entresol.cli import sample
 from entresol.cli.importer import load_file
 from entresol.cli.run import run, until_told
-from entresol.cli.stack import Stack, running
+from entresol.cli.stack import Stack, serving, stores
 from entresol.cli.tour import Step, Tour
 from entresol.cli.up import addresses
 from entresol.config import Settings
@@ -60,7 +60,7 @@ async def _demo(settings: Settings, data: Path | None, count: int, once: bool, a
     if not console.is_terminal:
         console.width = WIDTH  # of a log
     started = time.perf_counter()
-    async with running(settings, None) as stack:
+    async with stores(settings, None) as running, serving(running) as stack:
         up_s = round(time.perf_counter() - started, 1)
         console.print(f"PostgreSQL (a primary, two replicas), Redis, relay and server: up in {up_s} s")
         async with _posts(data, count) as file:

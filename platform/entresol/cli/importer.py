@@ -25,7 +25,14 @@ from entresol.storage.pools import Pools
 from entresol.storage.store import Store
 
 
-@click.command("import")
+EXAMPLE = """\b
+Example:
+  entresol import posts.csv --resource stories.v1.Story --create stories.v1.User \\
+    --map name=stories/{id} --map title=title --map author=users/{author} --map score=num_points
+"""
+
+
+@click.command("import", epilog=EXAMPLE)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--resource", "message", required=True, help="Full name of the resource's message: stories.v1.Story."
@@ -56,7 +63,7 @@ def command(
     protos: str | None,
     as_json: bool,
 ) -> None:
-    r"""Load FILE (CSV with a header, or NDJSON) into a resource.
+    """Load FILE (CSV with a header, or NDJSON) into a resource.
 
     Rows go in batches, each one transaction that also records the line it reached: an import that was stopped goes
     on where it was when the same command is given again. Rows that break a rule go to the rejects file by line
@@ -64,10 +71,6 @@ def command(
 
     Times are RFC 3339 or seconds since 1970, bytes base64, enums their names; a list is JSON or has semicolons
     between its elements, a message or map is JSON. An empty cell is no value.
-
-    \b
-    entresol import posts.csv --resource stories.v1.Story --create stories.v1.User \\
-      --map name=stories/{id} --map title=title --map author=users/{author} --map score=num_points
     """
     settings = Settings.load(protos=protos)
     work = load_file(

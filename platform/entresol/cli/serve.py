@@ -38,5 +38,7 @@ async def serve(settings: Settings) -> None:
         server = await platform.serve()
         host = settings.listen.rpartition(":")[0]
         click.echo(f"serving {len(platform.model.services)} services on {host}:{server.port}")
+        cache = "cache" if settings.cache_url else "no cache (ENTRESOL_CACHE_URL is not set)"
+        click.echo(f"reading from {cache}, {len(settings.database_read)} replicas and the primary")
         await until_told()
         click.echo("draining")

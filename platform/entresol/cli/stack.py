@@ -1,4 +1,4 @@
-"""The whole platform on one machine: embedded servers, migrated, with a relay and a server in this process."""
+"""The whole platform on one machine: embedded stores, migrated, with a relay and a server in this process."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from entresol.app import Platform, relaying
+from entresol.app import Platform, load_model, relaying
 from entresol.cli.folders import migration_folders
 from entresol.config import Settings
 from entresol.embedded.servers import EmbeddedServers
-from entresol.storage.migrate import Applied, migrate
+from entresol.storage.check import check_schema
+from entresol.storage.migrate import migrate
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """PostgreSQL and Redis, running and migrated. `lacks` is what the protos need and no migration has made yet."""
+
+    servers: EmbeddedServers
+    settings: Settings
+    lacks: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +33,11 @@ class Stack:
     settings: Settings
     platform: Platform
     address: str
-    applied: list[Applied]
 
 
 @asynccontextmanager
-async def running(settings: Settings, folder: Path | None, *, replicas: int = 2) -> AsyncIterator[Stack]:
-    """Start everything; stop it, in the opposite order, when the block ends.
+async def stores(settings: Settings, folder: Path | None, *, replicas: int = 2) -> AsyncIterator[Stores]:
+    """Start the stores and apply what migrations there are; stop them when the block ends.
 
     Data stay in `folder`, or are temporary without one.
     """
@@ -45,8 +54,16 @@ async def running(settings: Settings, folder: Path | None, *, replicas: int = 2)
             database_read=servers.read_urls,
             cache_url=servers.cache_url,
         )
-        applied = await migrate(settings.database_write, migration_folders(settings))
-        async with relaying(settings), await Platform.open(settings) as platform:
-            server = await platform.serve()
-            host = settings.listen.rpartition(":")[0]
-            yield Stack(servers, settings, platform, f"{host}:{server.port}", applied)
+        await migrate(settings.database_write, migration_folders(settings))
+        lacks = await check_schema(settings.database_write, load_model(settings))
+        yield Stores(servers, settings, lacks)
+
+
+@asynccontextmanager
+async def serving(stores: Stores) -> AsyncIterator[Stack]:
+    """Run the relay and the server over the stores while the block lasts."""
+    settings = stores.settings
+    async with relaying(settings), await Platform.open(settings) as platform:
+        server = await platform.serve()
+        host = settings.listen.rpartition(":")[0]
+        yield Stack(stores.servers, settings, platform, f"{host}:{server.port}")

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from entresol.cli.run import run, until_told
-from entresol.cli.stack import Stack, running
+from entresol.cli.stack import Stack, Stores, serving, stores
 from entresol.config import Settings
+from entresol.schema.model import MethodKind
 
 
 @click.command("up")
@@ -42,11 +43,31 @@ def command(
 
 
 async def _up(settings: Settings, folder: Path, replicas: int, as_json: bool) -> None:
-    async with running(settings, folder, replicas=replicas) as stack:
-        click.echo(json.dumps(addresses(stack)) if as_json else _text(stack))
-        await until_told()
-        if not as_json:
-            click.echo("stopping")
+    async with stores(settings, folder, replicas=replicas) as running:
+        if running.lacks:
+            click.echo(_how_to_migrate(running), err=as_json)
+            await until_told()
+            return
+        async with serving(running) as stack:
+            click.echo(json.dumps(addresses(stack)) if as_json else _text(stack))
+            await until_told()
+
+
+def _how_to_migrate(running: Stores) -> str:
+    """Tell how to give the database what the protos need; the stores stay up for that."""
+    settings = running.settings
+    return "\n".join(
+        [
+            f"the stores are up, and nothing is served yet: {'; '.join(running.lacks)}",
+            "in another terminal, in this folder:",
+            f'  export ENTRESOL_DATABASE_WRITE="{settings.database_write}"',
+            f'  export ENTRESOL_DATABASE_READ="{" ".join(settings.database_read)}"',
+            f'  export ENTRESOL_CACHE_URL="{settings.cache_url}"',
+            f"  entresol plan --write {settings.migrations}/NAME     # read what it writes",
+            "  entresol migrate",
+            "then start this command again",
+        ]
+    )
 
 
 def addresses(stack: Stack) -> dict[str, object]:
@@ -63,6 +84,8 @@ def addresses(stack: Stack) -> dict[str, object]:
 def _text(stack: Stack) -> str:
     lines = [f"{name:>9}  {value}" for name, value in addresses(stack).items() if isinstance(value, str)]
     lines += [f"{'replica':>9}  {url}" for url in stack.servers.read_urls]
+    methods = stack.platform.model.methods.values()
+    lists = [method.path.strip("/") for method in methods if method.kind is MethodKind.LIST]
     return "\n".join(
-        [*lines, f"try: entresol call stories.v1.StoryService/ListStories --address {stack.address}"]
+        [*lines, *(f"try: entresol call {path} --address {stack.address}" for path in lists[:1])]
     )

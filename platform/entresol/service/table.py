@@ -30,7 +30,7 @@ from entresol.service.writes import Writes
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Route:
     """One method and what answers it: `handler(request bytes, call)`."""
 
     method: Method
@@ -43,7 +43,7 @@ def build(
     registry: Registry,
     settings: Settings,
     identifiers: Identifiers | None = None,
-) -> Mapping[str, Entry]:
+) -> Mapping[str, Route]:
     """Return the table, by path.
 
     Raises:
@@ -67,7 +67,7 @@ def build(
             validate(check),
             authorize(registry.policy),
         )
-        table[path] = Entry(method, compose(links, handler))
+        table[path] = Route(method, compose(links, handler))
     return table
 
 

@@ -19,7 +19,7 @@ from entresol.storage.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Wish:
     """A record as the caller wants it, what of it is to change, and the version it must still have.
 
     `ensures`: the caller asks that the record is so, whoever made it so; one that is so already is left alone.
@@ -40,16 +40,16 @@ class Updater:
         self._check = check
         self._inserter = inserter
 
-    def change(self, request: Any, wanted: Any, version: int | None) -> Change:
+    def change(self, request: Any, wanted: Any, version: int | None) -> Wish:
         """Return what `request` asks for; without a mask, the fields that have a value (rule 98)."""
         paths = request.update_mask.paths if "update_mask" in request.DESCRIPTOR.fields_by_name else []
         ensures = getattr(request, "allow_missing", False)
         if not paths:
-            return Change(wanted, masks.populated(wanted), version, ensures)
-        return Change(wanted, masks.parse_mask(paths, wanted.DESCRIPTOR, write=True), version, ensures)
+            return Wish(wanted, masks.populated(wanted), version, ensures)
+        return Wish(wanted, masks.parse_mask(paths, wanted.DESCRIPTOR, write=True), version, ensures)
 
-    async def apply(self, transaction: Transaction, change: Change) -> Row:
-        """Change the record.
+    async def apply(self, transaction: Transaction, change: Wish) -> Row:
+        """Wish the record.
 
         Raises:
             NotFoundError: there is none of this name.
@@ -68,7 +68,7 @@ class Updater:
             self._resource, change.wanted, fields, version=change.version, live=True
         )
 
-    async def create(self, transaction: Transaction, request: Any, change: Change) -> Row:
+    async def create(self, transaction: Transaction, request: Any, change: Wish) -> Row:
         """Create the record that was not there, with all its fields (rule 102)."""
         self._check.require(request, creating=True)
         message = self._resource.message_class()
@@ -77,7 +77,7 @@ class Updater:
         (row,) = await self._inserter.insert(transaction, self._resource, [message])
         return row
 
-    def is_one_statement(self, change: Change) -> bool:
+    def is_one_statement(self, change: Wish) -> bool:
         """Tell whether no rule, and no field that changes only in part, needs the record as it is."""
         mask = change.mask
         if change.ensures or self._check.needs_record or mask.parts is None:
@@ -97,7 +97,7 @@ class Updater:
             setattr(merged, etag.name, getattr(before, etag.name))
         return bool(before == merged)
 
-    async def _merged(self, transaction: Transaction, change: Change) -> tuple[Row, Any]:
+    async def _merged(self, transaction: Transaction, change: Wish) -> tuple[Row, Any]:
         """Return the record as it is, locked, and as it is to be."""
         name = change.wanted.name
         row = await transaction.get(self._resource, name, lock=True, hidden=True)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from entresol.errors import ConfigurationError, StoreUnavailableError
-from entresol.storage.connections import Connection
+from entresol.storage.connections import Connection, addresses
 
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 60.0  # where the statement's own call gives no other
@@ -51,4 +51,8 @@ async def _connect(url: str, settings: dict[str, str]) -> Connection:
     ) as error:
         raise ConfigurationError(f"the database refuses the connection: {error}") from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise StoreUnavailableError(f"no database accepts writes: {error or type(error).__name__}") from error
+        hosts = ", ".join(str(address) for address in addresses(url))
+        raise StoreUnavailableError(
+            f"no database at {hosts} accepts writes ({error or type(error).__name__}): start one, for instance with "
+            "`entresol up`, or set ENTRESOL_DATABASE_WRITE"
+        ) from error

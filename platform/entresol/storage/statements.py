@@ -1,4 +1,7 @@
-"""The one place where a statement is sent: bounded by the call's deadline, measured, and traced when anybody looks."""
+"""Statements over resources: bounded by the call's deadline, measured, and traced when anybody looks.
+
+Bulk loads, BEGIN and COMMIT, and the SQL of custom methods go past it.
+"""
 
 from __future__ import annotations
 

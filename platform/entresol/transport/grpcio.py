@@ -20,7 +20,7 @@ from entresol.errors import ConfigurationError, UnimplementedError
 from entresol.schema.model import Model
 from entresol.service.call import TRACE_KEY, Call
 from entresol.service.status import CallFailedError, status_of
-from entresol.service.table import Entry
+from entresol.service.table import Route
 
 _DETAILS_KEY = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -32,7 +32,7 @@ LIVENESS = "liveness"
 class GrpcServer:
     """A gRPC server over one method table. `start` listens; `stop` drains."""
 
-    def __init__(self, table: Mapping[str, Entry], model: Model, settings: Settings, clock: Clock) -> None:
+    def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._health = health.aio.HealthServicer()
         self._services = [*model.services, "grpc.health.v1.Health"]
@@ -77,7 +77,7 @@ class GrpcServer:
 class _Table(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
     """The method table, as grpcio asks for it: bytes in, bytes out."""
 
-    def __init__(self, table: Mapping[str, Entry], clock: Clock) -> None:
+    def __init__(self, table: Mapping[str, Route], clock: Clock) -> None:
         self._handlers = {path: _rpc_handler(entry, clock) for path, entry in table.items()}
 
     def service(self, handler_call_details: Any) -> Any:
@@ -103,7 +103,7 @@ class _Unknown(grpc.GenericRpcHandler):  # type: ignore[misc]  # as above
         return grpc.unary_unary_rpc_method_handler(refuse)
 
 
-def _rpc_handler(entry: Entry, clock: Clock) -> Any:
+def _rpc_handler(entry: Route, clock: Clock) -> Any:
     method = entry.method
     if method.client_streaming:
         raise ConfigurationError(f"{method.full_name}: this transport does not take a stream of requests")
@@ -136,7 +136,7 @@ def _rpc_handler(entry: Entry, clock: Clock) -> Any:
     return grpc.unary_unary_rpc_method_handler(unary)
 
 
-def _call(entry: Entry, context: Any, clock: Clock) -> Call:
+def _call(entry: Route, context: Any, clock: Clock) -> Call:
     metadata: dict[str, str] = {}
     for key, value in context.invocation_metadata():
         if isinstance(value, str):

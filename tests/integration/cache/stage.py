@@ -189,8 +189,10 @@ class Stage:
 
     async def put(self, written: Written, entries: Entries | None = None, resource: Resource = ITEM) -> str:
         """Put what was written."""
-        return await (entries or self.entries).put(
-            resource, written.name, written.version, written.rank, written.position, written.body
+        entries = entries or self.entries
+        mark = await entries.mark()
+        return await entries.put(
+            resource, written.name, written.version, written.rank, written.position, written.body, mark=mark
         )
 
     async def cache(self, name: str) -> Entry:

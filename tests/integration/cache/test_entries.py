@@ -184,17 +184,17 @@ async def test_a_session_is_shown_its_own_write_and_nothing_older(stage: Stage) 
     new = await stage.write("a", "new")
     session = Session().wrote(key, new.version, new.rank, new.position, new.lsn)
     assert before is not None
-    assert not stage.entries.satisfies(before, key, session)
+    assert not session.satisfied_by(before, key)
     await stage.put(new)
     after = await stage.look("a")
     assert after is not None
-    assert stage.entries.satisfies(after, key, session)
+    assert session.satisfied_by(after, key)
     async with stage.relaying():
         await stage.applied()
         applied = await stage.look("a")
         assert applied is not None
         assert applied.watermark >= new.lsn
-        assert stage.entries.satisfies(applied, key, Session().after(new.lsn))
+        assert Session().after(new.lsn).satisfied_by(applied, key)
 
 
 async def test_a_lease_has_one_owner_and_the_others_get_what_it_fills(stage: Stage) -> None:

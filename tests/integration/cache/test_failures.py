@@ -51,7 +51,7 @@ async def test_a_silent_redis_opens_the_breaker_which_closes_by_itself(
         began_s = asyncio.get_running_loop().time()
         assert await asyncio.gather(*(entries.get(ITEM, ["a"]) for _ in range(50))) == [[None]] * 50
         assert asyncio.get_running_loop().time() - began_s < 0.05
-        assert await entries.put(ITEM, "a", 2, Rank.VALUE, 1, b"y") == "failed"
+        assert await entries.put(ITEM, "a", 2, Rank.VALUE, 1, b"y", mark=await entries.mark()) == "failed"
     finally:
         await own_servers.redis.resume()
     assert await entries.get(ITEM, ["a"]) == [None]

@@ -111,7 +111,8 @@ async def reinsertion(stage: Stage) -> None:
     sql = f"DELETE FROM items WHERE name = 'a' RETURNING row_version, {LSN}"
     deleted = await other.fetchrow(sql)
     await transaction.commit()
-    assert await stage.entries.put(ITEM, "a", deleted[0], Rank.ABSENT, deleted[1]) == "ok"
+    mark = await stage.entries.mark()
+    assert await stage.entries.put(ITEM, "a", deleted[0], Rank.ABSENT, deleted[1], mark=mark) == "ok"
     inserted = await inserting
     assert inserted.version < deleted[0]
     assert await stage.put(inserted) == "older"

@@ -65,7 +65,7 @@ def test_the_summaries_are_short_enough_for_one_line() -> None:
     [
         (["check"], {}, "error: protos does not exist: set ENTRESOL_PROTOS to a folder of .proto files"),
         (["check", "--protos", "nowhere"], {}, "error: nowhere does not exist"),
-        (["migrate"], {"ENTRESOL_DATABASE_WRITE": "postgresql://127.0.0.1:1/x"}, "error: no database accepts writes"),
+        (["migrate"], {"ENTRESOL_DATABASE_WRITE": "postgresql://127.0.0.1:1/x"}, "error: no database at"),
         (["migrate"], {"ENTRESOL_DATABASE_WRITE": "mysql://x"}, "error: "),
         (["plan"], {"ENTRESOL_DATABASE_WRITE_CONNECTIONS": "many"}, "error: setting database_write_connections"),
         (["plan"], {"ENTRESOL_CONFIG": "nowhere.toml"}, "error: ENTRESOL_CONFIG: nowhere.toml cannot be read"),

@@ -1,1 +1,1 @@
-"""The links of the chain, one file each: `async def link(next, request, call)`."""
+"""The links of the chain, one file each: `async def link(following, request, call)`."""
