@@ -24,7 +24,6 @@ from entresol.schema.model import Model, Resource
 from entresol.storage.pools import Pools
 from entresol.storage.store import Store
 
-
 EXAMPLE = """\b
 Example:
   entresol import posts.csv --resource stories.v1.Story --create stories.v1.User \\
