@@ -140,10 +140,16 @@ class ServerPool:
         return None
 
     async def _new(self, deadline: Deadline) -> ServerConnection:
+        # Not cancelled with its caller: a connection that is just being made would be lost open. It has its own timeout.
+        connecting = asyncio.ensure_future(self._connect())
         try:
             async with asyncio.timeout(deadline.left_s()):
-                return await self._connect()
+                return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(_discard)
+            raise
         except TimeoutError as error:
+            connecting.add_done_callback(_discard)
             raise DeadlineExceededError("the deadline passed before the database could be reached") from error
 
     def _judge(self, error: BaseException) -> None:
@@ -177,3 +183,9 @@ async def _make_fit(connection: ServerConnection, *, interrupted: bool) -> None:
     if connection.raw:
         await connection.reset(timeout=_RELEASE_S)
         connection.raw = False
+
+
+def _discard(connecting: asyncio.Future[ServerConnection]) -> None:
+    """Close a connection that nobody waits for any more."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
