@@ -140,7 +140,7 @@ class ServerPool:
         return None
 
     async def _new(self, deadline: Deadline) -> ServerConnection:
-        # Not cancelled with its caller: a connection that is just being made would be lost open. It has its own timeout.
+        # Not cancelled with its caller: a connection that is just being made would be lost open.
         connecting = asyncio.ensure_future(self._connect())
         try:
             async with asyncio.timeout(deadline.left_s()):
