@@ -67,8 +67,9 @@ class Settings:
     drain_s: float = 5.0
     batch_size_max: int = 1000
     request_id_ttl_s: float = 3600.0
-    # Seals page tokens: at least 16 bytes, the same on every server of a fleet.
-    page_token_key: str = "entresol page tokens"  # noqa: S105 - a token grants nothing, so a known key opens nothing
+    # Seal page tokens and session tokens: the first makes them, all open them; each of at least 16 bytes, the same on
+    # every server of a fleet. A token grants nothing, so a known key opens nothing; it lets callers make tokens up.
+    token_keys: tuple[str, ...] = ("entresol-known-to-everybody",)
     # Programs of the embedded servers (`entresol up`, `demo`, tests). Empty: the newest of the system, else the wheels.
     postgres_bin: str = ""  # folder
     redis_bin: str = ""  # program

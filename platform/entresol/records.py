@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import partial
 
+from entresol.cache.early import is_due
 from entresol.cache.entries import Entries
 from entresol.cache.entry import Entry, Rank
 from entresol.cache.fill import Fill
@@ -16,14 +18,19 @@ from entresol.cache.flights import Flights
 from entresol.cache.generations import Mark
 from entresol.cache.keys import Key
 from entresol.cache.session import EMPTY, Session
+from entresol.cache.tokens import SessionTokens
+from entresol.clock import Clock
 from entresol.config import Settings
-from entresol.errors import NotFoundError
+from entresol.errors import ConfigurationError, EntresolError, NotFoundError
 from entresol.schema.model import Consistency, Model, Resource
 from entresol.storage.store import Change, ListQuery, Page, Row, Store
 from entresol.storage.transaction import Transaction
 from entresol.turns import Turn
 
+log = logging.getLogger(__name__)
+
 CACHE = "cache"
+REFRESHES_MAX = 32  # of one process at once; what is not refreshed in time is read when it misses
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +40,26 @@ class Demand:
     session: Session = EMPTY
     consistency: Consistency | None = None
 
-    @classmethod
-    def of(cls, tokens: str, consistency: Consistency | None) -> Demand:
-        """Return the demand of a call with these session tokens, separated by commas; a call may carry several.
+    def level(self, resource: Resource) -> Consistency:
+        """Return what a read of `resource` must promise: the last commit, when a token cannot be read here."""
+        return Consistency.STRONG if self.session.foreign else self.consistency or resource.consistency
 
-        Raises:
-            InvalidArgumentError: a token is not one of ours.
-        """
-        if not tokens:
-            return cls(EMPTY, consistency)
-        sessions = [Session.decode(token.strip()) for token in tokens.split(",")]
-        return cls(reduce(Session.merge, sessions), consistency)
+    def remembers(self, resource: Resource) -> bool:
+        """Tell whether what is read becomes part of the session: when a token was sent, or SESSION is promised."""
+        level = self.level(resource)
+        return level is Consistency.SESSION or not (level is Consistency.EVENTUAL or self.session.is_empty)
+
+    def after_reading(self, resource: Resource, names: Sequence[str], found: Sequence[Found]) -> Session:
+        """Return the session when it has been shown what was found under these names."""
+        session = self.session
+        if self.remembers(resource):
+            for name, item in zip(names, found, strict=True):
+                session = session.read(Key.of(resource.table, name), item.version, item.rank, item.seen)
+        return session
+
+    def after_listing(self, resource: Resource, page: Page) -> Session:
+        """Return the session when it has been shown this page."""
+        return self.session.after(page.seen) if self.remembers(resource) else self.session
 
 
 ANYTHING = Demand()
@@ -51,10 +67,30 @@ ANYTHING = Demand()
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One record as it was found: `message` is None when there is none of that name."""
+    """One record as it was found: `message` is None when there is none of that name.
+
+    Whatever made it so committed at or before `seen`, a position in the log; 0 is not known.
+    """
 
     message: bytes | None
     answered_by: str  # cache, primary or replica:<address>
+    seen: int = 0
+    version: int = 0
+
+    @property
+    def rank(self) -> Rank:
+        """Return whether there is a record."""
+        return Rank.ABSENT if self.message is None else Rank.VALUE
+
+    def message_of(self, name: str) -> bytes:
+        """Return the serialized record, which was looked for under `name`.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        if self.message is None:
+            raise NotFoundError(name)
+        return self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +119,18 @@ class Records:
     store: Store
     entries: Entries | None
     settings: Settings
+    tokens: SessionTokens = field(init=False)
     _loads: dict[tuple[str, bool], Turn[_Load, Found]] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+    _refreshing: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
     _flights: Flights[tuple[str, str, int], Found] = field(default_factory=Flights)
+
+    def __post_init__(self) -> None:
+        """Raise ConfigurationError when session tokens cannot be made."""
+        try:
+            self.tokens = SessionTokens([key.encode() for key in self.settings.token_keys])
+        except ValueError as error:
+            raise ConfigurationError(f"setting token_keys: {error}") from error
 
     async def get(
         self,
@@ -99,17 +145,21 @@ class Records:
         Hits come from the cache unparsed. Misses of one event-loop turn become one query, on a replica that has
         replayed what `demand` has seen, else on the primary, and fill the cache.
         """
-        consistency = demand.consistency or resource.consistency
+        consistency = demand.level(resource)
         if self.entries is None or not resource.cache.enabled or consistency is Consistency.STRONG:
             return await self._load(resource, names, demand, consistency, timeout_s)
         found: list[Found | None] = []
-        for name, entry in zip(names, await self.entries.get(resource, names), strict=True):
+        listed = await self.entries.get(resource, names)
+        now_ms = self.clock.now_s() * 1000
+        for name, entry in zip(names, listed, strict=True):
             if entry is None or not self._is_fresh(
                 entry, Key.of(resource.table, name), demand.session, consistency
             ):
                 found.append(None)
             else:
                 found.append(_hit(entry))
+                if is_due(entry, now_ms):
+                    self._refresh(self.entries, resource, name)
         missing = [name for name, item in zip(names, found, strict=True) if item is None]
         if missing:
             loaded = iter(await self._load(resource, missing, demand, consistency, timeout_s))
@@ -118,16 +168,10 @@ class Records:
 
     async def get_one(
         self, resource: Resource, name: str, demand: Demand = ANYTHING, *, timeout_s: float | None = None
-    ) -> tuple[bytes, str]:
-        """Return the serialized record and who answered.
-
-        Raises:
-            NotFoundError: there is no record of this name.
-        """
+    ) -> Found:
+        """Return what is found under `name`, as `get` does."""
         (found,) = await self.get(resource, (name,), demand, timeout_s=timeout_s)
-        if found.message is None:
-            raise NotFoundError(name)
-        return found.message, found.answered_by
+        return found
 
     async def list(
         self,
@@ -138,12 +182,13 @@ class Records:
         timeout_s: float | None = None,
     ) -> Page:
         """Return one page, from a replica that has replayed what `demand` has seen, else from the primary."""
-        consistency = demand.consistency or resource.consistency
+        consistency = demand.level(resource)
         return await self.store.list(
             resource,
             query,
             at_least=_at_least(demand, consistency),
             primary=consistency is Consistency.STRONG,
+            seen=demand.remembers(resource),
             timeout_s=timeout_s,
         )
 
@@ -159,7 +204,7 @@ class Records:
         async with self.store.transaction(timeout_s=timeout_s, autocommit=autocommit) as transaction:
             yield transaction
         if transaction.committed:
-            await self._publish(transaction.changes, mark)
+            await self._publish(transaction, mark)
 
     def session_after(self, demand: Demand, transaction: Transaction) -> Session:
         """Return what the caller has seen once its transaction is committed.
@@ -177,12 +222,30 @@ class Records:
 
     def _is_fresh(self, entry: Entry, key: Key, session: Session, consistency: Consistency) -> bool:
         """Tell whether a hit may answer (rule R5). An empty session has seen nothing, so any hit does."""
-        return consistency is Consistency.EVENTUAL or not session.lsn or session.satisfied_by(entry, key)
+        return consistency is Consistency.EVENTUAL or session.is_empty or session.satisfied_by(entry, key)
 
     async def close(self) -> None:
         """Wait for the loads that are under way."""
         for turn in self._loads.values():
             await turn.close()
+        await asyncio.gather(*self._refreshing.values())
+
+    def _refresh(self, entries: Entries, resource: Resource, name: str) -> None:
+        """Read a record again that is about to leave the cache, while everybody is still shown what is there."""
+        key = (resource.type, name)
+        if key not in self._refreshing and len(self._refreshing) < REFRESHES_MAX:
+            task = asyncio.create_task(self._read_again(entries, resource, name), name="entresol refresh")
+            self._refreshing[key] = task
+            task.add_done_callback(lambda _: self._refreshing.pop(key))
+
+    async def _read_again(self, entries: Entries, resource: Resource, name: str) -> None:
+        try:
+            fill = await entries.begin(resource, [name])
+            if name in fill.spots and name not in fill.lost:
+                timeout_s = self.settings.database_statement_timeout_s
+                await self._read(resource, [name], _Wanted(0, False, timeout_s), entries, fill)
+        except EntresolError as error:
+            log.info("%s was not read again before it leaves the cache: %s", name, error)
 
     async def _load(
         self,
@@ -230,13 +293,13 @@ class Records:
         self, entries: Entries, resource: Resource, names: Sequence[str], wanted: _Wanted
     ) -> dict[str, Found]:
         """Read what misses and offer it to the cache (rule R2): positions first, then the database, then the fill."""
-        # Who has seen a write must not be given what another began to read before it.
-        fill = await entries.begin(resource, names, lease=not wanted.at_least)
+        # Who has seen a write, or wants the last commit, must not be given what another began to read before it.
+        fill = await entries.begin(resource, names, lease=not (wanted.at_least or wanted.primary))
         found = {name: _hit(entry) for name, entry in fill.found.items()}
         if found:
             await entries.release(fill, fill.found)
-        if fill.lost:
-            for name, entry in zip(fill.lost, await entries.wait(resource, fill.lost), strict=True):
+        if lost := [name for name in fill.lost if name not in found]:
+            for name, entry in zip(lost, await entries.wait(resource, lost), strict=True):
                 if entry is not None:
                     found[name] = _hit(entry)
         missing = [name for name in names if name not in found]
@@ -268,21 +331,31 @@ class Records:
             rows = {
                 name: (row.version, row.message) if (row := read.rows.get(name)) else None for name in names
             }
-            await entries.fill(fill, rows, read.position)
-        return {name: _found(read.rows.get(name), str(read.source)) for name in names}
+            await entries.fill(fill, rows, read.position, seen=read.seen)
+        return {name: _found(read.rows.get(name), str(read.source), read.seen) for name in names}
 
-    async def _publish(self, changes: Sequence[Change], mark: Mark) -> None:
+    async def _publish(self, transaction: Transaction, mark: Mark) -> None:
         if self.entries is None:
             return
         last = {
-            (change.resource.type, change.name): change for change in changes if change.resource.cache.enabled
+            (change.resource.type, change.name): change
+            for change in transaction.changes
+            if change.resource.cache.enabled
         }
-        await asyncio.gather(*(self._put(self.entries, change, mark) for change in last.values()))
+        puts = (self._put(self.entries, change, mark, transaction.commit_lsn) for change in last.values())
+        await asyncio.gather(*puts)
 
-    async def _put(self, entries: Entries, change: Change, mark: Mark) -> None:
-        message = change.row.message if change.row else b""
+    async def _put(self, entries: Entries, change: Change, mark: Mark, seen: int) -> None:
+        message, rank = change.row.message if change.row else b"", _rank(change)
         await entries.put(
-            change.resource, change.name, change.version, _rank(change), change.position, message, mark=mark
+            change.resource,
+            change.name,
+            change.version,
+            rank,
+            change.position,
+            message,
+            mark=mark,
+            seen=seen,
         )
 
 
@@ -295,8 +368,8 @@ def _at_least(demand: Demand, consistency: Consistency) -> int:
 
 
 def _hit(entry: Entry) -> Found:
-    return Found(entry.message if entry.rank is Rank.VALUE else None, CACHE)
+    return Found(entry.message if entry.rank is Rank.VALUE else None, CACHE, entry.seen, entry.version)
 
 
-def _found(row: Row | None, source: str) -> Found:
-    return Found(row.message if row else None, source)
+def _found(row: Row | None, source: str, seen: int) -> Found:
+    return Found(row.message, source, seen, row.version) if row else Found(None, source, seen)

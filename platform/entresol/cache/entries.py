@@ -30,6 +30,7 @@ from entresol.schema.model import Resource
 
 FILL_KEYS_MAX = 64
 TTL_JITTER = 0.1
+COST_MS_MAX = 60_000
 
 Row = tuple[int, bytes] | None  # version and message; None: there is no such record
 
@@ -44,9 +45,11 @@ class Entries:
         *,
         lease_s: float,
         fallback_concurrency: int,
+        clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.connection = connection
+        self._clock = clock or Clock()
         self.layout = layout
         self._generations = Generations(connection, layout)
         self._lookups = Lookups(connection, layout, self._generations)
@@ -67,6 +70,7 @@ class Entries:
             Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets),
             lease_s=settings.cache_lease_s,
             fallback_concurrency=settings.cache_fallback_concurrency,
+            clock=clock,
         )
 
     async def close(self) -> None:
@@ -108,7 +112,7 @@ class Entries:
     async def begin(self, resource: Resource, names: Sequence[str], *, lease: bool = True) -> Fill:
         """Return the positions that a fill of these names is judged by. Call it before reading the database.
 
-        Names in `Fill.lost` are being read by another process, which holds their leases: `wait` for them,
+        Names in `Fill.lost` are being read by another process, which holds their leases: `wait` for those not `found`,
         and after that fill from this same `Fill`. A name without a spot cannot be filled, because the relay
         or Redis is away.
         """
@@ -136,9 +140,9 @@ class Entries:
                         place, generation, int((position or base)[:16], 16), int(watermark, 16)
                     )
         taken = zip(places, replies[len(parts) :], strict=False)
-        lost = tuple(name for name, reply in taken if reply is None)
         found = self._found_since(resource, parts, replies) if owner else {}
-        return Fill(resource, spots, owner, tuple(name for name in lost if name not in found), found)
+        lost = tuple(name for name, reply in taken if reply is None)
+        return Fill(resource, spots, owner, lost, found, self._clock.monotonic_s())
 
     def _found_since(
         self, resource: Resource, parts: Mapping[int, Sequence[tuple[str, Place]]], replies: Sequence[Reply]
@@ -161,18 +165,19 @@ class Entries:
         """
         return await self._leases.wait(resource, names)
 
-    async def fill(self, fill: Fill, rows: Mapping[str, Row], position: int | None) -> None:
+    async def fill(self, fill: Fill, rows: Mapping[str, Row], position: int | None, *, seen: int = 0) -> None:
         """Offer what the database answered: version and message of each name, None where there is no record.
 
-        `position` is the replica's replay position, taken before the statement that read the rows; None for
-        the primary, whose rows reflect the positions of `begin`. Gives back the leases of the names offered.
+        `position` is the replica's replay position, taken before the statement that read the rows; None for the
+        primary, whose rows reflect the positions of `begin`. Nothing that was read committed after `seen`; 0 is
+        not known. Gives back the leases of the names offered.
         """
         offered = [(name, fill.spots[name]) for name in rows if name in fill.spots]
         parts: dict[tuple[int, bytes], list[tuple[str, Spot]]] = {}
         for name, spot in offered:
             parts.setdefault((spot.place.partition, spot.generation), []).append((name, spot))
         commands = [
-            self._fill_command(fill, members[at : at + FILL_KEYS_MAX], rows, position)
+            self._fill_command(fill, members[at : at + FILL_KEYS_MAX], rows, position, seen)
             for members in parts.values()
             for at in range(0, len(members), FILL_KEYS_MAX)
         ]
@@ -180,9 +185,15 @@ class Entries:
             await self._write(*commands)
 
     def _fill_command(
-        self, fill: Fill, members: Sequence[tuple[str, Spot]], rows: Mapping[str, Row], position: int | None
+        self,
+        fill: Fill,
+        members: Sequence[tuple[str, Spot]],
+        rows: Mapping[str, Row],
+        position: int | None,
+        seen: int,
     ) -> Command:
         first = members[0][1]
+        cost_s = self._clock.monotonic_s() - fill.begun_s
         keys: list[bytes] = [self.layout.meta(first.place.partition)]
         arguments: list[bytes | int] = [first.generation, fill.owner]
         for name, spot in members:
@@ -191,7 +202,8 @@ class Entries:
             version, message = row if row is not None else (0, b"")
             reflected = spot.reflected if position is None else position
             keys += spot.place.entry, spot.place.lease
-            arguments += self._offer(fill.resource, spot.place, version, rank, reflected, message)
+            offer = self._offer(fill.resource, spot.place, version, rank, reflected, message, seen, cost_s)
+            arguments += offer
         return _call(self.connection.scripts.fill, keys, arguments)
 
     async def release(self, fill: Fill, names: Collection[str] | None = None) -> None:
@@ -222,11 +234,12 @@ class Entries:
         message: bytes = b"",
         *,
         mark: Mark,
+        seen: int = 0,
     ) -> str:
         """Offer a row that this process has just committed, and return the answer.
 
         `position` was read in the same transaction while the row was locked (`Change.position`), `mark` before it
-        committed. Call it only once the commit is known: a commit in doubt is the relay's to tell.
+        committed, `seen` after it. Call it only once the commit is known: a commit in doubt is the relay's to tell.
 
         Returns:
             `ok`; `confirmed` when the relay had applied this very change already; `older` when a newer version is
@@ -237,7 +250,7 @@ class Entries:
         place = self.layout.place(resource.table, name)
         generation = mark[place.partition]
         keys = [self.layout.meta(place.partition), place.entry]
-        arguments = (generation, *self._offer(resource, place, version, rank, position, message))
+        arguments = (generation, *self._offer(resource, place, version, rank, position, message, seen))
         try:
             reply = await self.connection.execute(_call(self.connection.scripts.put, keys, arguments))
         except CacheError:
@@ -247,14 +260,27 @@ class Entries:
         return _count_writes([answer.decode()])[0]
 
     def _offer(
-        self, resource: Resource, place: Place, version: int, rank: Rank, position: int, message: bytes
+        self,
+        resource: Resource,
+        place: Place,
+        version: int,
+        rank: Rank,
+        position: int,
+        message: bytes,
+        seen: int,
+        cost_s: float = 0.0,
     ) -> tuple[bytes | int, ...]:
-        """Return the five arguments by which a script takes a row."""
+        """Return the five arguments by which a script takes a row, which it took `cost_s` to get."""
         policy = resource.cache
         ttl_s = policy.ttl_s if rank is Rank.VALUE else policy.negative_ttl_s
         # Shortened by up to a tenth, so that what came together does not go together.
         ttl_ms = max(1, round(ttl_s * 1000 * (1 - TTL_JITTER * self._chance())))
-        return place.bucket, stamp(version, rank), hexed(position), ttl_ms, body(resource.revision, message)
+        expiry_ms, cost_ms = (
+            round(self._clock.now_s() * 1000) + ttl_ms,
+            min(round(cost_s * 1000), COST_MS_MAX),
+        )
+        content = body(resource.revision, message, seen=seen, expiry_ms=expiry_ms, cost_ms=cost_ms)
+        return place.bucket, stamp(version, rank), hexed(position), ttl_ms, content
 
     async def _write(self, *commands: Command) -> None:
         """Run scripts that answer for each of their keys, and count the answers."""

@@ -29,7 +29,8 @@ class Spot:
 class Fill:
     """The read of some names that missed. Names without a spot are read and not filled.
 
-    `lost` are being read by others, and `found` were filled between the miss and the lease.
+    `lost` are being read by others, and `found` are there, filled between the miss and the lease. `begun_s` is of the
+    monotonic clock.
     """
 
     resource: Resource
@@ -37,6 +38,7 @@ class Fill:
     owner: bytes = b""
     lost: tuple[str, ...] = ()
     found: Mapping[str, Entry] = field(default_factory=dict)
+    begun_s: float = 0.0
 
     @property
     def hint(self) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf.message import Message
 
+from entresol.cache.session import Session
+from entresol.cache.tokens import SessionTokens
 from entresol.clock import Clock
 from entresol.errors import DeadlineExceededError
 from entresol.records import ANYTHING, Demand
@@ -64,6 +66,12 @@ class Call:
         if left <= 0:
             raise DeadlineExceededError("the deadline passed before the work was done")
         return left
+
+    def remember(self, session: Session, tokens: SessionTokens) -> None:
+        """Let the rest of this call, and the caller, depend on `session`."""
+        if session is not self.demand.session:
+            self.demand = replace(self.demand, session=session)
+            self.trailing[SESSION_KEY] = tokens.encode(session)
 
     def answered_by(self, source: str) -> None:
         """Say in the reply who answered: `cache`, `primary` or `replica:<address>`."""

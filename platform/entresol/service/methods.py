@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from entresol.errors import InvalidArgumentError, NotFoundError
+from entresol.errors import InvalidArgumentError
 from entresol.records import CACHE, Records
 from entresol.schema.filters import parse
 from entresol.schema.masks import WHOLE, Mask, apply_read, parse_mask_text
@@ -27,11 +27,10 @@ def get(method: Method, records: Records) -> Handler:
 
     async def handler(request: Any, call: Call) -> bytes:
         mask = read_mask(resource, call)
-        message, source = await records.get_one(
-            resource, request.name, call.demand, timeout_s=call.remaining_s()
-        )
-        call.answered_by(source)
-        (message,) = _masked(resource, [message], mask)
+        found = await records.get_one(resource, request.name, call.demand, timeout_s=call.remaining_s())
+        call.remember(call.demand.after_reading(resource, [request.name], [found]), records.tokens)
+        call.answered_by(found.answered_by)
+        (message,) = _masked(resource, [found.message_of(request.name)], mask)
         return message
 
     return handler
@@ -46,12 +45,11 @@ def batch_get(method: Method, records: Records) -> Handler:
         mask = read_mask(resource, call)
         names = list(request.names)
         found = await records.get(resource, names, call.demand, timeout_s=call.remaining_s())
-        for name, item in zip(names, found, strict=True):
-            if item.message is None:
-                raise NotFoundError(name)
+        call.remember(call.demand.after_reading(resource, names, found), records.tokens)
+        messages = [item.message_of(name) for name, item in zip(names, found, strict=True)]
         sources = {item.answered_by for item in found}
         call.answered_by(next(iter(sources - {CACHE}), CACHE))
-        return repeated(number, _masked(resource, [item.message or b"" for item in found], mask))
+        return repeated(number, _masked(resource, messages, mask))
 
     return handler
 
@@ -67,6 +65,7 @@ def list_(method: Method, records: Records, tokens: PageTokens) -> Handler:
         digest = _digest(request, call)
         query = _query(request, resource, tokens, digest)
         page = await records.list(resource, query, call.demand, timeout_s=call.remaining_s())
+        call.remember(call.demand.after_listing(resource, page), records.tokens)
         call.answered_by(str(page.source))
         reply = repeated(number, _masked(resource, [row.message for row in page.rows], mask))
         if page.more:

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from entresol.errors import ConfigurationError
 from entresol.records import Records
 from entresol.schema.model import Model, Resource
-from entresol.service.call import PRIMARY, SESSION_KEY, Call, Caller
+from entresol.service.call import PRIMARY, Call, Caller
 from entresol.service.links.authorize import Policy
 from entresol.storage.transaction import Transaction
 
@@ -47,11 +47,10 @@ class Context:
     async def get(self, message: str, name: str) -> Any:
         """Return one record through the cache; NotFoundError when there is none. Never decide a write by it."""
         resource = self.resource(message)
-        found, source = await self.records.get_one(
-            resource, name, self.call.demand, timeout_s=self.remaining_s()
-        )
-        self.call.answered_by(source)
-        return resource.message_class.FromString(found)
+        found = await self.records.get_one(resource, name, self.call.demand, timeout_s=self.remaining_s())
+        self.call.remember(self.call.demand.after_reading(resource, [name], [found]), self.records.tokens)
+        self.call.answered_by(found.answered_by)
+        return resource.message_class.FromString(found.message_of(name))
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction on the primary; the cache and the caller's session know of it when the block ends."""
@@ -67,7 +66,7 @@ def _tracked(context: Context) -> AbstractAsyncContextManager[Transaction]:
             yield transaction
         if transaction.committed:
             session = context.records.session_after(context.call.demand, transaction)
-            context.call.trailing[SESSION_KEY] = session.encode()
+            context.call.remember(session, context.records.tokens)
         context.call.answered_by(PRIMARY)
 
     return open_()

@@ -63,7 +63,7 @@ def build(
             errors,
             deadline(settings),
             shared_quota,
-            decode(settings),
+            decode(settings, records.tokens),
             validate(check),
             authorize(registry.policy),
         )
@@ -117,9 +117,9 @@ class _Standard:
 
 def _page_tokens(settings: Settings) -> PageTokens:
     try:
-        return PageTokens(settings.page_token_key.encode())
+        return PageTokens([key.encode() for key in settings.token_keys])
     except ValueError as error:
-        raise ConfigurationError(f"setting page_token_key: {error}") from error
+        raise ConfigurationError(f"setting token_keys: {error}") from error
 
 
 def _create_of(batch: Method, model: Model) -> Method:

@@ -11,7 +11,7 @@ from entresol.config import Settings
 from entresol.errors import NotFoundError
 from entresol.records import Records
 from entresol.schema.model import Method
-from entresol.service.call import PRIMARY, SESSION_KEY, Call, Handler
+from entresol.service.call import PRIMARY, Call, Handler
 from entresol.service.creation import Creator
 from entresol.service.frames import repeated
 from entresol.service.repeats import Work, each_once, once
@@ -149,7 +149,7 @@ class Writes:
             if dry:
                 transaction.rollback_only()
         if transaction.committed:
-            call.trailing[SESSION_KEY] = self.records.session_after(call.demand, transaction).encode()
+            call.remember(self.records.session_after(call.demand, transaction), self.records.tokens)
         call.answered_by(PRIMARY)
         return reply
 

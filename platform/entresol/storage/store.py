@@ -25,21 +25,29 @@ __all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Source", "Store", "Tra
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Rows by name; names without a row are missing. `position` is as in `Lease`: rule R2's S, or None."""
+    """Rows by name; names without a row are missing. `position` is as in `Lease`: rule R2's S, or None.
+
+    Nothing of what was read was committed after `seen`, a position in the log.
+    """
 
     rows: dict[str, Row]
     source: Source
     position: int | None
+    seen: int
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a List. `last` are the values of the order in its last row; `more` says that rows follow it."""
+    """One page of a List. `last` are the values of the order in its last row; `more` says that rows follow it.
+
+    Nothing of what was read was committed after `seen`, a position in the log; 0 when nobody asked.
+    """
 
     rows: tuple[Row, ...]
     more: bool
     last: tuple[object, ...]
     source: Source
+    seen: int = 0
 
 
 class Store:
@@ -66,9 +74,9 @@ class Store:
             DeadlineExceededError: the answer did not come in time.
         """
         table = self._schema.table(resource)
-        answer = await self._read(resource, table.select_by_names(names), "get", at_least, primary, timeout_s)
-        rows = [table.codec.row(record) for record in answer.records]
-        return Read({row.name: row for row in rows}, answer.source, answer.position)
+        answer = await self._read(resource, table.read_by_names(names), "get", at_least, primary, timeout_s)
+        rows = [table.codec.row(record) for record in answer.records if record["name"] is not None]
+        return Read({row.name: row for row in rows}, answer.source, answer.position, answer.records[0][-1])
 
     async def list(
         self,
@@ -77,17 +85,20 @@ class Store:
         *,
         at_least: int = 0,
         primary: bool = False,
+        seen: bool = False,
         timeout_s: float | None = None,
     ) -> Page:
-        """Return one page; where from, and what is raised, is as for `get`."""
+        """Return one page; where from, and what is raised, is as for `get`. Only with `seen` the page tells that."""
         table = self._schema.table(resource)
-        answer = await self._read(resource, select_page(table, query), "list", at_least, primary, timeout_s)
+        page = select_page(table, query)
+        answer = await self._read(resource, page, "list", at_least, primary, timeout_s, seen=seen)
         records = answer.records[: query.limit]
         return Page(
             rows=tuple([table.codec.row(record) for record in records]),
             more=len(answer.records) > query.limit,
             last=last_values(table, query, records[-1]) if records else (),
             source=answer.source,
+            seen=answer.seen,
         )
 
     @asynccontextmanager
@@ -136,19 +147,20 @@ class Store:
         at_least: int,
         primary: bool,
         timeout_s: float | None,
+        *,
+        seen: bool = False,
     ) -> _Answer:
         deadline = self._pools.deadline(timeout_s)
         with translated(self._schema.by_table):
             try:
-                return await self._ask(resource, statement, operation, at_least, primary, deadline)
+                return await self._ask(resource, statement, operation, at_least, primary, deadline, seen)
             except DRIVER_ERRORS as error:
                 # A read may be repeated: elsewhere when the server is gone, on the primary when replay was in the way.
                 conflict = is_recovery_conflict(error)
                 if not conflict and not is_server_gone(error):
                     raise
-                return await self._ask(
-                    resource, statement, operation, at_least, primary or conflict, deadline
-                )
+                primary = primary or conflict
+                return await self._ask(resource, statement, operation, at_least, primary, deadline, seen)
 
     async def _ask(
         self,
@@ -158,10 +170,13 @@ class Store:
         at_least: int,
         primary: bool,
         deadline: Deadline,
+        seen: bool,
     ) -> _Answer:
         async with self._pools.read(at_least, primary=primary, timeout_s=deadline.left_s()) as lease:
-            records = await run(lease.connection, statement, deadline, resource.type, operation)
-            return _Answer(records, lease.source, lease.position)
+            connection = lease.connection
+            records = await run(connection, statement, deadline, resource.type, operation)
+            position = await connection.fetchval(sql.SEEN, timeout=deadline.left_s()) if seen else 0
+            return _Answer(records, lease.source, lease.position, position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +184,4 @@ class _Answer:
     records: list[Record]
     source: Source
     position: int | None
+    seen: int

@@ -11,7 +11,8 @@ local function admit(entry, field, new, position, ttl, body)
   if old then
     local readable = revision(old) == string.sub(body, 1, 8)
     if readable and new == stamp(old) then
-      if position > asof(old) then redis.call('SETRANGE', entry, 26, position) end
+      if position < asof(old) then position = asof(old) end
+      redis.call('SET', entry, generation .. new .. source(old) .. position .. body, 'PX', ttl)
       return 'confirmed'
     end
     if known(old) and new < stamp(old) then return 'older' end
