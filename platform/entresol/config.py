@@ -48,6 +48,9 @@ class Settings:
     cache_buckets: int = 4096  # per partition
     cache_timeout_s: float = 0.25
     cache_lease_s: float = 2.0
+    # How long a write of a STRONG resource may keep readers from filling the cache, if it dies before its commit is
+    # relayed. At least twice `cache_lease_s`, and longer than a commit takes.
+    cache_fence_s: float = 10.0
     cache_breaker_failures: int = 5
     cache_breaker_reset_s: float = 1.0
     cache_fallback_concurrency: int = 32  # reads that may go to the database at once while the cache is away

@@ -110,6 +110,10 @@ class _Wanted:
     primary: bool
     timeout_s: float
 
+    def allows(self, entry: Entry) -> bool:
+        """Tell whether the entry reflects all that the callers have seen."""
+        return max(entry.asof, entry.watermark) >= self.at_least
+
 
 @dataclass(slots=True)
 class Records:
@@ -146,7 +150,9 @@ class Records:
         replayed what `demand` has seen, else on the primary, and fill the cache.
         """
         consistency = demand.level(resource)
-        if self.entries is None or not resource.cache.enabled or consistency is Consistency.STRONG:
+        # Whose token cannot be read here may depend on what no entry can be compared with.
+        unfenced = consistency is Consistency.STRONG and (not resource.is_fenced or bool(demand.session.foreign))
+        if self.entries is None or not resource.cache.enabled or unfenced:
             return await self._load(resource, names, demand, consistency, timeout_s)
         found: list[Found | None] = []
         listed = await self.entries.get(resource, names)
@@ -198,12 +204,23 @@ class Records:
     ) -> AsyncIterator[Transaction]:
         """Open a transaction on the primary; what it has written is in the cache before this returns (rule R1).
 
-        Nothing is put when the outcome of the commit is unknown: the relay repairs that.
+        Nothing is put when the outcome of the commit is unknown: the relay repairs that. STRONG records are fenced
+        before the commit (rule R9).
+
+        Raises:
+            UnavailableError: as `Fences` says, beside what `Store.transaction` raises.
         """
         mark = await self.entries.mark() if self.entries else ()
-        async with self.store.transaction(timeout_s=timeout_s, autocommit=autocommit) as transaction:
+        fences = self.entries.fences() if self.entries else None
+        async with self.store.transaction(
+            timeout_s=timeout_s,
+            autocommit=autocommit,
+            before_commit=fences.before_commit if fences else None,
+        ) as transaction:
             yield transaction
         if transaction.committed:
+            if fences is not None:
+                await fences.after_commit()
             await self._publish(transaction, mark)
 
     def session_after(self, demand: Demand, transaction: Transaction) -> Session:
@@ -243,7 +260,7 @@ class Records:
             fill = await entries.begin(resource, [name])
             if name in fill.spots and name not in fill.lost:
                 timeout_s = self.settings.database_statement_timeout_s
-                await self._read(resource, [name], _Wanted(0, False, timeout_s), entries, fill)
+                await self._read(resource, [name], _Wanted(0, resource.is_fenced, timeout_s), entries, fill)
         except EntresolError as error:
             log.info("%s was not read again before it leaves the cache: %s", name, error)
 
@@ -293,14 +310,16 @@ class Records:
         self, entries: Entries, resource: Resource, names: Sequence[str], wanted: _Wanted
     ) -> dict[str, Found]:
         """Read what misses and offer it to the cache (rule R2): positions first, then the database, then the fill."""
-        # Who has seen a write, or wants the last commit, must not be given what another began to read before it.
-        fill = await entries.begin(resource, names, lease=not (wanted.at_least or wanted.primary))
-        found = {name: _hit(entry) for name, entry in fill.found.items()}
+        # Who has seen a write, or wants the last, must not be given what another began to read before it; but of a
+        # fenced resource no entry is older than what was acknowledged.
+        lease = resource.is_fenced or not (wanted.at_least or wanted.primary)
+        fill = await entries.begin(resource, names, lease=lease)
+        found = {name: _hit(entry) for name, entry in fill.found.items() if wanted.allows(entry)}
         if found:
-            await entries.release(fill, fill.found)
+            await entries.release(fill, found)
         if lost := [name for name in fill.lost if name not in found]:
             for name, entry in zip(lost, await entries.wait(resource, lost), strict=True):
-                if entry is not None:
+                if entry is not None and wanted.allows(entry):
                     found[name] = _hit(entry)
         missing = [name for name in names if name not in found]
         if missing:

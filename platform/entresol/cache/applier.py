@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,8 @@ from entresol.cache.wire import Command, Reply
 log = logging.getLogger(__name__)
 
 CALLS_PER_SEND = 16  # within one deadline
+SWEEP_S = 1.0
+SWEEP_FENCES = 256  # looked at in one go
 PAUSE_S_MIN = 0.05
 PAUSE_S_MAX = 1.0
 
@@ -35,6 +38,8 @@ class Applier:
     def __init__(self, connection: Connection, layout: Layout) -> None:
         self._connection = connection
         self._layout = layout
+        self._cursors: list[bytes] = [b"0"] * layout.partitions
+        self._swept_s = 0.0
 
     async def close(self) -> None:
         """Close the connection."""
@@ -81,6 +86,19 @@ class Applier:
         with contextlib.suppress(CacheError):
             await self._connection.execute(("HSET", self._layout.relay, *fields))
 
+    async def sweep(self) -> None:
+        """Remove some fences that have expired from every partition; once a second is enough."""
+        if time.monotonic() - self._swept_s < SWEEP_S:
+            return
+        self._swept_s = time.monotonic()
+        digest, layout = self._connection.scripts.sweep.digest, self._layout
+        commands: list[Command] = [
+            ("EVALSHA", digest, 1, layout.fences(partition), cursor, SWEEP_FENCES)
+            for partition, cursor in enumerate(self._cursors)
+        ]
+        with contextlib.suppress(CacheError):
+            self._cursors = await self._connection.execute(*commands)
+
     def _parts(self, batch: Batch) -> dict[int, Sequence[Change]]:
         """Return the changes of each partition; none where everything is forgotten anyway."""
         parts: dict[int, list[Change]] = {partition: [] for partition in range(self._layout.partitions)}
@@ -93,7 +111,7 @@ class Applier:
         commands: list[Command] = []
         owners: list[int] = []
         for partition, changes in parts.items():
-            calls = advance.commands(self._layout.meta(partition), changes)
+            calls = advance.commands(self._layout.meta(partition), self._layout.fences(partition), changes)
             commands += calls
             owners += [partition] * len(calls)
         replies: list[Reply] = []

@@ -88,22 +88,24 @@ class Advance:
     database: str
     reset: bool = False
 
-    def commands(self, meta: bytes, changes: Sequence[Change]) -> list[Command]:
+    def commands(self, meta: bytes, fences: bytes, changes: Sequence[Change]) -> list[Command]:
         """Return the calls that apply `changes` to one partition, in order; the last of them moves the watermark."""
         count = max(1, -(-len(changes) // CHANGES_PER_CALL))
-        return [self._command(meta, changes, index, count) for index in range(count)]
+        return [self._command((meta, fences), changes, index, count) for index in range(count)]
 
-    def _command(self, meta: bytes, changes: Sequence[Change], index: int, count: int) -> Command:
+    def _command(
+        self, keys: tuple[bytes, bytes], changes: Sequence[Change], index: int, count: int
+    ) -> Command:
         indexes: dict[bytes, int] = {}
         touched: list[bytes | int] = []
         for change in changes[index * CHANGES_PER_CALL : (index + 1) * CHANGES_PER_CALL]:
-            number = indexes.setdefault(change.place.entry, len(indexes) + 2)
+            number = indexes.setdefault(change.place.entry, len(indexes) + 3)
             touched += number, change.place.bucket, hexed(change.position), change.stamp
         is_last = index == count - 1
         positions = (self.expected, self.newest if is_last else self.expected, self.newest)
         steps = (self._step(index - 1), b"" if is_last else self._step(index))
         birth = (self.generation, self.database, "reset" if self.reset else "")
-        call = ("EVALSHA", self.script.digest, len(indexes) + 1, meta)
+        call = ("EVALSHA", self.script.digest, len(indexes) + 2, *keys)
         return (*call, *indexes, *map(hexed, positions), *birth, *steps, *touched)
 
     def _step(self, index: int) -> bytes:

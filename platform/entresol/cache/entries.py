@@ -17,6 +17,7 @@ from entresol.cache.connection import Connection
 from entresol.cache.entry import Entry, Rank, body, hexed, padded, parse, stamp
 from entresol.cache.failure import CacheError
 from entresol.cache.fallback import Fallback
+from entresol.cache.fences import Fences
 from entresol.cache.fill import Fill, Spot
 from entresol.cache.generations import Generations, Mark
 from entresol.cache.keys import Layout, Place
@@ -26,6 +27,7 @@ from entresol.cache.scripts import Script, Scripts
 from entresol.cache.wire import Command, Reply
 from entresol.clock import Clock
 from entresol.config import Settings
+from entresol.errors import ConfigurationError
 from entresol.schema.model import Resource
 
 FILL_KEYS_MAX = 64
@@ -44,16 +46,18 @@ class Entries:
         layout: Layout,
         *,
         lease_s: float,
+        fence_s: float,
         fallback_concurrency: int,
-        clock: Clock | None = None,
+        clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.connection = connection
-        self._clock = clock or Clock()
         self.layout = layout
         self._generations = Generations(connection, layout)
         self._lookups = Lookups(connection, layout, self._generations)
         self._leases = Leases(self._lookups, layout, lease_s)
+        self._fence_s = fence_s
+        self._clock = clock
         self._chance = chance
         self._fallback = Fallback(fallback_concurrency, lambda: self.is_away)
 
@@ -61,14 +65,26 @@ class Entries:
     def open(
         cls, settings: Settings, *, clock: Clock | None = None, scripts: Scripts | None = None
     ) -> Entries:
-        """Return the entries of the cache that the settings name. Nothing connects before the first command."""
-        breaker = Breaker(settings.cache_breaker_failures, settings.cache_breaker_reset_s, clock or Clock())
+        """Return the entries of the cache that the settings name. Nothing connects before the first command.
+
+        Raises:
+            ConfigurationError: a fence would not outlive the leases of those who read before it.
+        """
+        if settings.cache_fence_s < 2 * settings.cache_lease_s:
+            raise ConfigurationError(
+                f"setting cache_fence_s: {settings.cache_fence_s:g} is less than twice cache_lease_s, "
+                f"{settings.cache_lease_s:g}; raise the one or lower the other",
+                metadata={"setting": "cache_fence_s"},
+            )
+        clock = clock or Clock()
+        breaker = Breaker(settings.cache_breaker_failures, settings.cache_breaker_reset_s, clock)
         return cls(
             Connection(
                 settings.cache_url, timeout_s=settings.cache_timeout_s, breaker=breaker, scripts=scripts
             ),
             Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets),
             lease_s=settings.cache_lease_s,
+            fence_s=settings.cache_fence_s,
             fallback_concurrency=settings.cache_fallback_concurrency,
             clock=clock,
         )
@@ -117,7 +133,9 @@ class Entries:
         or Redis is away.
         """
         places = {name: self.layout.place(resource.table, name) for name in names}
-        owner = self._leases.new_owner() if lease and len(places) <= KEYS_MAX else b""
+        # Without a lease a STRONG record cannot be filled (rule R9); others do without when they are many.
+        lease = lease and (resource.is_fenced or len(places) <= KEYS_MAX)
+        owner = self._leases.new_owner() if lease else b""
         parts = _by_partition(places.items())
         commands: list[Command] = [
             ("HMGET", self.layout.meta(partition), "W", "g", "base", *(place.bucket for _, place in members))
@@ -172,6 +190,9 @@ class Entries:
         primary, whose rows reflect the positions of `begin`. Nothing that was read committed after `seen`; 0 is
         not known. Gives back the leases of the names offered.
         """
+        if fill.resource.is_fenced and position is not None:  # a replica may not have what was fenced
+            await self.release(fill, rows)
+            return
         offered = [(name, fill.spots[name]) for name in rows if name in fill.spots]
         parts: dict[tuple[int, bytes], list[tuple[str, Spot]]] = {}
         for name, spot in offered:
@@ -204,6 +225,8 @@ class Entries:
             keys += spot.place.entry, spot.place.lease
             offer = self._offer(fill.resource, spot.place, version, rank, reflected, message, seen, cost_s)
             arguments += offer
+        if fill.resource.is_fenced:
+            keys.append(self.layout.fences(first.place.partition))
         return _call(self.connection.scripts.fill, keys, arguments)
 
     async def release(self, fill: Fill, names: Collection[str] | None = None) -> None:
@@ -223,6 +246,10 @@ class Entries:
     async def mark(self) -> Mark:
         """Return what a put says of when its transaction began. Call it before the transaction commits."""
         return await self._generations.mark()
+
+    def fences(self) -> Fences:
+        """Return the fences of a transaction that begins."""
+        return Fences(self.connection, self.layout, self._fence_s, self._clock)
 
     async def put(
         self,
@@ -244,12 +271,14 @@ class Entries:
         Returns:
             `ok`; `confirmed` when the relay had applied this very change already; `older` when a newer version is
             there; `behind` when a later change has been applied; `reborn` when the partition began a new generation
-            since `mark`; `nometa` while it has no relay; `failed` when Redis did not answer. Whatever it is, the relay
-            sees to the rest.
+            since `mark`; `fenced` when the record is STRONG and the fence of this write stands no more; `nometa` while
+            it has no relay; `failed` when Redis did not answer. Whatever it is, the relay sees to the rest.
         """
         place = self.layout.place(resource.table, name)
         generation = mark[place.partition]
         keys = [self.layout.meta(place.partition), place.entry]
+        if resource.is_fenced:
+            keys.append(self.layout.fences(place.partition))
         arguments = (generation, *self._offer(resource, place, version, rank, position, message, seen))
         try:
             reply = await self.connection.execute(_call(self.connection.scripts.put, keys, arguments))

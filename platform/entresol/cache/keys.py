@@ -33,7 +33,8 @@ class Place:
 class Layout:
     """The keys of one cache.
 
-    Per partition `{<prefix>:<partition>}:meta`, `...:e:<table>:<name>`, `...:l:<table>:<name>`; `<prefix>:relay`.
+    Per partition `{<prefix>:<partition>}:meta`, `...:fences`, `...:e:<table>:<name>`, `...:l:<table>:<name>`;
+    `<prefix>:relay`.
 
     All keys of a partition share the part in braces, so that one script may touch them wherever a cluster
     puts them. Every process of a fleet must have the same prefix, partitions and buckets.
@@ -45,6 +46,7 @@ class Layout:
         self._buckets = buckets
         tags = [f"{{{prefix}:{partition}}}" for partition in range(partitions)]
         self._metas = tuple(f"{tag}:meta".encode() for tag in tags)
+        self._fences = tuple(f"{tag}:fences".encode() for tag in tags)
         self._entries = tuple(f"{tag}:e:".encode() for tag in tags)
         self._leases = tuple(f"{tag}:l:".encode() for tag in tags)
         self.place = functools.lru_cache(maxsize=16384)(self._place)
@@ -52,6 +54,10 @@ class Layout:
     def meta(self, partition: int) -> bytes:
         """Return the key of the partition's hash: W, g, base, database, and `m:<bucket>` of buckets that moved."""
         return self._metas[partition]
+
+    def fences(self, partition: int) -> bytes:
+        """Return the key of the partition's fences: by entry key, stamp, position and expiry of each."""
+        return self._fences[partition]
 
     def _place(self, table: str, name: str) -> Place:
         identity = f"{table.removeprefix('public.')}:{name}".encode()

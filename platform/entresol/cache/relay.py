@@ -135,6 +135,7 @@ class Relay:
                 telemetry.RELAY_CHANGES.add(len(batch.changes))
                 await self.progress.move(applied, lag_s)
                 await self.applier.publish(self.progress)
+                await self.applier.sweep()
                 if (safe := self.progress.retained()) is not None:
                     feed.acknowledge(safe)
 

@@ -31,6 +31,8 @@ class Scripts:
     fill: Script
     advance: Script
     release: Script
+    fence: Script
+    sweep: Script
 
     @classmethod
     @functools.cache

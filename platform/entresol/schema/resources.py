@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor
 from entresol.schema import options
 from entresol.schema.fields import read_field
 from entresol.schema.indexes import read_index
-from entresol.schema.model import CachePolicy, Column, Consistency, Field, IdSource, Resource
+from entresol.schema.model import CachePolicy, Column, Consistency, Field, IdSource, Resource, UnfencedWrites
 from entresol.schema.names import Pattern
 from entresol.schema.revisions import revision_of
 from entresol.schema.source import Source
@@ -113,6 +113,7 @@ def _cache(option: Any) -> CachePolicy:
         enabled=not option.disabled,
         ttl_s=_given_s(option, "ttl", usual.ttl_s),
         negative_ttl_s=_given_s(option, "negative_ttl", usual.negative_ttl_s),
+        unfenced_writes=options.choice(UnfencedWrites, option.unfenced_writes, usual.unfenced_writes),
     )
 
 

@@ -17,7 +17,7 @@ from entresol.storage.sql import Statement
 from entresol.storage.sql_page import ListQuery, last_values, select_page
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_recovery_conflict, is_server_gone, translated
 from entresol.storage.statements import run
-from entresol.storage.transaction import UNKNOWN_OUTCOME, Transaction
+from entresol.storage.transaction import UNKNOWN_OUTCOME, BeforeCommit, Transaction
 from entresol.storage.writer import Change, Schema, Writer
 
 __all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Source", "Store", "Transaction"]
@@ -103,11 +103,16 @@ class Store:
 
     @asynccontextmanager
     async def transaction(
-        self, *, timeout_s: float | None = None, autocommit: bool = False
+        self,
+        *,
+        timeout_s: float | None = None,
+        autocommit: bool = False,
+        before_commit: BeforeCommit | None = None,
     ) -> AsyncIterator[Transaction]:
         """Open a transaction; it is committed when the block ends, and undone when the block raises.
 
-        With `autocommit` the block writes with one statement, which commits itself: two round trips less.
+        With `autocommit` the block writes with one statement, which commits itself: two round trips less. Otherwise
+        `before_commit` is given the changes while their rows are locked; what it raises undoes them.
 
         Raises:
             StoreUnavailableError: no server that accepts writes can be reached.
@@ -128,7 +133,7 @@ class Store:
                     try:
                         transaction = Transaction(writer, autocommit=autocommit)
                         yield transaction
-                        await transaction.finish()
+                        await transaction.finish(before_commit)
                         return
                     finally:
                         writer.lent = None

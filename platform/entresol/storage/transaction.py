@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from google.protobuf.message import Message
 
@@ -22,6 +22,8 @@ UNKNOWN_OUTCOME = (
     "the database did not answer the commit, so it is not known whether the change was made; "
     "read before you try again"
 )
+
+BeforeCommit = Callable[[Sequence[Change]], Awaitable[None]]
 
 
 class Transaction:
@@ -162,7 +164,7 @@ class Transaction:
         assert not self._autocommit, "what has committed itself cannot be undone"
         self._rollback_only = True
 
-    async def finish(self) -> None:
+    async def finish(self, before_commit: BeforeCommit | None = None) -> None:
         """Commit, or check and undo; called by `Store.transaction` when the block has ended.
 
         Raises:
@@ -173,6 +175,8 @@ class Transaction:
             with translated(self._writer.schema.by_table):
                 await connection.execute(sql.CHECK_AND_ROLLBACK, timeout=deadline.left_s())
             return
+        if before_commit is not None and not self._autocommit:
+            await before_commit(self.changes)
         timeout_s = max(deadline.left_s(), _COMMIT_S_MIN)
         with translated(self._writer.schema.by_table):
             try:

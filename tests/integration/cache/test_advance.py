@@ -17,7 +17,7 @@ class Partition:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.meta = stage.entries.layout.meta(0)
+        self.meta, self.fences = stage.entries.layout.meta(0), stage.entries.layout.fences(0)
         script = stage.entries.connection.scripts.advance
         self.advance = Advance(script, 100, 200, b"generate", "database", reset=True)
 
@@ -32,7 +32,7 @@ class Partition:
 
     async def apply(self, changes: list[Change], calls: slice = slice(None)) -> list[tuple[bytes, bytes]]:
         """Run the calls of a batch, or some of them."""
-        commands = self.advance.commands(self.meta, changes)[calls]
+        commands = self.advance.commands(self.meta, self.fences, changes)[calls]
         return [tuple(reply) for reply in await self.stage.entries.connection.execute(*commands)]
 
     async def field(self, name: str | bytes) -> object:

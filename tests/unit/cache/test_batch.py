@@ -94,14 +94,14 @@ def _advance() -> Advance:
 
 
 def test_without_changes_there_is_one_call_which_moves_the_watermark() -> None:
-    (command,) = _advance().commands(b"meta", [])
-    assert command[2:4] == (1, b"meta")
-    assert command[4:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"")
+    (command,) = _advance().commands(b"meta", b"fences", [])
+    assert command[2:5] == (2, b"meta", b"fences")
+    assert command[5:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"")
 
 
 def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_one_before() -> None:
     changes = [_change(f"n{number}", 50, b"") for number in range(2 * CHANGES_PER_CALL + 1)]
-    calls = _advance().commands(b"meta", changes)
+    calls = _advance().commands(b"meta", b"fences", changes)
     arguments = [command[3 + int(command[2]) :] for command in calls]
     assert [item[1] for item in arguments] == [hexed(5), hexed(5), hexed(99)]
     assert [item[2] for item in arguments] == [hexed(99)] * 3
@@ -112,6 +112,6 @@ def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_
 
 
 def test_a_key_that_changed_twice_is_passed_once() -> None:
-    (command,) = _advance().commands(b"meta", [_change("a", 50, b""), _change("a", 60, b"")])
-    assert command[2] == 2
+    (command,) = _advance().commands(b"meta", b"fences", [_change("a", 50, b""), _change("a", 60, b"")])
+    assert command[2] == 3
     assert command.count(LAYOUT.place("items", "a").entry) == 1

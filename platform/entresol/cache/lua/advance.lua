@@ -1,6 +1,6 @@
 -- ADVANCE: the relay applies changes in commit order and moves the watermark, all or nothing. Without changes it is the tick.
 -- A large batch is several calls: each leaves a step that the next one looks for, and the last moves the watermark.
--- KEYS meta, then the entries that the changes touch.
+-- KEYS meta, fences, then the entries that the changes touch.
 -- ARGV expected watermark, new watermark, newest position of the batch, new generation, database, 'reset' or '',
 --      step of the call before or '', step of this call or '' for the last,
 --      then for each change: index into KEYS, bucket field, position, stamp ('' when the row's version is not known).
@@ -15,7 +15,14 @@ end
 if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
 if ARGV[7] ~= '' and meta[5] ~= ARGV[7] then return {'torn', watermark} end  -- rule: whole batch
 
+local fenced = redis.call('EXISTS', KEYS[2]) == 1
 local function apply(entry, position, new)
+  if fenced then  -- a fence knows a position before its own commit and after all earlier ones
+    local fence = redis.call('HGET', KEYS[2], entry)
+    if fence
+      and position > string.sub(fence, 18, 33)  -- rule: fence lifts
+    then redis.call('HDEL', KEYS[2], entry) end
+  end
   local old = head(entry)
   if not old then return end
   if position <= asof(old) then return end  -- rule: replay

@@ -18,3 +18,16 @@ local function known(text) return string.sub(text, 9, 24) ~= '0000000000000000' 
 local function source(text) return string.sub(text, 26, 26) end
 local function asof(text) return string.sub(text, 27, 42) end
 local function revision(text) return string.sub(text, 43, 50) end
+
+-- A fence is text: stamp(17) position(16) expiry in ms of this server's clock, so that no other clock counts.
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function expiry_of(fence) return tonumber(string.sub(fence, 34)) end
+
+-- Returns stamp and position of the fence that stands before an entry, nothing when none does.
+local function fence_at(fences, entry)
+  local fence = redis.call('HGET', fences, entry)
+  if fence and expiry_of(fence) > now_ms() then return string.sub(fence, 1, 17), string.sub(fence, 18, 33) end
+end

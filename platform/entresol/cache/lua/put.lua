@@ -1,5 +1,5 @@
 -- PUT: a writer offers what it has just committed.  Answers with the partition's generation beside.
--- KEYS meta, entry.  ARGV generation before the transaction, bucket field, stamp, position, ttl in ms, revision and payload.
+-- KEYS meta, entry, and for a STRONG record fences.  ARGV generation before the transaction, bucket field, stamp, position, ttl in ms, revision and payload.
 local meta = redis.call('HMGET', KEYS[1], 'g', 'base', ARGV[2])
 generation = meta[1]
 if not generation then return {'nometa', ''} end
@@ -7,6 +7,9 @@ if generation ~= ARGV[1] then return {'reborn', generation} end  -- rule: put ge
 local moved = meta[3] or meta[2]
 local new, position = ARGV[3], ARGV[4]
 local old = head(KEYS[2])
+local at, _
+if KEYS[3] then _, at = fence_at(KEYS[3], KEYS[2]) end
+if at and at > position then return {'fenced', generation} end  -- rule: put fence
 if position_of(moved) > position then  -- rule: put admission
   -- The relay was quicker: this very change is the bucket's newest, so the content reflects all up to it.
   if not old and mover(moved) == new then  -- rule: put confirmed
@@ -16,6 +19,7 @@ if position_of(moved) > position then  -- rule: put admission
   if old and new > stamp(old) then redis.call('UNLINK', KEYS[2]) end  -- rule: put admission
   return {'behind', generation}  -- rule: put admission
 end  -- rule: put admission
+if KEYS[3] and at ~= position then return {'fenced', generation} end  -- rule: own fence
 if old and known(old) and new <= stamp(old) then return {'older', generation} end
 redis.call('SET', KEYS[2], generation .. new .. 'd' .. position .. ARGV[6], 'PX', ARGV[5])
 return {'ok', generation}
