@@ -66,12 +66,7 @@ class Platform:
         model = load_model(settings)
         load_functions(settings)
         async with AsyncExitStack() as stack:
-            pools = await Pools.open(settings)
-            stack.push_async_callback(pools.close)
-            await _check_database(pools, model)
-            entries = await _open_cache(settings, stack)
-            records = Records(model, Store(pools, model), entries, settings)
-            stack.push_async_callback(records.close)
+            pools, records = await _open_records(settings, model, stack)
             table = build(model, records, functions or registry, settings)
             return cls(settings, model, records, table, pools, clock, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
@@ -92,6 +87,28 @@ class Platform:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+@asynccontextmanager
+async def open_records(settings: Settings, model: Model) -> AsyncIterator[Records]:
+    """Give the records of the settings' database and cache, for a command that serves nobody.
+
+    Raises:
+        ConfigurationError: a server or a setting cannot work; the text says what to change.
+    """
+    async with AsyncExitStack() as stack:
+        _, records = await _open_records(settings, model, stack)
+        yield records
+
+
+async def _open_records(settings: Settings, model: Model, stack: AsyncExitStack) -> tuple[Pools, Records]:
+    pools = await Pools.open(settings)
+    stack.push_async_callback(pools.close)
+    await _check_database(pools, model)
+    entries = await _open_cache(settings, stack)
+    records = Records(model, Store(pools, model), entries, settings)
+    stack.push_async_callback(records.close)
+    return pools, records
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, EntresolError, NotFoundError
 from entresol.schema.model import Consistency, Model, Resource
-from entresol.storage.store import Change, ListQuery, Page, Row, Store
+from entresol.storage.store import Change, ListQuery, Page, Row, Selection, Store
 from entresol.storage.transaction import Transaction
 from entresol.turns import Turn
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 CACHE = "cache"
 REFRESHES_MAX = 32  # of one process at once; what is not refreshed in time is read when it misses
+PUTS_MAX = 512  # at once, so that one large transaction does not fill the way to the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,15 @@ class Found:
         if self.message is None:
             raise NotFoundError(name)
         return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How far a deletion by filter is: `count` records so far, up to `last`, all committed before `commit_lsn`."""
+
+    count: int
+    last: str
+    commit_lsn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +232,42 @@ class Records:
             if fences is not None:
                 await fences.after_commit()
             await self._publish(transaction, mark)
+
+    async def delete_where(
+        self,
+        resource: Resource,
+        filter_: str,
+        *,
+        parent: str = "",
+        batch: int = 500,
+        limit: int | None = None,
+        force: bool = False,
+        expired: bool = False,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Purged]:
+        """Delete the records that an AIP-160 filter matches, and yield after each batch that is committed.
+
+        They go in the order of their names, `batch` in one transaction of at most `timeout_s`, and none is in the cache
+        when the batch is yielded. What no longer matches when its turn comes stays; what is written behind the present
+        place, too. Whatever ends it, the batches before stay deleted, and the same call goes on. Children are as for
+        Delete; soft deletion marks, and `expired` removes what was marked and is past its retention.
+
+        Raises:
+            InvalidArgumentError: of `filter`, `parent` or `expired`; nothing is deleted.
+            ChildrenExistError: a record has children and `force` is false, or others refer to it.
+        """
+        selection = Selection.of(resource, filter_, parent, expired=expired)
+        last, count = "", 0
+        while size := batch if limit is None else min(batch, limit - count):
+            async with self.transaction(timeout_s=timeout_s) as transaction:
+                names = await transaction.delete_where(
+                    resource, selection, after=last, limit=size, force=force
+                )
+            if names:
+                last, count = names[-1], count + len(names)
+                yield Purged(count, last, transaction.commit_lsn)
+            if len(names) < size:
+                return
 
     def session_after(self, demand: Demand, transaction: Transaction) -> Session:
         """Return what the caller has seen once its transaction is committed.
@@ -361,8 +407,13 @@ class Records:
             for change in transaction.changes
             if change.resource.cache.enabled
         }
-        puts = (self._put(self.entries, change, mark, transaction.commit_lsn) for change in last.values())
-        await asyncio.gather(*puts)
+        changed = list(last.values())
+        for at in range(0, len(changed), PUTS_MAX):
+            puts = [
+                self._put(self.entries, change, mark, transaction.commit_lsn)
+                for change in changed[at : at + PUTS_MAX]
+            ]
+            await asyncio.gather(*puts)
 
     async def _put(self, entries: Entries, change: Change, mark: Mark, seen: int) -> None:
         message, rank = change.row.message if change.row else b"", _rank(change)

@@ -52,6 +52,36 @@ class Context:
         self.call.answered_by(found.answered_by)
         return resource.message_class.FromString(found.message_of(name))
 
+    async def delete_where(
+        self,
+        message: str,
+        filter_: str,
+        *,
+        parent: str = "",
+        limit: int | None = None,
+        force: bool = False,
+    ) -> int:
+        """Delete the records that a filter matches, in batches that commit by themselves; returns how many.
+
+        What is raised is as for `Records.delete_where`; what was deleted before stays deleted.
+        """
+        count = 0
+        try:
+            async for purged in self.records.delete_where(
+                self.resource(message),
+                filter_,
+                parent=parent,
+                limit=limit,
+                force=force,
+                timeout_s=self.remaining_s(),
+            ):
+                count = purged.count
+                session = self.call.demand.session.after(purged.commit_lsn)
+                self.call.trailing[SESSION_KEY] = session.encode()
+        finally:
+            self.call.answered_by(PRIMARY)
+        return count
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction on the primary; the cache and the caller's session know of it when the block ends."""
         return _tracked(self)

@@ -129,10 +129,22 @@ class TableSql:
         text = f"DELETE FROM {self.table} WHERE name = $1{condition} RETURNING {self.columns}, {POSITION}"
         return Statement(text, tuple(parameters))
 
-    def live_child(self, parent: str) -> Statement:
-        """Return a row when `parent` has a child here that is not deleted."""
+    def live_child(self, parents: list[str]) -> Statement:
+        """Return the name of one of `parents` that has a child here that is not deleted."""
         live = f" AND {self._role(Role.DELETE_TIME)} IS NULL" if self.resource.soft_delete else ""
-        return Statement(f"SELECT 1 FROM {self.table} WHERE parent = $1{live} LIMIT 1", (parent,))
+        return Statement(f"SELECT parent FROM {self.table} WHERE parent = ANY($1){live} LIMIT 1", (parents,))
+
+    def delete_named(self, names: list[str]) -> Statement:
+        """Remove the rows of these names; returns name, version and position of each."""
+        text = f"DELETE FROM {self.table} WHERE name = ANY($1) RETURNING name, row_version, {POSITION}"
+        return Statement(text, (names,))
+
+    def soft_delete_named(self, names: list[str], retention_s: float) -> Statement:
+        """Mark the live rows of these names as deleted."""
+        parameters: list[object] = [names]
+        changes = self._marking(parameters, retention_s)
+        condition = f"name = ANY($1) AND {self._role(Role.DELETE_TIME)} IS NULL"
+        return Statement(self._update_text(changes, condition), tuple(parameters))
 
     def lock_children(self, parents: list[str]) -> Statement:
         """Return the names of all children of `parents`, locked, in the one order that every transaction takes."""

@@ -13,6 +13,7 @@ from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
 from entresol.storage.pools import Pools, Source
 from entresol.storage.rows import Row
+from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement
 from entresol.storage.sql_page import ListQuery, last_values, select_page
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_recovery_conflict, is_server_gone, translated
@@ -20,7 +21,7 @@ from entresol.storage.statements import run
 from entresol.storage.transaction import UNKNOWN_OUTCOME, BeforeCommit, Transaction
 from entresol.storage.writer import Change, Schema, Writer
 
-__all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Source", "Store", "Transaction"]
+__all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Selection", "Source", "Store", "Transaction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,12 @@ class Store:
             source=answer.source,
             seen=answer.seen,
         )
+
+    async def count(self, resource: Resource, selection: Selection, *, timeout_s: float | None = None) -> int:
+        """Return how many records `selection` has, on any server; what is raised is as for `get`."""
+        statement = selection.count(self._schema.table(resource))
+        answer = await self._read(resource, statement, "count", 0, primary=False, timeout_s=timeout_s)
+        return int(answer.records[0][0])
 
     @asynccontextmanager
     async def transaction(

@@ -11,6 +11,7 @@ from entresol.schema.model import Field, Resource
 from entresol.storage import deletion, sql
 from entresol.storage.connections import Record
 from entresol.storage.rows import Row
+from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement, TableSql
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_refusal, translated
 from entresol.storage.statements import run, run_many
@@ -127,6 +128,24 @@ class Transaction:
             ChildrenExistError: it has children and `force` is false, or others refer to it.
         """
         return await deletion.delete(self._writer, self._table(resource), name, version, force=force)
+
+    async def delete_where(
+        self, resource: Resource, selection: Selection, *, after: str, limit: int, force: bool
+    ) -> list[str]:
+        """Delete up to `limit` records of `selection` and return their names, in order, all behind the name `after`.
+
+        Where deletion is soft they are marked; those of an `expired` selection are removed. Fewer than `limit`: there
+        are no more.
+
+        Raises:
+            ChildrenExistError: one has children and `force` is false, or others refer to it; none is deleted.
+        """
+        table = self._table(resource)
+        records = await self._writer.fetch(table, selection.take(table, after, limit), "lock")
+        names = [record[0] for record in records]
+        if names:
+            await deletion.delete_named(self._writer, table, names, force=force, purge=selection.expired)
+        return names
 
     async def undelete(self, resource: Resource, name: str, *, version: int | None) -> Row:
         """Unmark a record and return it.
