@@ -34,6 +34,7 @@ class Settings:
     database_read: tuple[str, ...] = ()
     database_write_connections: int = 8
     database_read_connections: int = 8  # per replica
+    database_loads_max: int = 8  # queries at once for records of one resource that the cache does not have
     database_connect_timeout_s: float = 3.0
     database_wait_s: float = 1.0  # longest wait for a free connection
     database_statement_timeout_s: float = 30.0  # when the call has no deadline of its own
@@ -53,7 +54,6 @@ class Settings:
     cache_fence_s: float = 10.0
     cache_breaker_failures: int = 5
     cache_breaker_reset_s: float = 1.0
-    cache_fallback_concurrency: int = 32  # reads that may go to the database at once while the cache is away
 
     # The relay: one per database, whichever process holds the slot.
     relay_slot: str = "entresol"

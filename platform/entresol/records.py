@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from entresol.cache.early import is_due
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 CACHE = "cache"
 REFRESHES_MAX = 32  # of one process at once; what is not refreshed in time is read when it misses
+NAMES_MAX = 1000  # in one query
 PUTS_MAX = 512  # at once, so that one large transaction does not fill the way to the cache
 
 
@@ -105,11 +106,15 @@ class Purged:
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """A record wanted from the store: at least this new, before this moment of the monotonic clock."""
+    """A record wanted from the store: at least this new, before this moment of the monotonic clock.
+
+    `patient`: when another process is reading the record, its answer will do.
+    """
 
     name: str
     at_least: int
     deadline_s: float
+    patient: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +124,6 @@ class _Wanted:
     at_least: int
     primary: bool
     timeout_s: float
-
-    def allows(self, entry: Entry) -> bool:
-        """Tell whether the entry reflects all that the callers have seen."""
-        return max(entry.asof, entry.watermark) >= self.at_least
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ class Records:
     entries: Entries | None
     settings: Settings
     tokens: SessionTokens = field(init=False)
-    _loads: dict[tuple[str, bool], Turn[_Load, Found]] = field(default_factory=dict)
+    _loads: dict[tuple[str, bool], Turn[_Load, Found | None]] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     _refreshing: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
     _flights: Flights[tuple[str, str, int], Found] = field(default_factory=Flights)
@@ -161,7 +162,9 @@ class Records:
         """
         consistency = demand.level(resource)
         # Whose token cannot be read here may depend on what no entry can be compared with.
-        unfenced = consistency is Consistency.STRONG and (not resource.is_fenced or bool(demand.session.foreign))
+        unfenced = consistency is Consistency.STRONG and (
+            not resource.is_fenced or bool(demand.session.foreign)
+        )
         if self.entries is None or not resource.cache.enabled or unfenced:
             return await self._load(resource, names, demand, consistency, timeout_s)
         found: list[Found | None] = []
@@ -319,27 +322,43 @@ class Records:
         timeout_s: float | None,
     ) -> Sequence[Found]:
         primary = consistency is Consistency.STRONG
-        turn = self._loads.get((resource.type, primary))
-        if turn is None:
-            turn = self._loads[resource.type, primary] = Turn(partial(self._load_turn, resource, primary))
+        turn = self._loads.get((resource.type, primary)) or self._new_turn(resource, primary)
         # A load may be shared by callers who are more patient than the first, so it has the time of a statement.
         allowed_s = self.settings.database_statement_timeout_s
         deadline_s = time.monotonic() + (timeout_s or allowed_s if primary else allowed_s)
         loads = [_Load(name, _at_least(demand, consistency), deadline_s) for name in names]
         if primary:  # who asks for the last commit must not be given what was read before
-            return await asyncio.gather(*map(turn.submit, loads))
+            return await asyncio.gather(*(self._loaded(resource, turn, load) for load in loads))
         return await asyncio.gather(*(self._joined(resource, turn, load) for load in loads))
 
-    async def _joined(self, resource: Resource, turn: Turn[_Load, Found], load: _Load) -> Found:
+    def _new_turn(self, resource: Resource, primary: bool) -> Turn[_Load, Found | None]:
+        """Make what bounds the queries of a resource, whether they are many because the cache is empty or away."""
+        running_max = self.settings.database_loads_max
+        work = partial(self._load_turn, resource, primary)
+        turn = self._loads[resource.type, primary] = Turn(
+            work, NAMES_MAX, running_max=running_max, waiting_max=running_max * NAMES_MAX
+        )
+        return turn
+
+    async def _joined(self, resource: Resource, turn: Turn[_Load, Found | None], load: _Load) -> Found:
         """Return what a load of this record that is under way returns, or start one: one query for all who wait."""
+        key = (resource.type, load.name, load.at_least)
+        return await self._flights.join(key, partial(self._loaded, resource, turn, load))
 
-        async def submit() -> Found:
-            return await turn.submit(load)
+    async def _loaded(self, resource: Resource, turn: Turn[_Load, Found | None], load: _Load) -> Found:
+        found = await turn.submit(load)
+        if found is None:  # another process is reading it; who waits for that keeps nobody from the database
+            assert self.entries is not None, "only the cache knows of other processes"
+            (entry,) = await self.entries.wait(resource, (load.name,))
+            fresh = entry is not None and _reflects(entry, load.at_least)
+            found = _hit(entry) if entry and fresh else await turn.submit(replace(load, patient=False))
+        assert found is not None, "an impatient load reads the record itself"
+        return found
 
-        return await self._flights.join((resource.type, load.name, load.at_least), submit)
-
-    async def _load_turn(self, resource: Resource, primary: bool, loads: Sequence[_Load]) -> Sequence[Found]:
-        """Read the names of one turn with one query; names that another process is reading are waited for."""
+    async def _load_turn(
+        self, resource: Resource, primary: bool, loads: Sequence[_Load]
+    ) -> Sequence[Found | None]:
+        """Read the names of one turn with one query; None for those that another process is reading."""
         names = list(dict.fromkeys(load.name for load in loads))
         wanted = _Wanted(
             at_least=max(load.at_least for load in loads),
@@ -349,29 +368,32 @@ class Records:
         if self.entries is None or not resource.cache.enabled:
             found = await self._read(resource, names, wanted)
         else:
-            found = await self._fill(self.entries, resource, names, wanted)
-        return [found[load.name] for load in loads]
+            impatient = {load.name for load in loads if not load.patient}
+            found = await self._fill(self.entries, resource, names, wanted, impatient)
+        return [found.get(load.name) for load in loads]
 
     async def _fill(
-        self, entries: Entries, resource: Resource, names: Sequence[str], wanted: _Wanted
+        self,
+        entries: Entries,
+        resource: Resource,
+        names: Sequence[str],
+        wanted: _Wanted,
+        impatient: Collection[str],
     ) -> dict[str, Found]:
         """Read what misses and offer it to the cache (rule R2): positions first, then the database, then the fill."""
         # Who has seen a write, or wants the last, must not be given what another began to read before it; but of a
         # fenced resource no entry is older than what was acknowledged.
         lease = resource.is_fenced or not (wanted.at_least or wanted.primary)
         fill = await entries.begin(resource, names, lease=lease)
-        found = {name: _hit(entry) for name, entry in fill.found.items() if wanted.allows(entry)}
+        found = {name: _hit(entry) for name, entry in fill.found.items() if _reflects(entry, wanted.at_least)}
         if found:
             await entries.release(fill, found)
-        if lost := [name for name in fill.lost if name not in found]:
-            for name, entry in zip(lost, await entries.wait(resource, lost), strict=True):
-                if entry is not None and wanted.allows(entry):
-                    found[name] = _hit(entry)
-        missing = [name for name in names if name not in found]
+        missing = [
+            name for name in names if name not in found and (name not in fill.lost or name in impatient)
+        ]
         if missing:
             try:
-                async with entries.fallback():
-                    found |= await self._read(resource, missing, wanted, entries, fill)
+                found |= await self._read(resource, missing, wanted, entries, fill)
             except BaseException:
                 await entries.release(fill)
                 raise
@@ -431,6 +453,10 @@ class Records:
 
 def _rank(change: Change) -> Rank:
     return Rank.VALUE if change.row else Rank.ABSENT
+
+
+def _reflects(entry: Entry, at_least: int) -> bool:
+    return max(entry.asof, entry.watermark) >= at_least
 
 
 def _at_least(demand: Demand, consistency: Consistency) -> int:

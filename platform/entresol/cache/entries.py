@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 
 from entresol import telemetry
 from entresol.cache.breaker import Breaker
 from entresol.cache.connection import Connection
 from entresol.cache.entry import Entry, Rank, body, hexed, padded, parse, stamp
 from entresol.cache.failure import CacheError
-from entresol.cache.fallback import Fallback
 from entresol.cache.fences import Fences
 from entresol.cache.fill import Fill, Spot
 from entresol.cache.generations import Generations, Mark
@@ -47,7 +45,6 @@ class Entries:
         *,
         lease_s: float,
         fence_s: float,
-        fallback_concurrency: int,
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -59,7 +56,6 @@ class Entries:
         self._fence_s = fence_s
         self._clock = clock
         self._chance = chance
-        self._fallback = Fallback(fallback_concurrency, lambda: self.is_away)
 
     @classmethod
     def open(
@@ -85,7 +81,6 @@ class Entries:
             Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets),
             lease_s=settings.cache_lease_s,
             fence_s=settings.cache_fence_s,
-            fallback_concurrency=settings.cache_fallback_concurrency,
             clock=clock,
         )
 
@@ -97,14 +92,6 @@ class Entries:
     def is_away(self) -> bool:
         """Whether the server has failed so often that it is not asked."""
         return self.connection.breaker.is_open
-
-    def fallback(self) -> AbstractAsyncContextManager[None]:
-        """Hold a place for a database read, bounded while the cache is away.
-
-        Raises:
-            ResourceExhaustedError: on entering, when too many reads wait already.
-        """
-        return self._fallback.enter()
 
     async def get(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
         """Return the entry of each name, in order; None is a miss.
@@ -128,9 +115,8 @@ class Entries:
     async def begin(self, resource: Resource, names: Sequence[str], *, lease: bool = True) -> Fill:
         """Return the positions that a fill of these names is judged by. Call it before reading the database.
 
-        Names in `Fill.lost` are being read by another process, which holds their leases: `wait` for those not `found`,
-        and after that fill from this same `Fill`. A name without a spot cannot be filled, because the relay
-        or Redis is away.
+        Names in `Fill.lost` are being read by another process, which holds their leases: `wait` for those not `found`.
+        A name without a spot cannot be filled, because the relay or Redis is away.
         """
         places = {name: self.layout.place(resource.table, name) for name in names}
         # Without a lease a STRONG record cannot be filled (rule R9); others do without when they are many.

@@ -77,7 +77,7 @@ class Context:
             ):
                 count = purged.count
                 session = self.call.demand.session.after(purged.commit_lsn)
-                self.call.trailing[SESSION_KEY] = session.encode()
+                self.call.remember(session, self.records.tokens)
         finally:
             self.call.answered_by(PRIMARY)
         return count
