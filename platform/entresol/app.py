@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from entresol import telemetry
+from entresol.background import kept_running
 from entresol.cache.entries import Entries
 from entresol.cache.gate import Snapshot
 from entresol.cache.relay import Relay
@@ -106,6 +107,8 @@ async def _open_records(settings: Settings, model: Model, stack: AsyncExitStack)
     stack.push_async_callback(pools.close)
     await _check_database(pools, model)
     entries = await _open_cache(settings, stack)
+    if entries is not None and any(item.cache.staleness_s_max for item in model.resources.values()):
+        await stack.enter_async_context(kept_running(entries.lag.run(), "entresol relay lag"))
     records = Records(model, Store(pools, model), entries, settings)
     stack.push_async_callback(records.close)
     return pools, records

@@ -38,6 +38,8 @@ class Applier:
     def __init__(self, connection: Connection, layout: Layout) -> None:
         self._connection = connection
         self._layout = layout
+        self._name = secrets.token_hex(4)
+        self._beats = 0
         self._cursors: list[bytes] = [b"0"] * layout.partitions
         self._swept_s = 0.0
 
@@ -82,7 +84,9 @@ class Applier:
 
     async def publish(self, progress: Progress) -> None:
         """Tell every process how far behind the cache is."""
-        fields = ("applied", hexed(progress.applied), "lag_s", f"{progress.lag_s:.3f}")
+        self._beats += 1
+        beat = f"{self._name}:{self._beats}"
+        fields = ("applied", hexed(progress.applied), "lag_s", f"{progress.lag_s:.3f}", "beat", beat)
         with contextlib.suppress(CacheError):
             await self._connection.execute(("HSET", self._layout.relay, *fields))
 

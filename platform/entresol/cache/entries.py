@@ -19,6 +19,7 @@ from entresol.cache.fences import Fences
 from entresol.cache.fill import Fill, Spot
 from entresol.cache.generations import Generations, Mark
 from entresol.cache.keys import Layout, Place
+from entresol.cache.lag import RelayLag
 from entresol.cache.leases import KEYS_MAX, Leases
 from entresol.cache.lookup import Lookups
 from entresol.cache.scripts import Script, Scripts
@@ -53,6 +54,7 @@ class Entries:
         self._generations = Generations(connection, layout)
         self._lookups = Lookups(connection, layout, self._generations)
         self._leases = Leases(self._lookups, layout, lease_s)
+        self.lag = RelayLag(connection, layout, clock)
         self._fence_s = fence_s
         self._clock = clock
         self._chance = chance

@@ -128,7 +128,9 @@ class Relay:
             log.info("the relay reads from %X of database %s", applied, feed.database)
             await self._settle(feed)
             while True:
-                batch = Batch.of(await pump.take(self._tick_s), applied, self._layout)
+                events = await pump.take(self._tick_s)
+                self.progress.hear(events)
+                batch = Batch.of(events, applied, self._layout)
                 lag_s = await self._pass_gate(batch)
                 await self.applier.apply(batch, applied, feed)
                 applied = batch.newest

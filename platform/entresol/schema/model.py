@@ -65,6 +65,13 @@ class UnfencedWrites(enum.IntEnum):
     ALLOW = 2
 
 
+class StaleReads(enum.IntEnum):
+    """What is done with a hit that may be too old; `entresol.options.v1.StaleReads`."""
+
+    SERVE = 1
+    REFUSE = 2
+
+
 class OnDelete(enum.IntEnum):
     """What becomes of a record when the one it refers to is deleted; `entresol.options.v1.OnDelete`."""
 
@@ -168,12 +175,17 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """How long entries of a resource live, in seconds, and what a STRONG one does when Redis takes no fence."""
+    """How long entries live, in seconds, how old they may be, and what is done when that cannot be kept.
+
+    `staleness_s_max` of 0 is no bound. `unfenced_writes` is for STRONG resources.
+    """
 
     enabled: bool = True
     ttl_s: float = 3600.0
     negative_ttl_s: float = 30.0
     unfenced_writes: UnfencedWrites = UnfencedWrites.REFUSE
+    staleness_s_max: float = 0.0
+    stale_reads: StaleReads = StaleReads.SERVE
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ SESSION_KEY = "entresol-session"
 CONSISTENCY_KEY = "entresol-consistency"
 READ_MASK_KEY = "entresol-read-mask"
 ANSWERED_BY_KEY = "entresol-answered-by"
+STALENESS_KEY = "entresol-staleness"
 PRIMARY = "primary"
 TRACE_KEY = "entresol-trace"
 
@@ -72,6 +73,11 @@ class Call:
         if session is not self.demand.session:
             self.demand = replace(self.demand, session=session)
             self.trailing[SESSION_KEY] = tokens.encode(session)
+
+    def serve_stale(self, staleness_s: float) -> None:
+        """Say in the reply how old it may be, when that is more than its resource allows."""
+        if staleness_s:
+            self.trailing[STALENESS_KEY] = f"{staleness_s:.3f}"
 
     def answered_by(self, source: str) -> None:
         """Say in the reply who answered: `cache`, `primary` or `replica:<address>`."""

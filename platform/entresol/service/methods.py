@@ -30,6 +30,7 @@ def get(method: Method, records: Records) -> Handler:
         found = await records.get_one(resource, request.name, call.demand, timeout_s=call.remaining_s())
         call.remember(call.demand.after_reading(resource, [request.name], [found]), records.tokens)
         call.answered_by(found.answered_by)
+        call.serve_stale(found.staleness_s)
         (message,) = _masked(resource, [found.message_of(request.name)], mask)
         return message
 
@@ -47,6 +48,7 @@ def batch_get(method: Method, records: Records) -> Handler:
         found = await records.get(resource, names, call.demand, timeout_s=call.remaining_s())
         call.remember(call.demand.after_reading(resource, names, found), records.tokens)
         messages = [item.message_of(name) for name, item in zip(names, found, strict=True)]
+        call.serve_stale(max((item.staleness_s for item in found), default=0.0))
         sources = {item.answered_by for item in found}
         call.answered_by(next(iter(sources - {CACHE}), CACHE))
         return repeated(number, _masked(resource, messages, mask))

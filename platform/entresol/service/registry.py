@@ -50,6 +50,7 @@ class Context:
         found = await self.records.get_one(resource, name, self.call.demand, timeout_s=self.remaining_s())
         self.call.remember(self.call.demand.after_reading(resource, [name], [found]), self.records.tokens)
         self.call.answered_by(found.answered_by)
+        self.call.serve_stale(found.staleness_s)
         return resource.message_class.FromString(found.message_of(name))
 
     async def delete_where(

@@ -82,8 +82,8 @@ def test_a_thousand_readers_of_an_empty_or_missing_cache_are_answered_within_the
     async def read(number: int) -> None:
         for step in range(ROUNDS):
             name = NAMES[(number * 7 + step * 31) % len(NAMES)]
-            message, _ = await records.get_one(users, name)
-            assert users.message_class.FromString(message).name == name  # type: ignore[attr-defined]
+            found = await records.get_one(users, name)
+            assert users.message_class.FromString(found.message).name == name  # type: ignore[attr-defined]
 
     async def work() -> None:
         assert records.entries is not None
