@@ -69,13 +69,13 @@ class Applier:
         """
         parts: dict[int, Sequence[Change]] = self._parts(batch)
         script, generation = self._connection.scripts.advance, self.new_generation()
-        advance = Advance(script, expected, batch.newest, generation, feed.database, batch.resets)
+        advance = Advance(script, expected, batch.newest, generation, feed.database)
         pause_s = PAUSE_S_MIN
         while True:
             try:
-                rewound = await self._advance(parts, advance)
+                rewound = await self._advance(parts, advance, batch.floors)
                 _refuse_rewinds(rewound, feed)
-                await self._advance(dict.fromkeys(rewound, ()), replace(advance, reset=True))
+                await self._advance(dict.fromkeys(rewound, ()), replace(advance, reset=True), {})
                 return
             except CacheError as error:
                 log.warning("the cache does not take changes: %s", error)
@@ -104,18 +104,22 @@ class Applier:
             self._cursors = await self._connection.execute(*commands)
 
     def _parts(self, batch: Batch) -> dict[int, Sequence[Change]]:
-        """Return the changes of each partition; none where everything is forgotten anyway."""
+        """Return the changes of each partition."""
         parts: dict[int, list[Change]] = {partition: [] for partition in range(self._layout.partitions)}
-        for change in () if batch.resets else batch.changes:
+        for change in batch.changes:
             parts[change.place.partition].append(change)
         return dict(parts)
 
-    async def _advance(self, parts: Mapping[int, Sequence[Change]], advance: Advance) -> dict[int, int]:
+    async def _advance(
+        self, parts: Mapping[int, Sequence[Change]], advance: Advance, floors: Mapping[bytes, int]
+    ) -> dict[int, int]:
         """Apply changes to partitions, and return the watermark of each that is behind what was expected."""
         commands: list[Command] = []
         owners: list[int] = []
         for partition, changes in parts.items():
-            calls = advance.commands(self._layout.meta(partition), self._layout.fences(partition), changes)
+            calls = advance.commands(
+                self._layout.meta(partition), self._layout.fences(partition), changes, floors
+            )
             commands += calls
             owners += [partition] * len(calls)
         replies: list[Reply] = []

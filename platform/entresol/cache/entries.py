@@ -126,7 +126,10 @@ class Entries:
         owner = self._leases.new_owner() if lease else b""
         parts = _by_partition(places.items())
         commands: list[Command] = [
-            ("HMGET", self.layout.meta(partition), "W", "g", "base", *(place.bucket for _, place in members))
+            (
+                *("HMGET", self.layout.meta(partition), "W", "g", "base", self.layout.floor(resource.table)),
+                *(place.bucket for _, place in members),
+            )
             for partition, members in parts.items()
         ]
         if owner:
@@ -138,13 +141,14 @@ class Entries:
         except CacheError:
             return Fill(resource)
         spots: dict[str, Spot] = {}
-        for members, (watermark, generation, base, *moved) in zip(parts.values(), replies, strict=False):
+        for members, (watermark, generation, base, floor, *moved) in zip(
+            parts.values(), replies, strict=False
+        ):
             if generation is not None:
                 self._generations.see(members[0][1].partition, generation)
                 for (name, place), position in zip(members, moved, strict=True):
-                    spots[name] = Spot(
-                        place, generation, int((position or base)[:16], 16), int(watermark, 16)
-                    )
+                    newest = max((position or base)[:16], floor or b"")
+                    spots[name] = Spot(place, generation, int(newest, 16), int(watermark, 16))
         taken = zip(places, replies[len(parts) :], strict=False)
         found = self._found_since(resource, parts, replies) if owner else {}
         lost = tuple(name for name, reply in taken if reply is None)
@@ -157,9 +161,11 @@ class Entries:
         revision = padded(resource.revision)
         found: dict[str, Entry] = {}
         last = replies[-len(parts) :]
-        for members, (watermark, generation, *_), values in zip(parts.values(), replies, last, strict=False):
+        for members, (watermark, generation, _, floor, *_), values in zip(
+            parts.values(), replies, last, strict=False
+        ):
             for (name, _), value in zip(members, values, strict=True):
-                entry = parse(value, generation, int(watermark, 16), revision) if generation else None
+                entry = parse(value, generation, int(watermark, 16), revision, floor) if generation else None
                 if entry is not None:
                     found[name] = entry
         return found
@@ -204,7 +210,7 @@ class Entries:
         first = members[0][1]
         cost_s = self._clock.monotonic_s() - fill.begun_s
         keys: list[bytes] = [self.layout.meta(first.place.partition)]
-        arguments: list[bytes | int] = [first.generation, fill.owner]
+        arguments: list[bytes | int] = [first.generation, fill.owner, first.place.floor]
         for name, spot in members:
             row = rows[name]
             rank = Rank.VALUE if row is not None else Rank.ABSENT
@@ -267,7 +273,8 @@ class Entries:
         keys = [self.layout.meta(place.partition), place.entry]
         if resource.is_fenced:
             keys.append(self.layout.fences(place.partition))
-        arguments = (generation, *self._offer(resource, place, version, rank, position, message, seen))
+        offer = self._offer(resource, place, version, rank, position, message, seen)
+        arguments = (generation, *offer, place.floor)
         try:
             reply = await self.connection.execute(_call(self.connection.scripts.put, keys, arguments))
         except CacheError:

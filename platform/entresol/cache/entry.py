@@ -57,9 +57,13 @@ def padded(revision: str) -> bytes:
     return revision.rjust(REVISION_BYTES, "0").encode()
 
 
-def parse(data: bytes | None, generation: bytes, watermark: int, revision: bytes) -> Entry | None:
-    """Return the entry, or None when there is none, or one of another generation or schema revision."""
+def parse(
+    data: bytes | None, generation: bytes, watermark: int, revision: bytes, floor: bytes | None = None
+) -> Entry | None:
+    """Return the entry; None when there is none, or one of another generation or revision, or below the floor."""
     if data is None or not data.startswith(generation) or data[42:_TEXT_BYTES] != revision:
+        return None
+    if floor is not None and data[26:42] < floor:
         return None
     rank = Rank.VALUE if data[24] == 49 else Rank.ABSENT  # b"1"
     asof, message = int(data[26:42], 16), data[HEADER_BYTES:]

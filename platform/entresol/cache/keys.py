@@ -22,12 +22,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the cache keeps a record. `bucket` is the field of the partition's hash that its changes move."""
+    """Where the cache keeps a record. `bucket` and `floor` are fields of the partition's hash.
+
+    Its changes move the one, and the other is where changes of its table that were not named begin to count.
+    """
 
     partition: int
     bucket: bytes
     entry: bytes
     lease: bytes
+    floor: bytes
 
 
 class Layout:
@@ -52,12 +56,19 @@ class Layout:
         self.place = functools.lru_cache(maxsize=16384)(self._place)
 
     def meta(self, partition: int) -> bytes:
-        """Return the key of the partition's hash: W, g, base, database, and `m:<bucket>` of buckets that moved."""
+        """Return the key of the partition's hash.
+
+        It holds W, g, base, database, step, floor, `m:<bucket>` of buckets that moved, and `f:<table>`.
+        """
         return self._metas[partition]
 
     def fences(self, partition: int) -> bytes:
         """Return the key of the partition's fences: by entry key, stamp, position and expiry of each."""
         return self._fences[partition]
+
+    def floor(self, table: str) -> bytes:
+        """Return the field of the table's floor in the hash of every partition."""
+        return f"f:{table.removeprefix('public.')}".encode()
 
     def _place(self, table: str, name: str) -> Place:
         identity = f"{table.removeprefix('public.')}:{name}".encode()
@@ -68,4 +79,5 @@ class Layout:
             b"m:%d" % (bucket % self._buckets),
             self._entries[partition] + identity,
             self._leases[partition] + identity,
+            self.floor(table),
         )

@@ -2,10 +2,11 @@
 -- A large batch is several calls: each leaves a step that the next one looks for, and the last moves the watermark.
 -- KEYS meta, fences, then the entries that the changes touch.
 -- ARGV expected watermark, new watermark, newest position of the batch, new generation, database, 'reset' or '',
---      step of the call before or '', step of this call or '' for the last,
+--      step of the call before or '', step of this call or '' for the last, number of floors,
+--      then for each floor: field, position;
 --      then for each change: index into KEYS, bucket field, position, stamp ('' when the row's version is not known).
-local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step')
-local watermark, base = meta[1], meta[3]
+local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step', 'floor')
+local watermark, base, floor = meta[1], meta[3], meta[6]
 generation = meta[2]
 if not watermark or meta[4] ~= ARGV[5] or ARGV[6] == 'reset' then
   redis.call('UNLINK', KEYS[1])
@@ -26,10 +27,13 @@ local function apply(entry, position, new)
   local old = head(entry)
   if not old then return end
   if position <= asof(old) then return end  -- rule: replay
-  if new == stamp(old) then
+  if new == stamp(old)
+    and not (floor and asof(old) < floor)  -- rule: floor drops
+  then
     redis.call('SETRANGE', entry, 25, 'c' .. position)
   elseif new ~= '' and known(old) and new < stamp(old)
     and source(old) == 'd'  -- rule: source
+    and not (floor and asof(old) < floor)  -- rule: floor drops
   then
     redis.call('SETRANGE', entry, 26, position)  -- a later change of this row made it, and comes later
   else
@@ -37,7 +41,17 @@ local function apply(entry, position, new)
   end
 end
 
-for first = 9, #ARGV, 4 do
+local changes = 10 + 2 * ARGV[9]
+for first = 10, changes - 1, 2 do
+  local position = ARGV[first + 1]
+  if position > (redis.call('HGET', KEYS[1], ARGV[first]) or '') then  -- rule: floor never falls
+    redis.call('HSET', KEYS[1], ARGV[first], position)
+  end  -- rule: floor never falls
+  if not floor or position > floor then floor = position end
+end
+if floor and floor ~= meta[6] then redis.call('HSET', KEYS[1], 'floor', floor) end
+
+for first = changes, #ARGV, 4 do
   local field, position = ARGV[first + 1], ARGV[first + 2]
   apply(KEYS[tonumber(ARGV[first])], position, ARGV[first + 3])
   local moved = redis.call('HGET', KEYS[1], field) or base

@@ -3,10 +3,12 @@
 -- Source is 'd' when a reader or writer brought the content, 'c' once the relay has seen the change that made it.
 local generation  -- the partition's; entries of any other do not exist
 
-local function head(entry)
+-- Nor do entries that reflect less than their table's floor, if it has one.
+local function head(entry, floor)
   local text = redis.call('GETRANGE', entry, 0, 49)
-  if string.sub(text, 1, 8) == generation then return text end
-  return nil
+  if string.sub(text, 1, 8) ~= generation then return nil end
+  if floor and string.sub(text, 27, 42) < floor then return nil end  -- rule: floor hides
+  return text
 end
 
 -- A bucket's field is the position of its newest change, then that change's version and rank.

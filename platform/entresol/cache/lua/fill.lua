@@ -1,8 +1,9 @@
 -- FILL: a reader offers what it found in the database, and gives back its leases.
 -- KEYS meta, then entry and lease of each key, then fences if the records are STRONG.
--- ARGV generation at begin, lease owner, then for each key: bucket field, stamp, position, ttl in ms, revision and payload.
-local meta = redis.call('HMGET', KEYS[1], 'g', 'base')
+-- ARGV generation at begin, lease owner, floor field, then for each key: bucket field, stamp, position, ttl in ms, revision and payload.
+local meta = redis.call('HMGET', KEYS[1], 'g', 'base', ARGV[3])
 generation = meta[1]
+local floor = meta[3]
 local fences = #KEYS % 2 == 0 and KEYS[#KEYS]
 
 local function admit(entry, lease, field, new, position, ttl, body)
@@ -13,7 +14,8 @@ local function admit(entry, lease, field, new, position, ttl, body)
   end
   local moved = redis.call('HGET', KEYS[1], field) or meta[2]
   if position_of(moved) > position then return 'behind' end  -- rule: fill admission
-  local old = head(entry)
+  if floor and floor > position then return 'behind' end  -- rule: floor admits
+  local old = head(entry, floor)
   if old then
     local readable = revision(old) == string.sub(body, 1, 8)
     if readable and new == stamp(old) then
@@ -30,7 +32,7 @@ end
 
 local answers = {}
 for index = 1, math.floor((#KEYS - 1) / 2) do
-  local entry, lease, first = KEYS[2 * index], KEYS[2 * index + 1], 5 * index - 2
+  local entry, lease, first = KEYS[2 * index], KEYS[2 * index + 1], 5 * index - 1
   if not generation then answers[index] = 'nometa'
   elseif generation ~= ARGV[1] then answers[index] = 'reborn'  -- rule: fill generation
   else

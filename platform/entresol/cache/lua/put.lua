@@ -1,12 +1,14 @@
 -- PUT: a writer offers what it has just committed.  Answers with the partition's generation beside.
--- KEYS meta, entry, and for a STRONG record fences.  ARGV generation before the transaction, bucket field, stamp, position, ttl in ms, revision and payload.
-local meta = redis.call('HMGET', KEYS[1], 'g', 'base', ARGV[2])
+-- KEYS meta, entry, and for a STRONG record fences.  ARGV generation before the transaction, bucket field, stamp, position, ttl in ms, revision and
+-- payload, floor field.
+local meta = redis.call('HMGET', KEYS[1], 'g', 'base', ARGV[2], ARGV[7])
 generation = meta[1]
 if not generation then return {'nometa', ''} end
 if generation ~= ARGV[1] then return {'reborn', generation} end  -- rule: put generation
-local moved = meta[3] or meta[2]
+local moved, floor = meta[3] or meta[2], meta[4]
+if floor and floor > position_of(moved) then moved = floor end  -- rule: floor admits
 local new, position = ARGV[3], ARGV[4]
-local old = head(KEYS[2])
+local old = head(KEYS[2], floor)
 local at, _
 if KEYS[3] then _, at = fence_at(KEYS[3], KEYS[2]) end
 if at and at > position then return {'fenced', generation} end  -- rule: put fence
