@@ -147,8 +147,8 @@ class Entries:
             if generation is not None:
                 self._generations.see(members[0][1].partition, generation)
                 for (name, place), position in zip(members, moved, strict=True):
-                    newest = max((position or base)[:16], floor or b"")
-                    spots[name] = Spot(place, generation, int(newest, 16), int(watermark, 16))
+                    moved_at, floor_at = int((position or base)[:16], 16), int(floor or b"0", 16)
+                    spots[name] = Spot(place, generation, moved_at, int(watermark, 16), floor_at)
         taken = zip(places, replies[len(parts) :], strict=False)
         found = self._found_since(resource, parts, replies) if owner else {}
         lost = tuple(name for name, reply in taken if reply is None)

@@ -1,4 +1,7 @@
-"""Fences: before a write of STRONG records commits, the cache forgets them and takes nothing older in (rule R9)."""
+"""Fences: before a write of STRONG records commits, the cache forgets them and takes nothing older in (rule R9).
+
+What a transaction wrote and did not name, as a foreign key or SQL of its own does, raises the floor of the table (R7).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class Change(Protocol):
 
     @property
     def name(self) -> str:
-        """Return its name."""
+        """Return its name; empty for all records of the table that were written and not named."""
 
     @property
     def version(self) -> int:
@@ -55,6 +58,7 @@ class Fences:
     seconds: float
     clock: Clock
     _commands: Sequence[Command] = ()
+    _tables: Sequence[bytes] = ()
     _refusing: Resource | None = None
     _raised_s: float = field(default=0.0)
 
@@ -71,34 +75,51 @@ class Fences:
             return
         resources = {type_: change.resource for (type_, _), change in last.items()}
         self._refusing = next(filter(_refuses, resources.values()), None)
-        self._commands = self._calls(list(last.values()))
+        named = [change for change in last.values() if change.name]
+        unnamed = [change for change in last.values() if not change.name]
+        self._commands = self._calls(named)
+        self._tables = [self.layout.floor(change.resource.table) for change in unnamed]
         try:
-            await self._raise()
+            await self._raise(max((change.position for change in unnamed), default=0))
         except CacheError as error:
             if self._refusing is not None:
                 raise _not_fenced(self._refusing, "nothing was changed; try again") from error
             log.warning("a write goes on without its fences: %s", error)
-            self._commands = ()
+            self._commands = self._tables = ()
 
-    async def after_commit(self) -> None:
-        """Fence again when the commit took long: whoever read before it must have given up when the fences expire.
+    async def after_commit(self, lsn: int) -> None:
+        """Raise the floors of tables to `lsn`, a position behind the commit.
+
+        When the commit took long, fence again: whoever read before it must have given up when the fences expire.
 
         Raises:
             UnavailableError: Redis did not take them, so that an older value may still be shown.
         """
-        if not self._commands or self.clock.monotonic_s() - self._raised_s <= self.seconds / 2:
+        if self.clock.monotonic_s() - self._raised_s <= self.seconds / 2:
+            self._commands = ()
+        if not self._commands and not self._tables:
             return
         try:
-            await self._raise()
+            await self._raise(lsn)
         except CacheError as error:
             if self._refusing is not None:
                 text = "the change was made, but readers may not see it yet; read before you try again"
                 raise _not_fenced(self._refusing, text) from error
 
-    async def _raise(self) -> None:
+    async def _raise(self, floor: int) -> None:
         self._raised_s = self.clock.monotonic_s()
-        for at in range(0, len(self._commands), CALLS_PER_SEND):
-            await self.connection.execute(*self._commands[at : at + CALLS_PER_SEND])
+        commands = [*self._commands, *self._floors(floor)]
+        for at in range(0, len(commands), CALLS_PER_SEND):
+            await self.connection.execute(*commands[at : at + CALLS_PER_SEND])
+
+    def _floors(self, position: int) -> list[Command]:
+        if not self._tables:
+            return []
+        digest, layout = self.connection.scripts.floor.digest, self.layout
+        return [
+            ("EVALSHA", digest, 1, layout.meta(partition), hexed(position), *self._tables)
+            for partition in range(layout.partitions)
+        ]
 
     def _calls(self, changes: Sequence[Change]) -> list[Command]:
         parts: dict[int, list[tuple[bytes, ...]]] = {}

@@ -12,12 +12,16 @@ from entresol.schema.model import Resource
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A key's place and positions: `moved` is its bucket's newest change, `watermark` the partition's."""
+    """A key's place and positions: `moved` is its bucket's newest change, `watermark` the partition's.
+
+    `floor` is the table's, 0 without one. A writer may have raised it ahead of the relay, so it is not in `reflected`.
+    """
 
     place: Place
     generation: bytes
     moved: int
     watermark: int
+    floor: int = 0
 
     @property
     def reflected(self) -> int:
@@ -42,5 +46,5 @@ class Fill:
 
     @property
     def hint(self) -> int:
-        """Return the newest change of the keys' buckets; a replica that has not replayed it cannot fill."""
-        return max((spot.moved for spot in self.spots.values()), default=0)
+        """Return the newest change of the keys' buckets and table; a replica that has not replayed it cannot fill."""
+        return max((max(spot.moved, spot.floor) for spot in self.spots.values()), default=0)

@@ -33,6 +33,7 @@ class Scripts:
     release: Script
     fence: Script
     sweep: Script
+    floor: Script
 
     @classmethod
     @functools.cache

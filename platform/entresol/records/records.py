@@ -145,7 +145,7 @@ class Records:
             yield transaction
         if transaction.committed:
             if fences is not None:
-                await fences.after_commit()
+                await fences.after_commit(transaction.commit_lsn)
             await self._publish(transaction, mark)
 
     async def delete_where(

@@ -119,7 +119,8 @@ class Store:
         """Open a transaction; it is committed when the block ends, and undone when the block raises.
 
         With `autocommit` the block writes with one statement, which commits itself: two round trips less. Otherwise
-        `before_commit` is given the changes while their rows are locked; what it raises undoes them.
+        `before_commit` is given the changes while their rows are locked, and one without a name for each STRONG
+        resource of which some may be missing there; what it raises undoes them.
 
         Raises:
             StoreUnavailableError: no server that accepts writes can be reached.

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from entresol.errors import NotFoundError, UnavailableError
 from entresol.schema.model import Field, Resource
 from entresol.storage import deletion, sql
+from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
 from entresol.storage.rows import Row
 from entresol.storage.selection import Selection
@@ -24,6 +25,7 @@ UNKNOWN_OUTCOME = (
     "read before you try again"
 )
 
+_TABLES_WRITTEN = Statement(read_query("tables_written"))
 BeforeCommit = Callable[[Sequence[Change]], Awaitable[None]]
 
 
@@ -195,7 +197,7 @@ class Transaction:
                 await connection.execute(sql.CHECK_AND_ROLLBACK, timeout=deadline.left_s())
             return
         if before_commit is not None and not self._autocommit:
-            await before_commit(self.changes)
+            await before_commit([*self.changes, *await self._unnamed()])
         timeout_s = max(deadline.left_s(), _COMMIT_S_MIN)
         with translated(self._writer.schema.by_table):
             try:
@@ -207,6 +209,18 @@ class Transaction:
                 raise UnavailableError(UNKNOWN_OUTCOME) from error
         self.commit_lsn = sql.parse_position(connection.get_settings().application_name)
         self.committed = True
+
+    async def _unnamed(self) -> list[Change]:
+        """Return a change without a name for each fenced resource of which `changes` may lack some."""
+        writer = self._writer
+        if writer.complete or not any(resource.is_fenced for resource in writer.schema.by_table.values()):
+            return []
+        written = {record[0]: record[1] for record in await self.system(_TABLES_WRITTEN)}
+        return [
+            Change(resource, "", 0, None, written[table])
+            for table, resource in writer.schema.by_table.items()
+            if resource.is_fenced and table in written
+        ]
 
     def _own_sql(self) -> Writer:
         """Return the writer for text that this package did not write, which may change anything."""

@@ -60,7 +60,7 @@ class Writing:
 
     async def commit(self) -> None:
         await self._transaction.commit()
-        await self.fences.after_commit()
+        await self.fences.after_commit(0)
 
     async def roll_back(self) -> None:
         await self._transaction.rollback()
@@ -222,7 +222,7 @@ async def test_without_its_rule_an_acknowledged_write_is_hidden(race: Race, open
 async def test_a_commit_that_takes_long_is_fenced_again_before_it_is_acknowledged(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nothing(_self: Fences) -> None: ...
+    async def nothing(_self: Fences, _lsn: int) -> None: ...
 
     monkeypatch.setattr(Fences, "after_commit", nothing)
     await commit_that_takes_long(stage)
@@ -337,6 +337,23 @@ async def test_many_records_of_one_transaction_are_all_fenced(stage: Stage) -> N
     assert await stage.redis("HLEN", stage.entries.layout.fences(0)) == 3000
 
 
+async def test_a_change_without_a_name_raises_the_floor_of_its_table_to_its_commit(stage: Stage) -> None:
+    await stage.write("a", "old")
+    fill = await stage.entries.begin(STRONG, ["a"])
+    await stage.entries.fill(fill, await stage.read("a"), None)
+    assert await stage.look("a") is not None
+    ahead = fill.spots["a"].watermark + 1000
+    fences = stage.entries.fences()
+    await fences.before_commit([Change(STRONG, "", 0, None, ahead)])
+    assert await stage.look("a") is None
+    await fences.after_commit(ahead + 1000)
+    assert await stage.redis("HGET", stage.entries.layout.meta(0), "f:items") == b"%016x" % (ahead + 1000)
+    fill = await stage.entries.begin(STRONG, ["a"])
+    assert fill.spots["a"].reflected < ahead < fill.hint  # a floor is no word of the relay's
+    await stage.entries.fill(fill, await stage.read("a"), None)
+    assert await stage.look("a") is None
+
+
 async def test_what_is_not_strong_is_not_fenced(stage: Stage) -> None:
     await stage.entries.fences().before_commit([Change(ITEM, "a", 1, None, 1)])
     assert await stage.redis("EXISTS", stage.entries.layout.fences(0)) == 0
@@ -350,5 +367,5 @@ async def test_without_redis_a_write_is_refused_or_goes_on_as_its_resource_says(
     allowing = replace(STRONG, cache=CachePolicy(unfenced_writes=UnfencedWrites.ALLOW))
     fences = entries.fences()
     await fences.before_commit([Change(allowing, "a", 1, None, 1)])
-    await fences.after_commit()
+    await fences.after_commit(0)
     await entries.close()

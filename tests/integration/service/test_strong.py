@@ -29,6 +29,7 @@ from entresol.service.status import CallFailedError
 from entresol.storage.catalog import read_catalog
 from entresol.storage.migrate import migrate
 from entresol.storage.plan import plan
+from entresol.storage.transaction import Transaction
 from entresol.testing.plugin import run
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Databases
@@ -286,6 +287,56 @@ def _retry_info() -> Any:
     from google.rpc.error_details_pb2 import RetryInfo
 
     return RetryInfo
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_what_sql_of_a_custom_method_wrote_is_seen_by_every_read_that_follows(
+    vault: Vault, account: Any, watched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(_transaction: Transaction) -> list[Any]:
+        return []
+
+    if not watched:
+        monkeypatch.setattr(Transaction, "_unnamed", none)
+    first, second = (process.platform for process in vault.processes)
+    resource = first.model.by_message["vault.v1.Account"]
+
+    async def write(balance: int) -> None:
+        async with first.records.transaction() as transaction:
+            text = "UPDATE accounts SET balance = $2 WHERE name = $1"
+            await transaction.execute(text, account.name, balance)
+
+    async def read() -> Any:
+        found, _ = await second.records.get_one(resource, account.name)
+        return resource.message_class.FromString(found)
+
+    stale = 0
+    for balance in range(2, 30):
+        vault.api.read_until_cached("GetAccount", name=account.name)
+        vault.processes[0].run(write(balance))
+        stale += vault.processes[1].run(read()).balance != balance
+    assert (stale == 0) is watched
+
+
+def test_sql_over_other_tables_leaves_the_entries_of_strong_resources_alone(
+    vault: Vault, account: Any
+) -> None:
+    platform = vault.processes[0].platform
+    entries = platform.records.entries
+    assert entries is not None
+
+    async def floor() -> Any:
+        (found,) = await entries.connection.execute(("HGET", entries.layout.meta(0), "f:accounts"))
+        return found
+
+    async def write() -> None:
+        async with platform.records.transaction() as transaction:
+            await transaction.fetch("SELECT * FROM accounts")
+            await transaction.execute("UPDATE notes SET balance = 7")
+
+    before = vault.processes[0].run(floor())
+    vault.processes[0].run(write())
+    assert vault.processes[0].run(floor()) == before
 
 
 @dataclass

@@ -5,8 +5,8 @@
 --      step of the call before or '', step of this call or '' for the last, number of floors,
 --      then for each floor: field, position;
 --      then for each change: index into KEYS, bucket field, position, stamp ('' when the row's version is not known).
-local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step', 'floor')
-local watermark, base, floor = meta[1], meta[3], meta[6]
+local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step')
+local watermark, base = meta[1], meta[3]
 generation = meta[2]
 if not watermark or meta[4] ~= ARGV[5] or ARGV[6] == 'reset' then
   redis.call('UNLINK', KEYS[1])
@@ -15,6 +15,10 @@ if not watermark or meta[4] ~= ARGV[5] or ARGV[6] == 'reset' then
 end
 if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
 if ARGV[7] ~= '' and meta[5] ~= ARGV[7] then return {'torn', watermark} end  -- rule: whole batch
+
+local changes = 10 + 2 * ARGV[9]
+for first = 10, changes - 1, 2 do raise(KEYS[1], ARGV[first], ARGV[first + 1]) end
+local floor = redis.call('HGET', KEYS[1], 'floor')
 
 local fenced = redis.call('EXISTS', KEYS[2]) == 1
 local function apply(entry, position, new)
@@ -40,16 +44,6 @@ local function apply(entry, position, new)
     redis.call('UNLINK', entry)  -- rule: drop
   end
 end
-
-local changes = 10 + 2 * ARGV[9]
-for first = 10, changes - 1, 2 do
-  local position = ARGV[first + 1]
-  if position > (redis.call('HGET', KEYS[1], ARGV[first]) or '') then  -- rule: floor never falls
-    redis.call('HSET', KEYS[1], ARGV[first], position)
-  end  -- rule: floor never falls
-  if not floor or position > floor then floor = position end
-end
-if floor and floor ~= meta[6] then redis.call('HSET', KEYS[1], 'floor', floor) end
 
 for first = changes, #ARGV, 4 do
   local field, position = ARGV[first + 1], ARGV[first + 2]

@@ -11,6 +11,14 @@ local function head(entry, floor)
   return text
 end
 
+local function raise(meta, field, position)
+  for _, raised in ipairs({field, 'floor'}) do  -- a table's floor, and the newest of all
+    if position > (redis.call('HGET', meta, raised) or '') then  -- rule: floor never falls
+      redis.call('HSET', meta, raised, position)
+    end  -- rule: floor never falls
+  end
+end
+
 -- A bucket's field is the position of its newest change, then that change's version and rank.
 local function position_of(moved) return string.sub(moved, 1, 16) end
 local function mover(moved) return string.sub(moved, 17, 33) end
