@@ -17,7 +17,7 @@ from tests.integration.cache.stage import ITEM, LSN, Stage, Written, without
 from entresol.cache import Entries, Rank
 from entresol.cache.fences import Fences
 from entresol.embedded.polling import until
-from entresol.errors import UnavailableError
+from entresol.errors import ConfigurationError, UnavailableError
 from entresol.schema.model import CachePolicy, Consistency, Resource, UnfencedWrites
 from entresol.storage.writer import Change
 
@@ -357,6 +357,11 @@ async def test_a_change_without_a_name_raises_the_floor_of_its_table_to_its_comm
 async def test_what_is_not_strong_is_not_fenced(stage: Stage) -> None:
     await stage.entries.fences().before_commit([Change(ITEM, "a", 1, None, 1)])
     assert await stage.redis("EXISTS", stage.entries.layout.fences(0)) == 0
+
+
+async def test_a_fence_that_leases_could_outlive_is_refused(stage: Stage) -> None:
+    with pytest.raises(ConfigurationError, match="cache_fence_s: 1 is less than twice cache_lease_s"):
+        stage.another(cache_fence_s=1.0, cache_lease_s=0.6)
 
 
 async def test_without_redis_a_write_is_refused_or_goes_on_as_its_resource_says(stage: Stage) -> None:
