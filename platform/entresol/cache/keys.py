@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import zlib
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ class Layout:
         self._metas = tuple(f"{tag}:meta".encode() for tag in tags)
         self._fences = tuple(f"{tag}:fences".encode() for tag in tags)
         self._entries = tuple(f"{tag}:e:".encode() for tag in tags)
+        self._prefix = f"{{{prefix}:".encode()
         self._leases = tuple(f"{tag}:l:".encode() for tag in tags)
         self.place = functools.lru_cache(maxsize=16384)(self._place)
 
@@ -69,6 +71,17 @@ class Layout:
     def floor(self, table: str) -> bytes:
         """Return the field of the table's floor in the hash of every partition."""
         return f"f:{table.removeprefix('public.')}".encode()
+
+    @property
+    def pattern(self) -> bytes:
+        """Return the glob that every entry's key matches, and few others."""
+        return re.sub(rb"([\\*?\[\]])", rb"\\\1", self._prefix) + b"*}:e:*"
+
+    def key(self, entry: bytes) -> Key | None:
+        """Return the record whose entry has this key; None when it is not where this layout keeps the record."""
+        _, _, identity = entry.partition(b"}:e:")
+        table, _, name = identity.decode(errors="replace").partition(":")
+        return Key(table, name) if self._place(table, name).entry == entry else None
 
     def _place(self, table: str, name: str) -> Place:
         identity = f"{table.removeprefix('public.')}:{name}".encode()
