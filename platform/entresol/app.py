@@ -8,9 +8,10 @@ import importlib
 import importlib.util
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ from entresol import telemetry
 from entresol.background import kept_running
 from entresol.cache.entries import Entries
 from entresol.cache.gate import Snapshot
+from entresol.cache.refill import Read
 from entresol.cache.relay import Relay
 from entresol.cache.server import check_server
 from entresol.clock import Clock
@@ -41,6 +43,7 @@ from entresol.transport.grpcio import GrpcServer
 log = logging.getLogger(__name__)
 
 RELAY_READY_S = 30.0
+REFILL_S = 5.0
 
 
 @dataclass(slots=True)
@@ -123,9 +126,8 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
     """
     if not settings.cache_url:
         raise ConfigurationError("there is no cache to relay to: set ENTRESOL_CACHE_URL")
-    tables = sorted(
-        full_name(resource.table) for resource in (model or load_model(settings)).resources.values()
-    )
+    model = model or load_model(settings)
+    tables = sorted(full_name(resource.table) for resource in model.resources.values())
 
     def open_feed() -> AbstractAsyncContextManager[ReplicationStream]:
         return open_stream(
@@ -146,9 +148,26 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
         return Snapshot.parse(*await snapshots.take())
 
     try:
-        yield Relay.open(settings, open_feed, take_snapshot)
+        open_reader = partial(_open_reader, settings, model) if settings.relay_refill else None
+        yield Relay.open(settings, open_feed, take_snapshot, open_reader=open_reader)
     finally:
         await snapshots.close()
+
+
+@asynccontextmanager
+async def _open_reader(settings: Settings, model: Model) -> AsyncIterator[Read]:
+    """Give what reads records into the cache, with few connections of its own."""
+    few = replace(settings, database_write_connections=1, database_read_connections=1, database_loads_max=1)
+    by_table = {resource.table.removeprefix("public."): resource for resource in model.resources.values()}
+    async with open_records(few, model) as records:
+
+        async def read(table: str, names: Sequence[str]) -> None:
+            resource = by_table.get(table)
+            if resource is not None and resource.cache.enabled:
+                async with asyncio.timeout(REFILL_S):
+                    await records.get(resource, names)
+
+        yield read
 
 
 @asynccontextmanager

@@ -59,6 +59,7 @@ class Settings:
     relay_slot: str = "entresol"
     relay_publication: str = "entresol"
     relay_tick_s: float = 0.1
+    relay_refill: bool = True  # read again what was dropped because it changed around the cache
     relay_retain_s: float = 60.0  # how far the slot stays behind, so that a cache fail-over can be replayed
 
     # The server.

@@ -9,8 +9,9 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
-from entresol.cache.batch import Advance, Batch, Change
+from entresol.cache.batch import KEYS_BEFORE, Advance, Batch, Change
 from entresol.cache.connection import Connection
 from entresol.cache.entry import hexed
 from entresol.cache.failure import CacheError
@@ -61,8 +62,10 @@ class Applier:
         start, database = hexed(feed.start_lsn), feed.database.encode()
         return all(watermark and watermark >= start and known == database for watermark, known in replies)
 
-    async def apply(self, batch: Batch, expected: int, feed: Feed) -> None:
+    async def apply(self, batch: Batch, expected: int, feed: Feed) -> list[bytes]:
         """Apply the batch to every partition, again and again while Redis is away: twice is as good as once.
+
+        Returns the keys of entries that it dropped; of several attempts, only those of the last.
 
         Raises:
             RewoundError: a partition lacks what was applied before, and the slot still has it.
@@ -73,10 +76,10 @@ class Applier:
         pause_s = PAUSE_S_MIN
         while True:
             try:
-                rewound = await self._advance(parts, advance, batch.floors)
+                rewound, dropped = await self._advance(parts, advance, batch.floors)
                 _refuse_rewinds(rewound, feed)
                 await self._advance(dict.fromkeys(rewound, ()), replace(advance, reset=True), {})
-                return
+                return dropped
             except CacheError as error:
                 log.warning("the cache does not take changes: %s", error)
                 await asyncio.sleep(pause_s)
@@ -112,8 +115,11 @@ class Applier:
 
     async def _advance(
         self, parts: Mapping[int, Sequence[Change]], advance: Advance, floors: Mapping[bytes, int]
-    ) -> dict[int, int]:
-        """Apply changes to partitions, and return the watermark of each that is behind what was expected."""
+    ) -> tuple[dict[int, int], list[bytes]]:
+        """Apply changes to partitions, and return the watermark of each that is behind what was expected.
+
+        Beside them, the keys of the entries that were dropped.
+        """
         commands: list[Command] = []
         owners: list[int] = []
         for partition, changes in parts.items():
@@ -126,7 +132,10 @@ class Applier:
         for at in range(0, len(commands), CALLS_PER_SEND):
             replies += await self._connection.execute(*commands[at : at + CALLS_PER_SEND])
         rewound: dict[int, int] = {}
-        for partition, (answer, watermark) in zip(owners, replies, strict=True):
+        dropped: list[bytes] = []
+        for partition, command, reply in zip(owners, commands, replies, strict=True):
+            answer, watermark, *indexes = reply
+            dropped += cast("list[bytes]", [command[KEYS_BEFORE + index] for index in indexes])
             if answer == b"rewind":
                 rewound[partition] = int(watermark, 16)
             elif answer == b"torn":
@@ -135,7 +144,7 @@ class Applier:
                 )
             elif answer == b"created":
                 log.info("partition %d of the cache starts a new generation", partition)
-        return rewound
+        return rewound, dropped
 
 
 def _refuse_rewinds(rewound: Mapping[int, int], feed: Feed) -> None:

@@ -14,6 +14,7 @@ from entresol.cache.scripts import Script
 from entresol.cache.wire import Command
 
 CHANGES_PER_CALL = 256
+KEYS_BEFORE = 2  # what a command has before its KEYS, which count from 1: EVALSHA, the digest, their number
 CHANGES_MAX = 50_000  # of one table in one transaction; whoever changes more raises the table's floor
 
 

@@ -21,7 +21,10 @@ for first = 10, changes - 1, 2 do raise(KEYS[1], ARGV[first], ARGV[first + 1]) e
 local floor = redis.call('HGET', KEYS[1], 'floor')
 
 local fenced = redis.call('EXISTS', KEYS[2]) == 1
-local function apply(entry, position, new)
+local answer = {'ok', watermark}  -- behind it, the index into KEYS of each entry that was dropped
+
+local function apply(index, position, new)
+  local entry = KEYS[index]
   if fenced then  -- a fence knows a position before its own commit and after all earlier ones
     local fence = redis.call('HGET', KEYS[2], entry)
     if fence
@@ -42,12 +45,13 @@ local function apply(entry, position, new)
     redis.call('SETRANGE', entry, 26, position)  -- a later change of this row made it, and comes later
   else
     redis.call('UNLINK', entry)  -- rule: drop
+    answer[#answer + 1] = index
   end
 end
 
 for first = changes, #ARGV, 4 do
   local field, position = ARGV[first + 1], ARGV[first + 2]
-  apply(KEYS[tonumber(ARGV[first])], position, ARGV[first + 3])
+  apply(tonumber(ARGV[first]), position, ARGV[first + 3])
   local moved = redis.call('HGET', KEYS[1], field) or base
   if position >= position_of(moved) then  -- rule: bucket moves
     redis.call('HSET', KEYS[1], field, position .. ARGV[first + 3])  -- rule: bucket moves
@@ -55,4 +59,4 @@ for first = changes, #ARGV, 4 do
 end
 if ARGV[8] ~= ARGV[7] then redis.call('HSET', KEYS[1], 'step', ARGV[8]) end
 if ARGV[2] > watermark then redis.call('HSET', KEYS[1], 'W', ARGV[2]) end
-return {'ok', watermark}
+return answer
