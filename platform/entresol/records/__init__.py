@@ -1,6 +1,6 @@
 """The only read and write path for resources: the cache in front of the store, coherent under the rules of `cache/`."""
 
-from entresol.records.demand import ANYTHING, CACHE, Demand, Found
+from entresol.records.demand import ANYTHING, CACHE, NEAR, Demand, Found
 from entresol.records.records import Purged, Records
 
-__all__ = ["ANYTHING", "CACHE", "Demand", "Found", "Purged", "Records"]
+__all__ = ["ANYTHING", "CACHE", "NEAR", "Demand", "Found", "Purged", "Records"]

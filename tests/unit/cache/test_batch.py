@@ -11,6 +11,7 @@ from entresol.cache.keys import Layout
 from entresol.cache.scripts import Scripts
 
 LAYOUT = Layout("test", 2, 16)
+KEYS = (b"meta", b"fences", b"changes")
 
 
 @dataclass
@@ -106,14 +107,14 @@ def _advance() -> Advance:
 
 
 def test_without_changes_there_is_one_call_which_moves_the_watermark() -> None:
-    (command,) = _advance().commands(b"meta", b"fences", [], {})
-    assert command[2:5] == (2, b"meta", b"fences")
-    assert command[5:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"", 0)
+    (command,) = _advance().commands(KEYS, [], {})
+    assert command[2:6] == (3, *KEYS)
+    assert command[6:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"", 0)
 
 
 def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_one_before() -> None:
     changes = [_change(f"n{number}", 50, b"") for number in range(2 * CHANGES_PER_CALL + 1)]
-    calls = _advance().commands(b"meta", b"fences", changes, {b"f:items": 40})
+    calls = _advance().commands(KEYS, changes, {b"f:items": 40})
     arguments = [command[3 + int(command[2]) :] for command in calls]
     assert [item[1] for item in arguments] == [hexed(5), hexed(5), hexed(99)]
     assert [item[2] for item in arguments] == [hexed(99)] * 3
@@ -126,6 +127,6 @@ def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_
 
 
 def test_a_key_that_changed_twice_is_passed_once() -> None:
-    (command,) = _advance().commands(b"meta", b"fences", [_change("a", 50, b""), _change("a", 60, b"")], {})
-    assert command[2] == 3
+    (command,) = _advance().commands(KEYS, [_change("a", 50, b""), _change("a", 60, b"")], {})
+    assert command[2] == 4
     assert command.count(LAYOUT.place("items", "a").entry) == 1
