@@ -69,6 +69,10 @@ class Layout:
         """Return the key of the partition's fences: by entry key, stamp, position and expiry of each."""
         return self._fences[partition]
 
+    def stream(self, partition: int) -> bytes:
+        """Return the key of the stream that tells what the relay changed."""
+        return self._streams[partition]
+
     def floor(self, table: str) -> bytes:
         """Return the field of the table's floor in the hash of every partition."""
         return f"f:{table.removeprefix('public.')}".encode()
@@ -83,10 +87,6 @@ class Layout:
         _, _, identity = entry.partition(b"}:e:")
         table, _, name = identity.decode(errors="replace").partition(":")
         return Key(table, name) if self._place(table, name).entry == entry else None
-
-    def stream(self, partition: int) -> bytes:
-        """Return the key of the stream that tells what the relay changed."""
-        return self._streams[partition]
 
     def _place(self, table: str, name: str) -> Place:
         identity = f"{table.removeprefix('public.')}:{name}".encode()
