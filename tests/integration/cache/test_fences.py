@@ -154,13 +154,16 @@ async def slow_put(stage: Stage) -> None:
 
 
 async def slow_put_that_the_relay_confirms(stage: Stage) -> None:
-    """Put late a change that the relay has just applied, when a newer write was acknowledged."""
+    """Put late a change that the relay has just applied, when a newer write was acknowledged and its fence expired."""
+    entries = stage.another(**QUICK)
     async with stage.relaying() as relay:
         first = await write(stage, "a", "first")
         await stage.applied()
         assert relay.progress.applied
-    await write(stage, "a", "second")
+    await write(stage, "a", "second", entries)
+    await until_expired(stage, "a")
     await first.put()
+    await entries.close()
 
 
 async def fence_lifted_by_the_change_before(stage: Stage) -> None:
@@ -198,7 +201,7 @@ RACES = (
     Race(fill_between_fence_and_commit, "fill fence"),
     Race(fill_after_the_fence_expired, "fill lease"),
     Race(commit_that_takes_long, "fill lease"),
-    Race(slow_put, "own fence"),
+    Race(slow_put, "put fence"),
     Race(slow_put_that_the_relay_confirms, "put fence"),
     Race(fence_lifted_by_the_change_before, "fence lifts"),
     Race(fence_that_comes_late, "fence order"),
