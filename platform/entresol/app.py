@@ -141,6 +141,7 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
             settings.relay_publication,
             tables,
             status_s=settings.relay_tick_s,
+            lease_s=settings.relay_lease_s,
         )
 
     with contextlib.suppress(
