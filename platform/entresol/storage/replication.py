@@ -212,6 +212,10 @@ async def _connect(url: str, lease_s: float) -> tuple[Wire, System]:
             ] == "f":
                 return wire, await _identify(wire)
             problems.append(f"{address} is a replica")
+        except StoreUnavailableError as error:
+            wire.abort()
+            problems.append(error.message)
+            continue
         except BaseException:
             wire.abort()
             raise
