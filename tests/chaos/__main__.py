@@ -62,7 +62,7 @@ def _table(lines: list[dict[str, object]]) -> str:
                 "yes" if line["held"] else "NO",
                 str(line["seconds"]),
                 *(f"{count:,}" for count in counts),
-                str(line.get("recovery_s", line.get("error", ""))),
+                str(line.get("recovery_s", "not played")),
             )
         )
     rows.append(("all but naive", "", "", *(f"{count:,}" for count in total), ""))

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from tests.chaos.network import Network, Target, at_port, at_socket
 from tests.chaos.operation import Operation
 from tests.chaos.worker import Plan
-from tests.chaos.workload import Crowd
+from tests.chaos.workload import Crowd, Requests
 
 from entresol.app import load_model
 from entresol.cli.folders import migration_folders
@@ -39,6 +39,7 @@ START_S = 60.0
 END_S = 20.0
 QUIET_S = 60.0
 REDIS_S = 2.0
+LONG_S = 60.0
 META = "{entresol:0}:meta"
 SERVE = ("-m", "entresol.cli.main", "serve")
 RELAY = ("-m", "entresol.cli.main", "relay")
@@ -95,7 +96,10 @@ class Ground:
         self.noted: list[Operation] = []  # what the faults themselves wrote, as psql does
         self.figures: dict[str, Any] = {}  # what a scenario wants to be told of
         self.loss: list[tuple[float, float]] = []  # moments between which promotions document a loss
+        self._model = load_model(Settings(protos=str(ROOT / "protos")))
+        self.requests = Requests(self._model, 0)
         self.primary: PostgresServer = servers.primary
+        self.pair: Any = None  # of Redis, where a scenario needs two
         self.redis = Redis(
             unix_socket_path=str(servers.redis.socket), decode_responses=True, socket_timeout=REDIS_S
         )
@@ -135,6 +139,11 @@ class Ground:
         """Let go of Redis."""
         await self.redis.aclose()
 
+    @property
+    def is_long(self) -> bool:
+        """Whether there is time for long faults."""
+        return self.seconds >= LONG_S
+
     def is_over(self) -> bool:
         """Tell whether the time of faults has passed."""
         return time.monotonic() >= self.ends_s
@@ -150,11 +159,20 @@ class Ground:
         yield
         self.faults.append(Fault(kind, target, start_s, time.monotonic()))
 
+    async def heal(self) -> None:
+        """Start what is down of our own, and let replicas follow at once."""
+        for name in self.server_names:
+            if await self.processes.exit_code(name) is not None:
+                await self.start_server(name)
+        for replica in self.servers.replicas:
+            if replica is not self.primary and await replica.is_running():
+                await replica.set_delay(0)
+
     async def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """End a process of ours with a signal, and return when it is gone."""
         await self.processes.signal(name, number)
         if not await self.processes.has_ended(name, END_S):
-            raise ChaosError(f"{name} did not end after {number.name}. {last_lines(self.log(name))}")
+            raise ChaosError(f"{name} did not end after {number.name}. {last_lines(self.log(name), 4)}")
 
     def log(self, name: str) -> Path:
         """Return where a process prints."""
@@ -196,7 +214,7 @@ class Ground:
             return await self.watermark() >= position
 
         if not await until(has_applied, timeout_s):
-            raise ChaosError(f"the relay has not caught up within {timeout_s:g} s. {self._logs()}")
+            raise ChaosError(f"the relay has not caught up within {timeout_s:g} s. {self.logs()}")
 
     async def settle(self, timeout_s: float) -> None:
         """Return when every replica that follows the primary has replayed what is committed now."""
@@ -231,9 +249,8 @@ class Ground:
         }
 
     async def _start(self) -> None:
-        model = load_model(Settings(protos=str(ROOT / "protos")))
         descriptors = self.folder / "protos.binpb"
-        descriptors.write_bytes(model.descriptor_set)
+        descriptors.write_bytes(self._model.descriptor_set)
         self._environment = {
             "ENTRESOL_PROTOS": str(descriptors),
             "ENTRESOL_FUNCTIONS": str(ROOT / "protos" / "stories" / "functions.py"),
@@ -281,7 +298,8 @@ class Ground:
             return await claim() or await self.processes.exit_code(name) is not None
 
         if not await until(is_settled, START_S) or not await claim():
-            raise ChaosError(f"{name} did not start. {last_lines(self.log(name))}")
+            raise ChaosError(f"{name} did not start. {last_lines(self.log(name), 4)}")
 
-    def _logs(self) -> str:
-        return "\n".join(last_lines(self.log(name)) for name in self.relay_names)
+    def logs(self) -> str:
+        """Return what the relays printed last."""
+        return "\n".join(last_lines(self.log(name), 2) for name in self.relay_names)

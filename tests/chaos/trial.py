@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import random
@@ -9,7 +10,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.chaos.calls import WireServers
@@ -18,10 +20,8 @@ from tests.chaos.operation import Operation
 from tests.chaos.scenarios import Scenario
 from tests.chaos.verdict import Evidence, Verdict, judge
 from tests.chaos.worker import AFTER
-from tests.chaos.workload import Client, Failure, Requests
+from tests.chaos.workload import Client, Failure
 
-from entresol.app import load_model
-from entresol.config import Settings
 from entresol.embedded.polling import until
 
 SETTLE_S = 60.0
@@ -39,8 +39,10 @@ async def play(scenario: Scenario, seed: int, *, quick: bool, keep: Path | None 
     try:
         async with Ground.opened(scenario.cast, folder, seed, seconds) as ground:
             try:
-                await scenario.play(ground)
-                evidence = await _finish(ground)
+                await _break(scenario, ground)
+                recovery_s = await _recover(ground)
+                await asyncio.sleep(ground.ends_s - time.monotonic())
+                evidence = await _finish(ground, recovery_s)
             finally:
                 if keep is not None:
                     shutil.copytree(folder, keep / scenario.name, dirs_exist_ok=True)
@@ -49,43 +51,47 @@ async def play(scenario: Scenario, seed: int, *, quick: bool, keep: Path | None 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _finish(ground: Ground) -> Evidence:
-    """See everything recover under load, then end the load, and read every key everywhere."""
+async def _break(scenario: Scenario, ground: Ground) -> None:
+    """Break things until the time is over, and leave everything working."""
+    for _ in range(scenario.actions_max):
+        await ground.calm(*scenario.calm_s)
+        if ground.is_over():
+            break
+        await ground.dice.choice(scenario.actions)(ground)
+    await ground.heal()
+
+
+async def _recover(ground: Ground) -> float:
+    """Return how long after the last fault every server answered and the cache had caught up, under load."""
     healed_s = max((fault.end_s for fault in ground.faults), default=time.monotonic())
-    requests = Requests(load_model(Settings.load({}, protos=str(ground.folder / "protos.binpb"))), 0)
+    for number, name in enumerate(ground.server_names):
+        async with _reader(ground, name, f"probe {name}", ground.noted) as client:
+            await _answers(client, number)
+    if ground.relay_names:
+        await ground.caught_up(SETTLE_S)
+    return time.monotonic() - healed_s
+
+
+async def _finish(ground: Ground, recovery_s: float) -> Evidence:
+    """End the load, let everything settle, and read every key everywhere."""
+    for plan in ground.plans:
+        await ground.processes.signal(f"worker-{plan.number}", signal.SIGUSR1)
+    for plan in ground.plans:
+        await ground.appears(plan.quiet)
+    ends_s = time.monotonic()
+    await ground.settle(SETTLE_S)
+    if ground.relay_names:
+        await ground.caught_up(SETTLE_S)
     after: list[Operation] = []
-    probes: list[Operation] = []
-    failures: list[Failure] = []
-    wires = {name: WireServers([ground.address(name)], random.Random(0)) for name in ground.server_names}
-
-    def reader(name: str, notes: list[Operation]) -> Client:
-        return Client(
-            name, [wires[name.rpartition(" ")[2]]], requests, random.Random(0), notes.append, failures.append
-        )
-
-    try:
-        for number, name in enumerate(wires):
-            await _answers(reader(f"probe {name}", probes), number)
-        if ground.relay_names:
-            await ground.caught_up(SETTLE_S)
-        recovery_s = time.monotonic() - healed_s
-        for plan in ground.plans:
-            await ground.processes.signal(f"worker-{plan.number}", signal.SIGUSR1)
-        for plan in ground.plans:
-            await ground.appears(plan.quiet)
-        ends_s = time.monotonic()
-        await _settle(ground)
-        keys = sorted({*ground.cast.crowd.every(), *ground.cast.crowd.common()})
-        for name in wires:
+    keys = sorted({*ground.cast.crowd.every(), *ground.cast.crowd.common()})
+    for name in ground.server_names:
+        async with _reader(ground, name, f"{AFTER} {name}", after) as client:
             for key in keys:
-                await reader(f"{AFTER} {name}", after).read(key, "EVENTUAL")
-    finally:
-        for wire in wires.values():
-            await wire.close()
+                await client.read(key, "EVENTUAL")
     for plan in ground.plans:
         await ground.kill(f"worker-{plan.number}", signal.SIGTERM)
     rows = await ground.rows()
-    operations = [*itertools.chain.from_iterable(_operations(plan.history) for plan in ground.plans), *probes]
+    operations = [*itertools.chain.from_iterable(_operations(plan.history) for plan in ground.plans)]
     failed = list(itertools.chain.from_iterable(_failures(plan.failures) for plan in ground.plans))
     return Evidence(
         operations=[one for one in operations if not one.session.startswith(AFTER)] + ground.noted,
@@ -113,11 +119,15 @@ async def _answers(client: Client, number: int) -> None:
         raise ChaosError(f"server {number + 1} does not answer {SETTLE_S:g} s after the last fault")
 
 
-async def _settle(ground: Ground) -> None:
-    """Return when replicas and cache have all that is committed."""
-    await ground.settle(SETTLE_S)
-    if ground.relay_names:
-        await ground.caught_up(SETTLE_S)
+@asynccontextmanager
+async def _reader(ground: Ground, server: str, session: str, notes: list[Operation]) -> AsyncIterator[Client]:
+    """Give a client of one server, which notes what it does."""
+    wire = WireServers([ground.address(server)], random.Random(0))
+    refused: list[Failure] = []
+    try:
+        yield Client(session, [wire], ground.requests, random.Random(0), notes.append, refused.append)
+    finally:
+        await wire.close()
 
 
 def _operations(path: Path) -> Iterable[Operation]:
