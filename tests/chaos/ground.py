@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,10 @@ class Cast:
     payload_bytes: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
     serve: tuple[str, ...] = SERVE  # arguments of Python
+
+    def smaller(self) -> Cast:
+        """Return a cast for a sample."""
+        return replace(self, servers=min(self.servers, 2), ways=self.ways[-2:])
 
     @property
     def crowd(self) -> Crowd:
@@ -160,10 +164,12 @@ class Ground:
         self.faults.append(Fault(kind, target, start_s, time.monotonic()))
 
     async def heal(self) -> None:
-        """Start what is down of our own, and let replicas follow at once."""
+        """Start what is down of our own, servers with nothing amiss, and let replicas follow at once."""
         for name in self.server_names:
-            if await self.processes.exit_code(name) is not None:
-                await self.start_server(name)
+            if self.cast.serve != SERVE or await self.processes.exit_code(name) is not None:
+                async with self.fault("heal", name):
+                    await self.kill(name)
+                    await self.start_server(name, SERVE)
         for replica in self.servers.replicas:
             if replica is not self.primary and await replica.is_running():
                 await replica.set_delay(0)

@@ -22,7 +22,7 @@ class Scenario:
     actions: tuple[Action, ...]
     cast: Cast = field(default_factory=Cast)
     seconds: float = 85.0
-    quick_seconds: float = 12.0
+    quick_seconds: float = 10.0
     calm_s: tuple[float, float] = (0.3, 1.5)
     actions_max: int = 1000
     is_quick: bool = False  # played in the quick sample

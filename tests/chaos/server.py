@@ -12,6 +12,7 @@ from typing import Any
 from entresol.cache.entries import Entries
 from entresol.cli.run import run
 from entresol.cli.serve import serve
+from entresol.clock import Clock
 from entresol.config import Settings
 
 SKEW_S_MAX = 3600.0
@@ -30,15 +31,15 @@ def die_before_puts(share: float, dice: random.Random) -> None:
 
 
 def skew(dice: random.Random) -> None:
-    """Let the wall clock jump by up to an hour, either way, at each SIGUSR2."""
-    true_s, offset_s = time.time, 0.0
+    """Let the platform's wall clock jump by up to an hour, either way, at each SIGUSR2."""
+    offset_s = 0.0
 
     def jump(*_: object) -> None:
         nonlocal offset_s
         offset_s = dice.uniform(-SKEW_S_MAX, SKEW_S_MAX)
 
     signal.signal(signal.SIGUSR2, jump)
-    time.time = lambda: true_s() + offset_s
+    Clock.now_s = lambda _: time.time() + offset_s  # type: ignore[method-assign]
 
 
 def main() -> None:

@@ -35,9 +35,10 @@ async def play(scenario: Scenario, seed: int, *, quick: bool, keep: Path | None 
         ChaosError: it could not be played to the end.
     """
     seconds = scenario.quick_seconds if quick else scenario.seconds
+    cast = scenario.cast.smaller() if quick else scenario.cast
     folder = Path(tempfile.mkdtemp(prefix="entresol-chaos-"))
     try:
-        async with Ground.opened(scenario.cast, folder, seed, seconds) as ground:
+        async with Ground.opened(cast, folder, seed, seconds) as ground:
             try:
                 await _break(scenario, ground)
                 recovery_s = await _recover(ground)
