@@ -46,7 +46,8 @@ async def play(scenario: Scenario, seed: int, *, quick: bool, keep: Path | None 
                 evidence = await _finish(ground, recovery_s)
             finally:
                 if keep is not None:
-                    shutil.copytree(folder, keep / scenario.name, dirs_exist_ok=True)
+                    shutil.rmtree(keep / scenario.name, ignore_errors=True)
+                    shutil.copytree(folder, keep / scenario.name)
         return judge(scenario, seed, evidence)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
