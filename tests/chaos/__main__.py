@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,10 @@ async def run(
     scenarios: list[Scenario], seed: int, *, quick: bool, keep: Path | None, seconds_max: float = ALL_S_MAX
 ) -> bool:
     """Play them in turn, print a line for each and a table at the end; True if all held."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell's background job would not hear them
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     ends_s = time.monotonic() + seconds_max
     lines, held = [], True
     for scenario in scenarios:
@@ -91,7 +96,10 @@ def main() -> None:
         chosen = [scenario for scenario in chosen if scenario.is_quick]
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     seconds_max = QUICK_S_MAX if is_sample else ALL_S_MAX
-    held = uvloop.run(run(chosen, seed, quick=given.quick, keep=given.keep, seconds_max=seconds_max))
+    try:
+        held = uvloop.run(run(chosen, seed, quick=given.quick, keep=given.keep, seconds_max=seconds_max))
+    except asyncio.CancelledError:
+        sys.exit(130)
     sys.exit(0 if held else 1)
 
 

@@ -108,7 +108,6 @@ SCENARIOS = {
             _NAIVE,
             Cast(servers=0, relays=0, ways=("set", "set")),
             seconds=20.0,
-            is_quick=True,
             is_naive=True,
         ),
     )
