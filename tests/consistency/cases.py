@@ -26,92 +26,118 @@ class Case:
 
 
 # Re-insertion draws a version too early only when another session updates and deletes the row in its way.
-REINSERT = Bounds(writers=3, fillers=0, existing=1, inversions=True, evictions=0, crashes=0)
-PROMOTION = Bounds(fillers=1, promotions=1, existing=1, evictions=0, crashes=0)
+REINSERT = Bounds(writers=3, fillers=0, existing=1, inversions=True, evictions=False, crashes=False)
+PROMOTION = Bounds(fillers=1, promotions=1, existing=1, evictions=False, crashes=False)
 
 # Seconds in all: part of the test suite.
 SMALL = (
-    Case("P1", "eviction, crash, relay restart", Bounds(fillers=1, restarts=1)),
-    Case("P2", "Redis fails over", Bounds(fillers=1, failovers=1, crashes=0)),
-    Case("P3", "positions evicted, crash", Bounds(fillers=1, meta_losses=1, evictions=0)),
-    Case("P4", "total loss, eviction", Bounds(fillers=1, losses=1, crashes=0)),
+    Case("P1", "eviction, crash, relay restart", Bounds(fillers=1, restarts=True)),
+    Case("P2", "Redis fails over", Bounds(fillers=1, failovers=1, crashes=False)),
+    Case("P3", "positions evicted, crash", Bounds(fillers=1, meta_losses=1, evictions=False)),
+    Case("P4", "total loss, eviction", Bounds(fillers=1, losses=1, crashes=False)),
     Case(
-        "P5", "two records, batches of two", Bounds(keys=2, fillers=1, batches=True, evictions=0, crashes=0)
+        "P5",
+        "two records, batches of two",
+        Bounds(keys=2, fillers=1, batches=True, evictions=False, crashes=False),
     ),
     Case(
         "P6",
         "the slot moves on, Redis fails over",
-        Bounds(fillers=1, failovers=1, acknowledgements=1, evictions=0, crashes=0),
+        Bounds(fillers=1, failovers=1, acknowledgements=True, evictions=False, crashes=False),
     ),
-    Case("P7", "W read apart from the entry", Bounds(fillers=1, readers=1, evictions=0)),
+    Case("P7", "W read apart from the entry", Bounds(fillers=1, readers=1, evictions=False)),
     Case("P8", "an uncached table moves W alone", Bounds(fillers=1, others=True)),
-    Case("P9", "truncate", Bounds(keys=2, fillers=1, truncates=True, existing=1, evictions=0, crashes=0)),
+    Case(
+        "P9",
+        "truncate",
+        Bounds(keys=2, fillers=1, truncates=True, existing=1, evictions=False, crashes=False),
+    ),
     Case("P10", "re-insertion with a smaller version", REINSERT),
     Case("P11", "the replica is promoted, what it lacks is lost", PROMOTION),
 )
 
 # Minutes to an hour in all: run by hand when the protocol changes.
 FULL = (
-    Case("F1", "two fillers, evictions 2, crash, relay restart", Bounds(evictions=2, restarts=1)),
+    Case("F1", "two fillers, evictions 2, crash, relay restart", Bounds(evictions=True, restarts=True)),
     Case("F2", "two fillers, eviction, crash, failover", Bounds(failovers=1)),
     Case(
         "F3",
         "positions evicted, failover, eviction",
-        Bounds(fillers=1, meta_losses=1, failovers=1, crashes=0),
+        Bounds(fillers=1, meta_losses=1, failovers=1, crashes=False),
     ),
-    Case("F4", "two fillers, total loss, relay restart, eviction, crash", Bounds(losses=1, restarts=1)),
+    Case("F4", "two fillers, total loss, relay restart, eviction, crash", Bounds(losses=1, restarts=True)),
     Case(
         "F5",
         "failover, relay restart, the slot moves on, eviction, crash",
-        Bounds(fillers=1, failovers=1, restarts=1, acknowledgements=1),
+        Bounds(fillers=1, failovers=1, restarts=True, acknowledgements=True),
     ),
-    Case("F6", "two records, two fillers, batches", Bounds(keys=2, batches=True, evictions=0, crashes=0)),
+    Case(
+        "F6",
+        "two records, two fillers, batches",
+        Bounds(keys=2, batches=True, evictions=False, crashes=False),
+    ),
     Case(
         "F7",
         "two records, batches, failover, relay restart",
         Bounds(
-            keys=2, fillers=1, batches=True, failovers=1, restarts=1, evictions=0, crashes=0, deletes=False
+            keys=2,
+            fillers=1,
+            batches=True,
+            failovers=1,
+            restarts=True,
+            evictions=False,
+            crashes=False,
+            deletes=False,
         ),
     ),
     Case(
         "F8",
         "two records, batches, positions evicted, total loss",
         Bounds(
-            keys=2, fillers=1, batches=True, meta_losses=1, losses=1, evictions=0, crashes=0, deletes=False
+            keys=2,
+            fillers=1,
+            batches=True,
+            meta_losses=1,
+            losses=1,
+            evictions=False,
+            crashes=False,
+            deletes=False,
         ),
     ),
     Case(
         "F9",
         "two records and an uncached table, failover, eviction",
-        Bounds(keys=2, fillers=1, others=True, failovers=1, crashes=0, deletes=False),
+        Bounds(keys=2, fillers=1, others=True, failovers=1, crashes=False, deletes=False),
     ),
     Case(
         "F10",
         "two records, truncate, failover",
-        Bounds(keys=2, fillers=1, truncates=True, failovers=1, existing=2, evictions=0, crashes=0),
+        Bounds(keys=2, fillers=1, truncates=True, failovers=1, existing=2, evictions=False, crashes=False),
     ),
     Case(
         "F11",
         "re-insertion with a smaller version, a filler, eviction",
-        Bounds(writers=3, fillers=1, existing=1, inversions=True, crashes=0),
+        Bounds(writers=3, fillers=1, existing=1, inversions=True, crashes=False),
     ),
     Case(
         "F12",
         "re-insertion with a smaller version, failover",
-        Bounds(writers=3, fillers=0, existing=1, inversions=True, failovers=1, evictions=0, crashes=0),
+        Bounds(
+            writers=3, fillers=0, existing=1, inversions=True, failovers=1, evictions=False, crashes=False
+        ),
     ),
-    Case("F13", "promotion, two fillers, eviction", Bounds(promotions=1, existing=1, crashes=0)),
+    Case("F13", "promotion, two fillers, eviction", Bounds(promotions=1, existing=1, crashes=False)),
     Case(
         "F14",
         "promotion, failover of Redis",
-        Bounds(fillers=1, promotions=1, failovers=1, existing=1, evictions=0, crashes=0),
+        Bounds(fillers=1, promotions=1, failovers=1, existing=1, evictions=False, crashes=False),
     ),
     Case(
         "F15",
         "W read apart from the entry, failover, eviction",
-        Bounds(fillers=1, readers=1, failovers=1, crashes=0),
+        Bounds(fillers=1, readers=1, failovers=1, crashes=False),
     ),
-    Case("F16", "three writers, two fillers, eviction", Bounds(writers=3, deletes=False, crashes=0)),
+    Case("F16", "three writers, two fillers, eviction", Bounds(writers=3, deletes=False, crashes=False)),
 )
 
 
@@ -139,7 +165,7 @@ BROKEN = (
     _without(
         "X10",
         "W below the slot's start is ignored",
-        Bounds(fillers=1, failovers=1, acknowledgements=1),
+        Bounds(fillers=1, failovers=1, acknowledgements=True),
         slot_start=False,
     ),
     _without(
@@ -150,8 +176,8 @@ BROKEN = (
             fillers=1,
             meta_losses=1,
             batches=True,
-            evictions=0,
-            crashes=0,
+            evictions=False,
+            crashes=False,
             deletes=False,
             primary_fills=False,
         ),
@@ -165,15 +191,18 @@ BROKEN = (
             fillers=1,
             failovers=1,
             batches=True,
-            evictions=0,
-            crashes=0,
+            evictions=False,
+            crashes=False,
             deletes=False,
             primary_fills=False,
         ),
         whole_batch=False,
     ),
     _without(
-        "X12", "W read after the entry", Bounds(fillers=1, readers=1, evictions=0), watermark_read_first=False
+        "X12",
+        "W read after the entry",
+        Bounds(fillers=1, readers=1, evictions=False),
+        watermark_read_first=False,
     ),
     _without("X13", "confirmed entries survive older versions", REINSERT, source=False),
     _without("X19", "a confirmed put counts as a writer's", REINSERT, put_confirmed_source=False),

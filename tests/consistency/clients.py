@@ -83,7 +83,7 @@ def _writer_steps(state: State, writer: Writer, rules: Rules, bounds: Bounds) ->
         then = writer._replace(phase="shown") if puts else Writer("done")
         yield f"commit {writer.at} is shown by the primary, and acknowledged", shown, then
     elif writer.phase == "shown":
-        yield from _put(state, writer, rules)
+        yield from _put(state, writer, rules, bounds)
 
 
 def _begin_write(state: State, bounds: Bounds) -> WriterSteps:
@@ -115,10 +115,9 @@ def _insert(state: State, writer: Writer) -> WriterSteps:
         yield f"the row is gone: inserts version {writer.version}, S={position}", state, locked
 
 
-def _put(state: State, writer: Writer, rules: Rules) -> WriterSteps:
-    if state.left.crashes:
-        left = state.left._replace(crashes=state.left.crashes - 1)
-        yield "CRASHES before its put", state._replace(left=left), Writer("done")
+def _put(state: State, writer: Writer, rules: Rules, bounds: Bounds) -> WriterSteps:
+    if bounds.crashes:
+        yield "CRASHES before its put", state, Writer("done")
     offer = Entry(writer.version, writer.rank, writer.at, True, writer.position)
     answer, redis = put(state.redis, writer.key, offer, writer.generation, rules)
     label = f"puts {NAMES[writer.key]} version {writer.version}: {answer}"

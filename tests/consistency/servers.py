@@ -156,21 +156,19 @@ def _follow_new_history(state: State, rules: Rules) -> Iterator[Step]:
         yield "relay: reads the new slot", after._replace(redis=state.redis._replace(meta=adopted))
 
 
-def faults(state: State, rules: Rules) -> Iterator[Step]:
+def faults(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     """Yield everything that may go wrong next."""
     left, redis = state.left, state.redis
-    if left.evictions:
-        fewer = state._replace(left=left._replace(evictions=left.evictions - 1))
-        for key, entry in enumerate(redis.entries):
-            if entry is not None:
-                yield "Redis EVICTS an entry", fewer._replace(redis=with_entry(redis, key, None))
+    for key, entry in enumerate(redis.entries if bounds.evictions else ()):
+        if entry is not None:
+            yield "Redis EVICTS an entry", state._replace(redis=with_entry(redis, key, None))
     if left.meta_losses and redis.meta is not None:
         fewer = state._replace(left=left._replace(meta_losses=left.meta_losses - 1))
         # Entries stay, and stay invisible: unless the new hash has their generation, they are as good as gone.
         entries = redis.entries if not rules.generation else (None,) * len(redis.entries)
         yield "Redis EVICTS the positions", fewer._replace(redis=Redis(entries, None))
     yield from _losses(state)
-    yield from _relay_faults(state)
+    yield from _relay_faults(state, bounds)
     if left.promotions:
         yield _promotion(state)
 
@@ -189,16 +187,14 @@ def _losses(state: State) -> Iterator[Step]:
         yield "Redis LOSES everything", fewer._replace(redis=nothing, copy=nothing)
 
 
-def _relay_faults(state: State) -> Iterator[Step]:
-    left, relay, meta = state.left, state.relay, state.redis.meta
-    if left.restarts and (relay.applied > relay.start or relay.batch is not None):
-        fewer = state._replace(left=left._replace(restarts=left.restarts - 1), told=relay.start)
+def _relay_faults(state: State, bounds: Bounds) -> Iterator[Step]:
+    relay, meta = state.relay, state.redis.meta
+    if bounds.restarts and (relay.applied > relay.start or relay.batch is not None):
         again = relay._replace(applied=relay.start, batch=None)
-        yield f"relay: RESTARTS at {relay.start}", fewer._replace(relay=again)
-    if left.acknowledgements and meta is not None and relay.start < relay.applied <= meta.watermark:
-        fewer = state._replace(left=left._replace(acknowledgements=left.acknowledgements - 1))
+        yield f"relay: RESTARTS at {relay.start}", state._replace(relay=again, told=relay.start)
+    if bounds.acknowledgements and meta is not None and relay.start < relay.applied <= meta.watermark:
         moved = relay._replace(start=relay.applied)
-        yield f"relay: lets the slot start at {relay.applied}", fewer._replace(relay=moved)
+        yield f"relay: lets the slot start at {relay.applied}", state._replace(relay=moved)
 
 
 def _promotion(state: State) -> Step:

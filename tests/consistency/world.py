@@ -43,19 +43,19 @@ class Rules:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What may happen, and how often."""
+    """What may happen: how often, or, where that costs no states, as often as it likes."""
 
     keys: int = 1
     writers: int = 2
     fillers: int = 2
     readers: int = 0
-    evictions: int = 1
+    evictions: bool = True
     meta_losses: int = 0
     failovers: int = 0
     losses: int = 0  # Redis loses everything
-    restarts: int = 0  # of the relay
-    crashes: int = 1  # of a writer between commit and put
-    acknowledgements: int = 0
+    restarts: bool = False  # of the relay
+    crashes: bool = True  # of writers between commit and put
+    acknowledgements: bool = False  # the slot may move on
     promotions: int = 0  # the replica becomes the primary, what it had not replayed is lost
     primary_fills: bool = True
     replica_fills: bool = True
@@ -104,6 +104,9 @@ class Redis(NamedTuple):
     meta: Meta | None
 
 
+NOTHING = Redis((), None)
+
+
 class Relay(NamedTuple):
     """Applied so far, where the slot starts, the batch under way as (next, end), and the history it reads."""
 
@@ -138,6 +141,9 @@ class Filler(NamedTuple):
     at: int = 0  # last change of the record that the content shows
 
 
+DONE = Filler("done")
+
+
 class Reader(NamedTuple):
     """A read of W and an entry in two commands: idle, took (the first of them), done, wrong."""
 
@@ -151,13 +157,9 @@ class Reader(NamedTuple):
 class Budget(NamedTuple):
     """Faults that may still happen."""
 
-    evictions: int
     meta_losses: int
     failovers: int
     losses: int
-    restarts: int
-    crashes: int
-    acknowledgements: int
     promotions: int
 
 
@@ -202,6 +204,31 @@ def start(bounds: Bounds) -> State:
         told=end,
         left=Budget(*(getattr(bounds, name) for name in Budget._fields)),
     )
+
+
+def canonical(state: State, rules: Rules, bounds: Bounds) -> State:
+    """Return the state without what nobody can look at any more: states that differ in nothing else are one."""
+    left = state.left
+    fillers = tuple(sorted(_still_of_use(filler, state, rules) for filler in state.fillers))
+    looks = any(f.phase == "idle" or (f.phase == "begun" and not f.on_primary) for f in fillers)
+    return state._replace(
+        fillers=fillers,
+        copy=state.copy if left.failovers else NOTHING,
+        told=0 if rules.watermark_moves else state.told,
+        replayed=state.replayed if left.promotions or (looks and bounds.replica_fills) else len(state.log),
+        sequence=state.sequence if any(w.phase == "idle" for w in state.writers) else 0,
+    )
+
+
+def _still_of_use(filler: Filler, state: State, rules: Rules) -> Filler:
+    """Return the filler, or one that is done when the cache is going to refuse whatever it brings."""
+    if filler.phase not in ("begun", "read") or state.left.failovers:
+        return filler
+    meta = state.redis.meta
+    if rules.fill_generation and rules.generation and (meta is None or meta.generation != filler.generation):
+        return DONE
+    behind = rules.fill_admission and rules.position_first and meta is not None
+    return DONE if behind and meta.of(filler.key) > filler.position else filler
 
 
 def touches(change: tuple[int, int, int], key: int) -> bool:
