@@ -1,35 +1,15 @@
-"""The cases: bounds under which the protocol holds, and rules without which it breaks."""
+"""The cases: bounds under which the protocol holds, and rules without which it breaks. R6 to R9 are in `part_cases`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from tests.consistency.explorer import Outcome, explore
-from tests.consistency.world import Bounds, Rules
-
-ALL_RULES = Rules()
-
-
-@dataclass(frozen=True)
-class Case:
-    """Rules and bounds, and whether the protocol holds under them."""
-
-    name: str
-    text: str
-    bounds: Bounds
-    rules: Rules = ALL_RULES
-    holds: bool = True
-
-    def run(self) -> Outcome:
-        """Explore the case."""
-        return explore(self.rules, self.bounds)
-
+from tests.consistency.case import Case, without
+from tests.consistency.rules import Bounds
 
 # Re-insertion draws a version too early only when another session updates and deletes the row in its way.
 REINSERT = Bounds(writers=3, fillers=0, existing=1, inversions=True, evictions=False, crashes=False)
 PROMOTION = Bounds(fillers=1, promotions=1, existing=1, evictions=False, crashes=False)
 
-# Seconds in all: part of the test suite.
+# Seconds in all: part of the test suite. Evictions, crashes and restarts come as often as they like.
 SMALL = (
     Case("P1", "eviction, crash, relay restart", Bounds(fillers=1, restarts=True)),
     Case("P2", "Redis fails over", Bounds(fillers=1, failovers=1, crashes=False)),
@@ -56,9 +36,9 @@ SMALL = (
     Case("P11", "the replica is promoted, what it lacks is lost", PROMOTION),
 )
 
-# Minutes to an hour in all: run by hand when the protocol changes.
+# Minutes in all: `make consistency`.
 FULL = (
-    Case("F1", "two fillers, evictions 2, crash, relay restart", Bounds(evictions=True, restarts=True)),
+    Case("F1", "two fillers, evictions, crashes, relay restart", Bounds(evictions=True, restarts=True)),
     Case("F2", "two fillers, eviction, crash, failover", Bounds(failovers=1)),
     Case(
         "F3",
@@ -141,34 +121,30 @@ FULL = (
 )
 
 
-def _without(name: str, text: str, bounds: Bounds, **rules: bool) -> Case:
-    return Case(name, text, bounds, Rules(**rules), holds=False)
-
-
 BROKEN = (
-    _without("X1", "fills without M <= S", Bounds(fillers=1), fill_admission=False),
-    _without("X2", "puts without M <= S", Bounds(fillers=0), put_admission=False),
-    _without("X3", "no gate", Bounds(), gate=False),
-    _without("X4", "no rewind", Bounds(fillers=1, failovers=1), rewind=False),
-    _without(
+    without("X1", "fills without M <= S", Bounds(fillers=1), fill_admission=False),
+    without("X2", "puts without M <= S", Bounds(fillers=0), put_admission=False),
+    without("X3", "no gate", Bounds(), gate=False),
+    without("X4", "no rewind", Bounds(fillers=1, failovers=1), rewind=False),
+    without(
         "X5",
         "no new generation when positions are lost",
         Bounds(fillers=1, meta_losses=1, failovers=1),
         generation=False,
     ),
-    _without("X6", "S taken after the snapshot", Bounds(), position_first=False),
-    _without("X7", "M moves only for keys with an entry", Bounds(), absent_moves=False),
-    _without("X8", "W moves before the changes", Bounds(fillers=1), watermark_last=False),
-    _without(
+    without("X6", "S taken after the snapshot", Bounds(), position_first=False),
+    without("X7", "M moves only for keys with an entry", Bounds(), absent_moves=False),
+    without("X8", "W moves before the changes", Bounds(fillers=1), watermark_last=False),
+    without(
         "X9", "applying does not move W, a tick does", Bounds(fillers=1, failovers=1), watermark_moves=False
     ),
-    _without(
+    without(
         "X10",
         "W below the slot's start is ignored",
         Bounds(fillers=1, failovers=1, acknowledgements=True),
         slot_start=False,
     ),
-    _without(
+    without(
         "X11",
         "a new generation begins where the call does, not where the batch ends",
         Bounds(
@@ -183,7 +159,7 @@ BROKEN = (
         ),
         newest_base=False,
     ),
-    _without(
+    without(
         "X18",
         "a call continues a batch whose start was lost",
         Bounds(
@@ -198,16 +174,16 @@ BROKEN = (
         ),
         whole_batch=False,
     ),
-    _without(
+    without(
         "X12",
         "W read after the entry",
         Bounds(fillers=1, readers=1, evictions=False),
         watermark_read_first=False,
     ),
-    _without("X13", "confirmed entries survive older versions", REINSERT, source=False),
-    _without("X19", "a confirmed put counts as a writer's", REINSERT, put_confirmed_source=False),
-    _without("X14", "a put that beats a known version enters although M > S", REINSERT, put_overtakes=True),
-    _without("X15", "no new generation for another history", PROMOTION, database=False),
-    _without("X16", "fills enter another generation", PROMOTION, fill_generation=False),
-    _without("X17", "puts enter another generation", PROMOTION, put_generation=False),
+    without("X13", "confirmed entries survive older versions", REINSERT, source=False),
+    without("X19", "a confirmed put counts as a writer's", REINSERT, put_confirmed_source=False),
+    without("X14", "a put that beats a known version enters although M > S", REINSERT, put_overtakes=True),
+    without("X15", "no new generation for another history", PROMOTION, database=False),
+    without("X16", "fills enter another generation", PROMOTION, fill_generation=False),
+    without("X17", "puts enter another generation", PROMOTION, put_generation=False),
 )

@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.consistency.clients import Step, fills, reads, writes
+from tests.consistency.fences import expiries
+from tests.consistency.lists import listings, views
+from tests.consistency.near import keeps
+from tests.consistency.promises import canonical, complaint
+from tests.consistency.rules import Bounds, Rules
 from tests.consistency.servers import faults, relays, replays
-from tests.consistency.world import Bounds, Rules, State, canonical, complaint, start
+from tests.consistency.world import State, start
 
-BUSY = frozenset(("drawn", "locked", "durable", "shown", "begun", "read", "took"))
+BUSY = frozenset(("drawn", "locked", "fenced", "durable", "shown", "begun", "read", "took", "known"))
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,10 @@ def steps(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
         writes(state, rules, bounds),
         fills(state, rules, bounds),
         reads(state, rules, bounds),
+        listings(state, rules, bounds),
+        views(state, rules, bounds),
+        keeps(state, rules),
+        expiries(state, rules, bounds),
         replays(state),
         relays(state, rules, bounds),
         faults(state, rules, bounds),
@@ -41,8 +50,11 @@ def steps(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
 
 def is_quiet(state: State, rules: Rules, bounds: Bounds) -> bool:
     """Tell whether nothing is under way and the relay has nothing left to do."""
-    actors = (*state.writers, *state.fillers, *state.readers)
+    actors = (*state.writers, *state.fillers, *state.readers, *state.listers, *state.viewers)
     if any(actor.phase in BUSY for actor in actors) or state.replayed < len(state.log):
+        return False
+    near = state.near
+    if near is not None and (near.fetch or near.old is not None or not near.follows or state.redis.stream):
         return False
     return next(relays(state, rules, bounds), None) is None
 
@@ -61,7 +73,7 @@ def explore(rules: Rules, bounds: Bounds, states_max: int = 40_000_000) -> Outco
     try:
         while ahead:
             state = ahead.popleft()
-            wrong = complaint(state, is_quiet(state, rules, bounds))
+            wrong = complaint(state, rules, bounds, is_quiet=is_quiet(state, rules, bounds))
             if wrong is not None:
                 trace = _trace(first, hash(state), parents, rules, bounds)
                 return Outcome(wrong, len(parents), time.monotonic() - began_s, trace)
