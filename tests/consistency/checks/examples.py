@@ -122,6 +122,8 @@ def right_histories(draw: st.DrawFn) -> RightHistory:
             start_s, end_s = moment_s - 4, moment_s + 4
         session = f"client{draw(st.integers(0, writers - 1))}"
         outcome = draw(st.sampled_from(("ok", "ok", "ok", "unknown", "failed")))
+        if outcome == "unknown" and writers > 1:
+            end_s = start_s  # its client gave up before it took effect
         operation = (
             write(number, start_s, end_s, session, outcome)
             if kind == "write"

@@ -77,6 +77,15 @@ def test_after_a_delete_was_seen_nothing_before_it_is_shown() -> None:
     assert _backwards(*operations, read(3, 8, 9)) == []
 
 
+def test_not_found_is_from_the_first_delete_that_it_may_be_from() -> None:
+    deleted, again = delete(4, 5, "me"), write(3, 6, 7, "me")
+    gone, old = read(None, 9, 10), read(2, 11, 12)
+    assert _backwards(FIRST, SECOND, deleted, again, read(1, 2, 3), gone, old) == [(gone, old)]
+    assert _backwards(FIRST, SECOND, deleted, again, gone, read(1, 11, 12)) == []  # from before all writes
+    twice = [FIRST, deleted, again, delete(8, 9, "me"), read(1, 2, 3), read(None, 10, 11)]
+    assert _backwards(*twice, read(None, 12, 13), read(3, 14, 15)) == []
+
+
 def test_a_value_that_was_seen_to_be_replaced_does_not_come_back() -> None:
     concurrent = (write(1, 0, 5, "one"), write(2, 0, 5, "two"))
     replaced, old = read(2, 3, 4), read(1, 6, 7)

@@ -69,6 +69,25 @@ def test_a_hit_older_than_its_levels_bound_is_found() -> None:
     assert bounded_staleness(operations, {"BOUNDED": 5.0}) == []
 
 
+def test_several_writers_are_ordered_by_what_is_known_and_no_further() -> None:
+    slow, quick = write(1, 0, 20, "one"), write(2, 3, 4, "two")
+    seen = _hit(1, 1)
+    assert ages([slow, quick, _hit(1, 10)])["BOUNDED"].stale == 0
+    assert ages([slow, quick, seen, _hit(1, 10)])["BOUNDED"].worst.age_s == 6.0
+    given_up = write(1, 0, 1, "one", "unknown")
+    assert ages([given_up, quick, _hit(1, 10)])["BOUNDED"].stale == 0
+    assert ages([given_up, quick, seen, _hit(1, 10)])["BOUNDED"].worst.age_s == 6.0
+
+
+def test_not_found_is_from_the_newest_delete_that_it_may_be_from() -> None:
+    slow, quick = delete(0, 20, "one"), delete(3, 4, "two")
+    assert ages([slow, quick, write(2, 5, 6, "two"), _hit(None, 10)])["BOUNDED"].stale == 0
+
+
+def test_writes_of_one_session_that_overlap_have_no_order() -> None:
+    assert ages([write(1, 0, 8), write(2, 1, 3), _hit(1, 10)])["BOUNDED"].stale == 0
+
+
 @settings(deadline=None)
 @given(right_histories())
 def test_right_histories_have_no_stale_hit(history: RightHistory) -> None:
