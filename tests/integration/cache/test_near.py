@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from tests.integration.cache.conftest import OpenStage
@@ -222,6 +222,17 @@ async def test_a_copy_is_not_shown_to_who_has_seen_more(stage: Stage) -> None:
         assert (found.message, found.answered_by) == (b"old", NEAR)
         found = await process.get("a", Demand(consistency=Consistency.STRONG))
         assert (found.message, found.answered_by) == (b"new", "primary")
+
+
+async def test_who_is_promised_more_than_a_copy_can_keep_is_shown_none(stage: Stage) -> None:
+    strong = replace(ITEM, consistency=Consistency.STRONG)
+    punctual = replace(ITEM, cache=replace(ITEM.cache, staleness_s_max=5.0))
+    async with Process.open(stage) as process:
+        await _old(stage, process)
+        await process.copy("a")
+        for resource, source in ((ITEM, NEAR), (strong, CACHE), (punctual, CACHE)):
+            (found,) = await process.records.get(resource, ["a"])
+            assert found.answered_by == source
 
 
 async def test_a_copy_is_as_new_as_what_was_heard_last(stage: Stage) -> None:

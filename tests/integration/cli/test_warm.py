@@ -50,7 +50,8 @@ def warm(database: Database, cache_url: str, tmp_path: Path) -> WarmCli:
 
 @pytest.fixture
 def served(warm: WarmCli) -> Iterator[RunningPlatform]:
-    with RunningPlatform(Settings.load(warm.environment, relay_tick_s=0.02, listen="127.0.0.1:0")) as running:
+    settings = Settings.load(warm.environment, relay_tick_s=0.02, near_age_max_s=0, listen="127.0.0.1:0")
+    with RunningPlatform(settings) as running:
         yield running
 
 

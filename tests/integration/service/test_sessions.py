@@ -80,7 +80,7 @@ def test_reading_ones_own_write_again_and_again_stays_in_the_cache(api: Api, sto
     assert session.read(Key("stories", story.name), 0, Rank.ABSENT, session.lsn).recent == ()
     for _ in range(3):
         api.call("GetStory", name=story.name)
-        assert api.answered_by == "cache"
+        assert api.answered_by in ("near", "cache")
 
 
 def test_a_token_of_a_newer_platform_reads_the_primary_and_is_handed_on(story: Any, reader: Api) -> None:

@@ -125,10 +125,13 @@ class Vault:
     api: Api
 
     def evict(self, name: str) -> None:
-        """Remove an entry as a full Redis does."""
-        entries = self.processes[0].platform.records.entries
+        """Remove an entry as a full Redis does, and the copies of it."""
+        entries, table = self.processes[0].platform.records.entries, name.partition("/")[0]
         assert entries is not None
-        key = entries.layout.place(name.partition("/")[0], name).entry
+        key = entries.layout.place(table, name).entry
+        for process in self.processes:
+            assert process.platform.records.near is not None
+            process.platform.records.near.drop(table, [name])
         self.processes[0].run(entries.connection.execute(("DEL", key)))
 
     def count(self, sql: str) -> Any:
