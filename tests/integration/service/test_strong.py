@@ -310,8 +310,8 @@ def test_what_sql_of_a_custom_method_wrote_is_seen_by_every_read_that_follows(
             await transaction.execute(text, account.name, balance)
 
     async def read() -> Any:
-        found, _ = await second.records.get_one(resource, account.name)
-        return resource.message_class.FromString(found)
+        found = await second.records.get_one(resource, account.name)
+        return resource.message_class.FromString(found.message_of(account.name))
 
     stale = 0
     for balance in range(2, 30):
