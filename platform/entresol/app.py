@@ -18,6 +18,7 @@ from entresol import telemetry
 from entresol.cache.entries import Entries
 from entresol.cache.gate import Snapshot
 from entresol.cache.relay import Relay
+from entresol.cache.scopes import Scopes
 from entresol.cache.server import check_server
 from entresol.clock import Clock
 from entresol.codegen.protos import compile_protos
@@ -103,9 +104,8 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
     """
     if not settings.cache_url:
         raise ConfigurationError("there is no cache to relay to: set ENTRESOL_CACHE_URL")
-    tables = sorted(
-        full_name(resource.table) for resource in (model or load_model(settings)).resources.values()
-    )
+    resources = (model or load_model(settings)).resources.values()
+    tables = sorted(full_name(resource.table) for resource in resources)
 
     def open_feed() -> AbstractAsyncContextManager[ReplicationStream]:
         return open_stream(
@@ -126,7 +126,7 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
         return Snapshot.parse(*await snapshots.take())
 
     try:
-        yield Relay.open(settings, open_feed, take_snapshot)
+        yield Relay.open(settings, open_feed, take_snapshot, scopes=Scopes.of(resources))
     finally:
         await snapshots.close()
 

@@ -55,6 +55,7 @@ class Found:
 
     message: bytes | None
     answered_by: str  # cache, primary or replica:<address>
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Records:
         return await self.store.list(
             resource,
             query,
-            at_least=_at_least(demand, consistency),
+            at_least=at_least(demand, consistency),
             primary=consistency is Consistency.STRONG,
             timeout_s=timeout_s,
         )
@@ -199,7 +200,7 @@ class Records:
         # A load may be shared by callers who are more patient than the first, so it has the time of a statement.
         allowed_s = self.settings.database_statement_timeout_s
         deadline_s = time.monotonic() + (timeout_s or allowed_s if primary else allowed_s)
-        loads = [_Load(name, _at_least(demand, consistency), deadline_s) for name in names]
+        loads = [_Load(name, at_least(demand, consistency), deadline_s) for name in names]
         if primary:  # who asks for the last commit must not be given what was read before
             return await asyncio.gather(*map(turn.submit, loads))
         return await asyncio.gather(*(self._joined(resource, turn, load) for load in loads))
@@ -290,13 +291,14 @@ def _rank(change: Change) -> Rank:
     return Rank.VALUE if change.row else Rank.ABSENT
 
 
-def _at_least(demand: Demand, consistency: Consistency) -> int:
+def at_least(demand: Demand, consistency: Consistency) -> int:
+    """Return the position that a read for `demand` must reflect."""
     return 0 if consistency is Consistency.EVENTUAL else demand.session.lsn
 
 
 def _hit(entry: Entry) -> Found:
-    return Found(entry.message if entry.rank is Rank.VALUE else None, CACHE)
+    return Found(entry.message if entry.rank is Rank.VALUE else None, CACHE, entry.version)
 
 
 def _found(row: Row | None, source: str) -> Found:
-    return Found(row.message if row else None, source)
+    return Found(row.message, source, row.version) if row else Found(None, source)

@@ -16,6 +16,7 @@ from entresol.cache.failure import CacheError
 from entresol.cache.feed import Feed
 from entresol.cache.keys import Layout
 from entresol.cache.progress import Progress
+from entresol.cache.scopes import NO_SCOPES, Scopes
 from entresol.cache.wire import Command, Reply
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,10 @@ class RewoundError(Exception):
 class Applier:
     """Calls ADVANCE on every partition. One relay uses it, one batch at a time."""
 
-    def __init__(self, connection: Connection, layout: Layout) -> None:
+    def __init__(self, connection: Connection, layout: Layout, scopes: Scopes = NO_SCOPES) -> None:
         self._connection = connection
         self._layout = layout
+        self._scopes = scopes
 
     async def close(self) -> None:
         """Close the connection."""
@@ -62,7 +64,9 @@ class Applier:
         """
         parts: dict[int, Sequence[Change]] = self._parts(batch)
         script, generation = self._connection.scripts.advance, self.new_generation()
-        advance = Advance(script, expected, batch.newest, generation, feed.database, batch.resets)
+        advance = Advance(
+            script, expected, batch.newest, generation, feed.database, batch.resets, self._scopes.digest
+        )
         pause_s = PAUSE_S_MIN
         while True:
             try:
@@ -84,7 +88,7 @@ class Applier:
     def _parts(self, batch: Batch) -> dict[int, Sequence[Change]]:
         """Return the changes of each partition; none where everything is forgotten anyway."""
         parts: dict[int, list[Change]] = {partition: [] for partition in range(self._layout.partitions)}
-        for change in () if batch.resets else batch.changes:
+        for change in () if batch.resets else (*batch.changes, *batch.stamps()):
             parts[change.place.partition].append(change)
         return dict(parts)
 

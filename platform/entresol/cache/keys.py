@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -33,7 +34,8 @@ class Place:
 class Layout:
     """The keys of one cache.
 
-    Per partition `{<prefix>:<partition>}:meta`, `...:e:<table>:<name>`, `...:l:<table>:<name>`; `<prefix>:relay`.
+    Per partition `{<prefix>:<partition>}:meta`, `...:e:<table>:<name>`, `...:l:<table>:<name>`, `...:q:<digest>`;
+    `<prefix>:relay`.
 
     All keys of a partition share the part in braces, so that one script may touch them wherever a cluster
     puts them. Every process of a fleet must have the same prefix, partitions and buckets.
@@ -47,11 +49,24 @@ class Layout:
         self._metas = tuple(f"{tag}:meta".encode() for tag in tags)
         self._entries = tuple(f"{tag}:e:".encode() for tag in tags)
         self._leases = tuple(f"{tag}:l:".encode() for tag in tags)
+        self._lists = tuple(f"{tag}:q:".encode() for tag in tags)
+        # What moves `lists` instead of one scope's stamp makes every list of the partition stale.
+        self.all_scopes = tuple(Place(partition, b"lists", b"", b"") for partition in range(partitions))
         self.place = functools.lru_cache(maxsize=16384)(self._place)
 
     def meta(self, partition: int) -> bytes:
         """Return the key of the partition's hash: W, g, base, database, and `m:<bucket>` of buckets that moved."""
         return self._metas[partition]
+
+    def scope(self, table: str, pins: Sequence[str]) -> Place:
+        """Return the place of a list scope: it has a bucket of its own kind, `s:<bucket>`, and no entry."""
+        identity = "\n".join((table.removeprefix("public."), *pins)).encode()
+        bucket, partition = divmod(zlib.crc32(identity), self.partitions)
+        return Place(partition, b"s:%d" % (bucket % self._buckets), b"", b"")
+
+    def list_key(self, scope: Place, digest: bytes) -> bytes:
+        """Return the key of the list of this query, beside its scope."""
+        return self._lists[scope.partition] + digest
 
     def _place(self, table: str, name: str) -> Place:
         identity = f"{table.removeprefix('public.')}:{name}".encode()

@@ -21,6 +21,7 @@ from entresol.cache.gate import TakeSnapshot, wait_until_settled, wait_until_sho
 from entresol.cache.keys import Layout
 from entresol.cache.progress import Progress
 from entresol.cache.pump import Pump
+from entresol.cache.scopes import NO_SCOPES, Scopes
 from entresol.cache.scripts import Scripts
 from entresol.clock import Clock
 from entresol.config import Settings
@@ -49,10 +50,12 @@ class Relay:
         tick_s: float,
         retain_s: float,
         clock: Clock | None = None,
+        scopes: Scopes = NO_SCOPES,
     ) -> None:
         self.applier = applier
         self.progress = Progress(clock or Clock(), retain_s)
         self._layout = layout
+        self._scopes = scopes
         self._open_feed = open_feed
         self._take_snapshot = take_snapshot
         self._tick_s = tick_s
@@ -65,6 +68,7 @@ class Relay:
         take_snapshot: TakeSnapshot,
         *,
         scripts: Scripts | None = None,
+        scopes: Scopes = NO_SCOPES,
     ) -> Relay:
         """Return the relay of the cache that the settings name. Nothing connects before `run`.
 
@@ -76,12 +80,13 @@ class Relay:
             settings.cache_url, timeout_s=timeout_s, breaker=Breaker.never(), scripts=scripts
         )
         return cls(
-            Applier(connection, layout),
+            Applier(connection, layout, scopes),
             layout,
             open_feed,
             take_snapshot,
             tick_s=settings.relay_tick_s,
             retain_s=settings.relay_retain_s,
+            scopes=scopes,
         )
 
     async def ready(self) -> None:
@@ -128,7 +133,7 @@ class Relay:
             log.info("the relay reads from %X of database %s", applied, feed.database)
             await self._settle(feed)
             while True:
-                batch = Batch.of(await pump.take(self._tick_s), applied, self._layout)
+                batch = Batch.of(await pump.take(self._tick_s), applied, self._layout, self._scopes)
                 lag_s = await self._pass_gate(batch)
                 await self.applier.apply(batch, applied, feed)
                 applied = batch.newest

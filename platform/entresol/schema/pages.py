@@ -40,7 +40,7 @@ class PageTokens:
 
         Values are str, int, float, bool, bytes, None, aware datetime and timedelta; TypeError for others.
         """
-        content = b"".join(map(_encode, values))
+        content = pack(values)
         tag = self._tag(content, query_hash)
         return base64.urlsafe_b64encode(tag + self._masked(content, tag)).rstrip(b"=").decode("ascii")
 
@@ -55,7 +55,7 @@ class PageTokens:
         content = self._masked(hidden, tag)
         if not hmac.compare_digest(tag, self._tag(content, query_hash)):
             raise _foreign()
-        return tuple(_values(content))
+        return unpack(content)
 
     def _tag(self, content: bytes, query_hash: bytes) -> bytes:
         return hmac.digest(self._seal_key, _framed(query_hash) + content, "sha256")[:_TAG_BYTES]
@@ -125,7 +125,13 @@ def _record(letter: bytes, content: bytes) -> bytes:
     return letter + _framed(content)
 
 
-def _values(content: bytes) -> list[object]:
+def pack(values: Sequence[object]) -> bytes:
+    """Return the values of a page's end as bytes, of the types that `PageTokens.issue` takes."""
+    return b"".join(map(_encode, values))
+
+
+def unpack(content: bytes) -> tuple[object, ...]:
+    """Return the values that `pack` was given."""
     values: list[object] = []
     at = 0
     while at < len(content):
@@ -133,7 +139,7 @@ def _values(content: bytes) -> list[object]:
         (length,) = _LENGTH.unpack(content[at + 1 : start])
         values.append(_decode(content[at : at + 1], content[start : start + length]))
         at = start + length
-    return values
+    return tuple(values)
 
 
 def _decode(letter: bytes, content: bytes) -> object:

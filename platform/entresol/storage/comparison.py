@@ -169,6 +169,9 @@ def _identity(wanted: Table, found: Table) -> Iterator[Step]:
     if found.identity is not None and found.identity in same:
         return
     name = same[0] if same else index.name
-    sql = f"SET lock_timeout = '2s';\n{ddl.replica_identity(wanted.name, name)}\nSET lock_timeout = '60s';"
-    lacks = f"table {wanted.name} has no replica identity over (name, row_version)"
+    change = ddl.replica_identity(wanted.name, name)
+    if found.published:
+        change = ddl.replica_identity_published(wanted.name, name)
+    sql = f"SET lock_timeout = '2s';\n{change}\nSET lock_timeout = '60s';"
+    lacks = f"table {wanted.name} has no replica identity over ({', '.join(index.columns)})"
     yield Statement(wanted.title, sql, in_transaction=False, lacks=lacks)

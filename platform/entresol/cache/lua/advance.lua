@@ -2,18 +2,22 @@
 -- A large batch is several calls: each leaves a step that the next one looks for, and the last moves the watermark.
 -- KEYS meta, then the entries that the changes touch.
 -- ARGV expected watermark, new watermark, newest position of the batch, new generation, database, 'reset' or '',
---      step of the call before or '', step of this call or '' for the last,
---      then for each change: index into KEYS, bucket field, position, stamp ('' when the row's version is not known).
-local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step')
+--      step of the call before or '', step of this call or '' for the last, digest of the list scopes,
+--      then for each change: index into KEYS, bucket field, position, stamp ('' when the row's version is not known);
+--      for a list scope that was touched: 0, bucket field, position, ''.
+local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step', 'scopes')
 local watermark, base = meta[1], meta[3]
 generation = meta[2]
 if not watermark or meta[4] ~= ARGV[5] or ARGV[6] == 'reset' then
   redis.call('UNLINK', KEYS[1])
-  redis.call('HSET', KEYS[1], 'W', ARGV[3], 'base', ARGV[3], 'g', ARGV[4], 'database', ARGV[5], 'step', ARGV[8])
+  redis.call('HSET', KEYS[1], 'W', ARGV[3], 'base', ARGV[3], 'g', ARGV[4], 'database', ARGV[5], 'step', ARGV[8], 'scopes', ARGV[9])
   return {'created', ARGV[3]}
 end
 if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
 if ARGV[7] ~= '' and meta[5] ~= ARGV[7] then return {'torn', watermark} end  -- rule: whole batch
+if meta[6] ~= ARGV[9] then  -- rule: new scopes
+  redis.call('HSET', KEYS[1], 'scopes', ARGV[9], 'lists', ARGV[3])  -- rule: new scopes
+end  -- rule: new scopes
 
 local function apply(entry, position, new)
   local old = head(entry)
@@ -30,9 +34,9 @@ local function apply(entry, position, new)
   end
 end
 
-for first = 9, #ARGV, 4 do
+for first = 10, #ARGV, 4 do
   local field, position = ARGV[first + 1], ARGV[first + 2]
-  apply(KEYS[tonumber(ARGV[first])], position, ARGV[first + 3])
+  if ARGV[first] ~= '0' then apply(KEYS[tonumber(ARGV[first])], position, ARGV[first + 3]) end
   local moved = redis.call('HGET', KEYS[1], field) or base
   if position >= position_of(moved) then  -- rule: bucket moves
     redis.call('HSET', KEYS[1], field, position .. ARGV[first + 3])  -- rule: bucket moves
