@@ -166,7 +166,11 @@ def _indexes(wanted: Table, found: Table, taken: Collection[str]) -> Iterator[St
 def _identity(wanted: Table, found: Table) -> Iterator[Step]:
     index = next(index for index in wanted.indexes if index.name == wanted.identity)
     same = [other.name for other in found.indexes if other.definition == index.definition and other.valid]
-    if found.identity is not None and found.identity in same:
+    # One that tells more is as good: a newer release may have list scopes over more columns.
+    covering = {
+        other.name for other in found.indexes if other.valid and set(other.columns) >= set(index.columns)
+    }
+    if found.identity in covering:
         return
     name = same[0] if same else index.name
     change = ddl.replica_identity(wanted.name, name)
