@@ -102,7 +102,7 @@ def _changed_column(wanted: Table, column: TableColumn, have: TableColumn) -> It
         yield refusals.retyped(wanted, column, have)
     if have.nullable and not column.nullable:
         yield refusals.not_null(wanted, column)
-    if column.nullable and not have.nullable:
+    if column.nullable and not have.nullable and not column.required:
         yield refusals.nullable(wanted, column)
     if column.field is not None and have.field is not None and column.field != have.field:
         yield refusals.other_field(wanted, column, have)

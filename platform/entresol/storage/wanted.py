@@ -57,7 +57,8 @@ def _column(field: Field) -> TableColumn:
     column = _stored(field)
     # Names compare byte by byte everywhere: the index of a reference then serves the foreign key too.
     kind = NAME_TYPE if field.reference and column.type == "text" else column.type
-    return TableColumn(column.name, kind, column.nullable, column.default, field.number)
+    required = field.required and field.reference is not None
+    return TableColumn(column.name, kind, column.nullable, column.default, field.number, required=required)
 
 
 def _stored(field: Field) -> Column:

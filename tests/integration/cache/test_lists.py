@@ -7,11 +7,15 @@ import random
 
 import pytest
 from tests.integration.cache.conftest import OpenBoard
-from tests.integration.cache.notes import NOTE, WORD, Board
+from tests.integration.cache.notes import NOTE, TABLES, WORD, Board
 from tests.integration.cache.stage import copy_of, fail_over
 
 from entresol.cache.scopes import NO_SCOPES
 from entresol.schema.model import Consistency
+from entresol.storage.catalog import read_catalog
+from entresol.storage.migration import split_statements
+from entresol.storage.plan import plan
+from entresol.storage.slots import prepare
 from entresol.storage.store import ListQuery, Page, Store
 
 
@@ -220,6 +224,31 @@ async def test_a_scope_whose_columns_are_not_sent_makes_every_list_stale(board: 
     await board.note("a/1", "bob")
     await board.applied()
     assert (await board.list(board.query("owner = ann"))).rows == ()
+
+
+async def test_a_scope_is_added_to_a_table_in_use(board: Board) -> None:
+    publications = ("entresol", board.settings.relay_publication)
+    await board.psql("CREATE UNIQUE INDEX narrow ON notes (name, row_version)")
+    await board.psql("ALTER TABLE notes REPLICA IDENTITY USING INDEX narrow")
+    await board.psql("DROP INDEX notes_row_version_owner_pinned_key")
+    for publication in publications:
+        await board.psql(f"ALTER PUBLICATION {publication} DROP TABLE notes")
+        await board.psql(f"ALTER PUBLICATION {publication} ADD TABLE notes (name, row_version)")
+    await board.note("a/1", "ann")
+    for text in plan(board.model, await read_catalog(board.person)).texts():
+        for statement in split_statements(text):
+            await board.psql(statement)
+    of_ann, of_bob = board.query("owner = ann"), board.query("owner = bob")
+    await board.note("a/1", "bob")
+    await board.applied()
+    assert (await board.list(of_ann)).rows == ()
+    assert (await board.cached(of_bob)).rows == ("1",)
+    await board.note("a/2", "ann")
+    await board.applied()
+    assert (await board.list(of_bob)).cached  # the relay is told whose notes change
+    assert (await board.list(of_ann)).rows == ("2",)
+    names = (board.settings.relay_slot, board.settings.relay_publication, TABLES)
+    assert not (await prepare(board.settings.database_write, *names)).created
 
 
 async def test_a_thousand_who_miss_one_list_are_one_query(board: Board) -> None:

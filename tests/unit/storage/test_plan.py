@@ -87,6 +87,19 @@ def test_the_committed_migrations_of_the_stories_are_what_the_plan_wrote() -> No
     assert text == (ROOT / "migrations" / "stories" / "0003_list_scopes_concurrently.sql").read_text()
 
 
+def test_a_release_from_before_the_list_scopes_starts_on_the_new_schema() -> None:
+    stories = load(compile_protos(ROOT / "protos"))
+    first = replace(
+        stories, resources={key: unlisted(resource) for key, resource in stories.resources.items()}
+    )
+    before = live(first).tables
+    both = {
+        name: replace(table, indexes=(*before[name].indexes, *table.indexes))
+        for name, table in live(stories).tables.items()
+    }
+    assert sql(plan(first, Catalog(both))) == []
+
+
 SCOPED = ('table: "shop.products"', 'table: "shop.products" list_scopes: [{fields: ["sku", "order"]}]')
 
 
