@@ -16,7 +16,9 @@ end
 if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
 if ARGV[7] ~= '' and meta[5] ~= ARGV[7] then return {'torn', watermark} end  -- rule: whole batch
 if meta[6] ~= ARGV[9] then  -- rule: new scopes
-  redis.call('HSET', KEYS[1], 'scopes', ARGV[9], 'lists', ARGV[3])  -- rule: new scopes
+  -- What was applied until now may be missing in these scopes' stamps, also what a restarted relay only comes to again.
+  local unstamped = ARGV[3] > watermark and ARGV[3] or watermark  -- rule: new scopes
+  redis.call('HSET', KEYS[1], 'scopes', ARGV[9], 'lists', unstamped)  -- rule: new scopes
 end  -- rule: new scopes
 
 local function apply(entry, position, new)
