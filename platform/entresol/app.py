@@ -8,15 +8,18 @@ import importlib
 import importlib.util
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from entresol import telemetry
+from entresol.background import kept_running
 from entresol.cache.entries import Entries
 from entresol.cache.gate import Snapshot
+from entresol.cache.refill import Read
 from entresol.cache.relay import Relay
 from entresol.cache.scopes import Scopes
 from entresol.cache.server import check_server
@@ -41,6 +44,7 @@ from entresol.transport.grpcio import GrpcServer
 log = logging.getLogger(__name__)
 
 RELAY_READY_S = 30.0
+REFILL_S = 5.0
 
 
 @dataclass(slots=True)
@@ -67,12 +71,7 @@ class Platform:
         model = load_model(settings)
         load_functions(settings)
         async with AsyncExitStack() as stack:
-            pools = await Pools.open(settings)
-            stack.push_async_callback(pools.close)
-            await _check_database(pools, model)
-            entries = await _open_cache(settings, stack)
-            records = Records(model, Store(pools, model), entries, settings)
-            stack.push_async_callback(records.close)
+            pools, records = await _open_records(settings, model, stack)
             table = build(model, records, functions or registry, settings)
             return cls(settings, model, records, table, pools, clock, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
@@ -96,6 +95,30 @@ class Platform:
 
 
 @asynccontextmanager
+async def open_records(settings: Settings, model: Model) -> AsyncIterator[Records]:
+    """Give the records of the settings' database and cache, for a command that serves nobody.
+
+    Raises:
+        ConfigurationError: a server or a setting cannot work; the text says what to change.
+    """
+    async with AsyncExitStack() as stack:
+        _, records = await _open_records(settings, model, stack)
+        yield records
+
+
+async def _open_records(settings: Settings, model: Model, stack: AsyncExitStack) -> tuple[Pools, Records]:
+    pools = await Pools.open(settings)
+    stack.push_async_callback(pools.close)
+    await _check_database(pools, model)
+    entries = await _open_cache(settings, stack)
+    if entries is not None and any(item.cache.staleness_s_max for item in model.resources.values()):
+        await stack.enter_async_context(kept_running(entries.lag.run(), "entresol relay lag"))
+    records = Records(model, Store(pools, model), entries, settings)
+    stack.push_async_callback(records.close)
+    return pools, records
+
+
+@asynccontextmanager
 async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIterator[Relay]:
     """Give the relay of the settings' database and cache; its `run` makes the slot and publication it needs.
 
@@ -104,8 +127,8 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
     """
     if not settings.cache_url:
         raise ConfigurationError("there is no cache to relay to: set ENTRESOL_CACHE_URL")
-    resources = (model or load_model(settings)).resources.values()
-    tables = sorted(full_name(resource.table) for resource in resources)
+    model = model or load_model(settings)
+    tables = sorted(full_name(resource.table) for resource in model.resources.values())
 
     def open_feed() -> AbstractAsyncContextManager[ReplicationStream]:
         return open_stream(
@@ -126,9 +149,27 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
         return Snapshot.parse(*await snapshots.take())
 
     try:
-        yield Relay.open(settings, open_feed, take_snapshot, scopes=Scopes.of(resources))
+        open_reader = partial(_open_reader, settings, model) if settings.relay_refill else None
+        scopes = Scopes.of(model.resources.values())
+        yield Relay.open(settings, open_feed, take_snapshot, open_reader=open_reader, scopes=scopes)
     finally:
         await snapshots.close()
+
+
+@asynccontextmanager
+async def _open_reader(settings: Settings, model: Model) -> AsyncIterator[Read]:
+    """Give what reads records into the cache, with few connections of its own."""
+    few = replace(settings, database_write_connections=1, database_read_connections=1, database_loads_max=1)
+    by_table = {resource.table.removeprefix("public."): resource for resource in model.resources.values()}
+    async with open_records(few, model) as records:
+
+        async def read(table: str, names: Sequence[str]) -> None:
+            resource = by_table.get(table)
+            if resource is not None and resource.cache.enabled:
+                async with asyncio.timeout(REFILL_S):
+                    await records.get(resource, names)
+
+        yield read
 
 
 @asynccontextmanager

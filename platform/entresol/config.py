@@ -34,6 +34,7 @@ class Settings:
     database_read: tuple[str, ...] = ()
     database_write_connections: int = 8
     database_read_connections: int = 8  # per replica
+    database_loads_max: int = 8  # queries at once for records of one resource that the cache does not have
     database_connect_timeout_s: float = 3.0
     database_wait_s: float = 1.0  # longest wait for a free connection
     database_statement_timeout_s: float = 30.0  # when the call has no deadline of its own
@@ -48,14 +49,17 @@ class Settings:
     cache_buckets: int = 4096  # per partition
     cache_timeout_s: float = 0.25
     cache_lease_s: float = 2.0
+    # How long a write of a STRONG resource may keep readers from filling the cache, if it dies before its commit is
+    # relayed. At least twice `cache_lease_s`, and longer than a commit takes.
+    cache_fence_s: float = 10.0
     cache_breaker_failures: int = 5
     cache_breaker_reset_s: float = 1.0
-    cache_fallback_concurrency: int = 32  # reads that may go to the database at once while the cache is away
 
     # The relay: one per database, whichever process holds the slot.
     relay_slot: str = "entresol"
     relay_publication: str = "entresol"
     relay_tick_s: float = 0.1
+    relay_refill: bool = True  # read again what was dropped because it changed around the cache
     relay_retain_s: float = 60.0  # how far the slot stays behind, so that a cache fail-over can be replayed
 
     # The server.
@@ -67,8 +71,9 @@ class Settings:
     drain_s: float = 5.0
     batch_size_max: int = 1000
     request_id_ttl_s: float = 3600.0
-    # Seals page tokens: at least 16 bytes, the same on every server of a fleet.
-    page_token_key: str = "entresol page tokens"  # noqa: S105 - a token grants nothing, so a known key opens nothing
+    # Seal page tokens and session tokens: the first makes them, all open them; each of at least 16 bytes, the same on
+    # every server of a fleet. A token grants nothing, so a known key opens nothing; it lets callers make tokens up.
+    token_keys: tuple[str, ...] = ("entresol-known-to-everybody",)
     # Programs of the embedded servers (`entresol up`, `demo`, tests). Empty: the newest of the system, else the wheels.
     postgres_bin: str = ""  # folder
     redis_bin: str = ""  # program

@@ -42,6 +42,9 @@ CACHE_FAILURES = meter.create_counter(
     "entresol.cache.failures", description="Cache commands that failed, by reason"
 )
 RELAY_CHANGES = meter.create_counter("entresol.relay.changes", description="Row changes applied by the relay")
+RELAY_REFILLS = meter.create_counter(
+    "entresol.relay.refills", description="Dropped entries, by read, skipped or failed"
+)
 RELAY_LAG = "entresol.relay.lag"  # gauge, seconds
 RELAY_REWINDS = meter.create_counter(
     "entresol.relay.rewinds", description="Cache fail-overs that were replayed"

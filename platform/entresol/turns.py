@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
+
+from entresol.errors import ResourceExhaustedError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -13,16 +16,26 @@ Result = TypeVar("Result")
 class Turn(Generic[Item, Result]):
     """Collects the items of one event-loop turn and hands them to `work`, at most `size_max` at a time.
 
+    While `running_max` of these are worked on, what comes waits, and is one batch when one of them ends: the longer it
+    takes, the more is done at once. Beyond `waiting_max` waiting items, a submitted one fails at once with
+    ResourceExhaustedError.
+
     `work` returns one result for each item, in order; what it raises, every caller of that batch sees. A caller
     that is cancelled leaves the others undisturbed; when all are gone, the work is cancelled too. One instance
     belongs to one event loop.
     """
 
     def __init__(
-        self, work: Callable[[list[Item]], Awaitable[Sequence[Result]]], size_max: int = 1000
+        self,
+        work: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        size_max: int = 1000,
+        running_max: int = sys.maxsize,
+        waiting_max: int = sys.maxsize,
     ) -> None:
         self._work = work
         self._size_max = size_max
+        self._running_max = running_max
+        self._waiting_max = waiting_max
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._running: set[asyncio.Task[None]] = set()
 
@@ -30,21 +43,29 @@ class Turn(Generic[Item, Result]):
         """Return the future result of `item`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
+        if len(self._waiting) >= self._waiting_max:
+            future.set_exception(
+                ResourceExhaustedError(f"{self._waiting_max} wait already; try again shortly")
+            )
+            return future
         if not self._waiting:
             loop.call_soon(self._start)
         self._waiting.append((item, future))
         return future
 
     def _start(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for first in range(0, len(waiting), self._size_max):
-            batch = [pair for pair in waiting[first : first + self._size_max] if not pair[1].done()]
-            if not batch:
-                continue
-            task = asyncio.ensure_future(self._run(batch))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-            _cancel_when_abandoned(task, [future for _, future in batch])
+        while self._waiting and len(self._running) < self._running_max:
+            batch = [pair for pair in self._waiting[: self._size_max] if not pair[1].done()]
+            del self._waiting[: self._size_max]
+            if batch:
+                task = asyncio.ensure_future(self._run(batch))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+                _cancel_when_abandoned(task, [future for _, future in batch])
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._start()
 
     async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
@@ -62,8 +83,9 @@ class Turn(Generic[Item, Result]):
                     future.set_exception(error)
 
     async def close(self) -> None:
-        """Wait for what is running."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Wait for what is running, and for what waits for it."""
+        while self._running:
+            await asyncio.gather(*self._running, return_exceptions=True)
 
 
 def _cancel_when_abandoned(task: asyncio.Task[None], futures: list[asyncio.Future[Result]]) -> None:

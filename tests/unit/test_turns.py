@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from entresol.errors import ResourceExhaustedError
 from entresol.turns import Turn
 
 
@@ -81,3 +82,58 @@ async def test_work_that_nobody_waits_for_is_cancelled() -> None:
     await asyncio.wait_for(cancelled.wait(), 5)
     with pytest.raises(asyncio.CancelledError):
         await futures[0]
+
+
+class Gated:
+    """Work that ends when it is let go, and tells what it was given."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.go = asyncio.Event()
+
+    async def __call__(self, items: list[int]) -> list[int]:
+        self.batches.append(items)
+        await self.go.wait()
+        return items
+
+
+async def test_what_comes_while_all_work_is_under_way_waits_and_is_one_batch() -> None:
+    work = Gated()
+    turn = Turn(work, running_max=2)
+    futures = []
+    for number in range(5):
+        futures.append(turn.submit(number))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert work.batches == [[0], [1]]
+    work.go.set()
+    assert await asyncio.gather(*futures) == [0, 1, 2, 3, 4]
+    assert work.batches == [[0], [1], [2, 3, 4]]
+
+
+async def test_one_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
+    work = Gated()
+    turn = Turn(work, running_max=1, waiting_max=2)
+    first = turn.submit(0)
+    await asyncio.sleep(0)
+    waiting = [turn.submit(number) for number in (1, 2)]
+    with pytest.raises(ResourceExhaustedError) as error:
+        await turn.submit(3)
+    assert error.value.retry_after_s
+    work.go.set()
+    assert await asyncio.gather(first, *waiting) == [0, 1, 2]
+    assert await turn.submit(4) == 4
+
+
+async def test_who_leaves_while_waiting_is_not_worked_for() -> None:
+    work = Gated()
+    turn = Turn(work, running_max=1)
+    first = turn.submit(0)
+    await asyncio.sleep(0)
+    waiting = [turn.submit(number) for number in range(1, 4)]
+    waiting[0].cancel()
+    closing = asyncio.create_task(turn.close())
+    work.go.set()
+    await closing
+    assert [await first, *[await future for future in waiting[1:]]] == [0, 2, 3]
+    assert work.batches == [[0], [2, 3]]

@@ -28,8 +28,8 @@ database-read: {{ join " " . | b64enc | quote }}
 {{- with .Values.cache.url }}
 cache: {{ . | b64enc | quote }}
 {{- end }}
-{{- with .Values.pageTokens.key }}
-page-token-key: {{ . | b64enc | quote }}
+{{- with .Values.tokens.key }}
+token-keys: {{ . | b64enc | quote }}
 {{- end }}
 {{- end -}}
 
@@ -51,7 +51,7 @@ page-token-key: {{ . | b64enc | quote }}
 {{- if .all }}
 {{- include "entresol.secretEnv" (dict "name" "ENTRESOL_DATABASE_READ" "source" $values.database.read "given" $values.database.read.urls "key" "database-read" "secret" .secret) }}
 {{- include "entresol.secretEnv" (dict "name" "ENTRESOL_CACHE_URL" "source" $values.cache "given" $values.cache.url "key" "cache" "secret" .secret) }}
-{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_PAGE_TOKEN_KEY" "source" $values.pageTokens "given" $values.pageTokens.key "key" "page-token-key" "secret" .secret) }}
+{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_TOKEN_KEYS" "source" $values.tokens "given" $values.tokens.key "key" "token-keys" "secret" .secret) }}
 {{- end }}
 {{- end -}}
 

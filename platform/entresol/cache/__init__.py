@@ -9,6 +9,7 @@ from entresol.cache.keys import Key
 from entresol.cache.relay import Relay
 from entresol.cache.server import check_server
 from entresol.cache.session import Session
+from entresol.cache.tokens import SessionTokens
 
 __all__ = [
     "Entries",
@@ -19,6 +20,7 @@ __all__ = [
     "Rank",
     "Relay",
     "Session",
+    "SessionTokens",
     "Snapshot",
     "check_server",
 ]

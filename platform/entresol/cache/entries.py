@@ -9,27 +9,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 
 from entresol import telemetry
 from entresol.cache.breaker import Breaker
 from entresol.cache.connection import Connection
 from entresol.cache.entry import Entry, Rank, body, hexed, padded, parse, stamp
 from entresol.cache.failure import CacheError
-from entresol.cache.fallback import Fallback
+from entresol.cache.fences import Fences
 from entresol.cache.fill import Fill, Spot
 from entresol.cache.generations import Generations, Mark
 from entresol.cache.keys import Layout, Place
+from entresol.cache.lag import RelayLag
 from entresol.cache.leases import KEYS_MAX, Leases
 from entresol.cache.lookup import Lookups
 from entresol.cache.scripts import Script, Scripts
 from entresol.cache.wire import Command, Reply
 from entresol.clock import Clock
 from entresol.config import Settings
+from entresol.errors import ConfigurationError
 from entresol.schema.model import Resource
 
 FILL_KEYS_MAX = 64
 TTL_JITTER = 0.1
+COST_MS_MAX = 60_000
 
 Row = tuple[int, bytes] | None  # version and message; None: there is no such record
 
@@ -43,7 +45,8 @@ class Entries:
         layout: Layout,
         *,
         lease_s: float,
-        fallback_concurrency: int,
+        fence_s: float,
+        clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.connection = connection
@@ -51,22 +54,36 @@ class Entries:
         self._generations = Generations(connection, layout)
         self._lookups = Lookups(connection, layout, self._generations)
         self._leases = Leases(self._lookups, layout, lease_s)
+        self.lag = RelayLag(connection, layout, clock)
+        self._fence_s = fence_s
+        self._clock = clock
         self._chance = chance
-        self._fallback = Fallback(fallback_concurrency, lambda: self.is_away)
 
     @classmethod
     def open(
         cls, settings: Settings, *, clock: Clock | None = None, scripts: Scripts | None = None
     ) -> Entries:
-        """Return the entries of the cache that the settings name. Nothing connects before the first command."""
-        breaker = Breaker(settings.cache_breaker_failures, settings.cache_breaker_reset_s, clock or Clock())
+        """Return the entries of the cache that the settings name. Nothing connects before the first command.
+
+        Raises:
+            ConfigurationError: a fence would not outlive the leases of those who read before it.
+        """
+        if settings.cache_fence_s < 2 * settings.cache_lease_s:
+            raise ConfigurationError(
+                f"setting cache_fence_s: {settings.cache_fence_s:g} is less than twice cache_lease_s, "
+                f"{settings.cache_lease_s:g}; raise the one or lower the other",
+                metadata={"setting": "cache_fence_s"},
+            )
+        clock = clock or Clock()
+        breaker = Breaker(settings.cache_breaker_failures, settings.cache_breaker_reset_s, clock)
         return cls(
             Connection(
                 settings.cache_url, timeout_s=settings.cache_timeout_s, breaker=breaker, scripts=scripts
             ),
             Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets),
             lease_s=settings.cache_lease_s,
-            fallback_concurrency=settings.cache_fallback_concurrency,
+            fence_s=settings.cache_fence_s,
+            clock=clock,
         )
 
     async def close(self) -> None:
@@ -77,14 +94,6 @@ class Entries:
     def is_away(self) -> bool:
         """Whether the server has failed so often that it is not asked."""
         return self.connection.breaker.is_open
-
-    def fallback(self) -> AbstractAsyncContextManager[None]:
-        """Hold a place for a database read, bounded while the cache is away.
-
-        Raises:
-            ResourceExhaustedError: on entering, when too many reads wait already.
-        """
-        return self._fallback.enter()
 
     async def get(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
         """Return the entry of each name, in order; None is a miss.
@@ -108,15 +117,19 @@ class Entries:
     async def begin(self, resource: Resource, names: Sequence[str], *, lease: bool = True) -> Fill:
         """Return the positions that a fill of these names is judged by. Call it before reading the database.
 
-        Names in `Fill.lost` are being read by another process, which holds their leases: `wait` for them,
-        and after that fill from this same `Fill`. A name without a spot cannot be filled, because the relay
-        or Redis is away.
+        Names in `Fill.lost` are being read by another process, which holds their leases: `wait` for those not `found`.
+        A name without a spot cannot be filled, because the relay or Redis is away.
         """
         places = {name: self.layout.place(resource.table, name) for name in names}
-        owner = self._leases.new_owner() if lease and len(places) <= KEYS_MAX else b""
+        # Without a lease a STRONG record cannot be filled (rule R9); others do without when they are many.
+        lease = lease and (resource.is_fenced or len(places) <= KEYS_MAX)
+        owner = self._leases.new_owner() if lease else b""
         parts = _by_partition(places.items())
         commands: list[Command] = [
-            ("HMGET", self.layout.meta(partition), "W", "g", "base", *(place.bucket for _, place in members))
+            (
+                *("HMGET", self.layout.meta(partition), "W", "g", "base", self.layout.floor(resource.table)),
+                *(place.bucket for _, place in members),
+            )
             for partition, members in parts.items()
         ]
         if owner:
@@ -128,17 +141,18 @@ class Entries:
         except CacheError:
             return Fill(resource)
         spots: dict[str, Spot] = {}
-        for members, (watermark, generation, base, *moved) in zip(parts.values(), replies, strict=False):
+        for members, (watermark, generation, base, floor, *moved) in zip(
+            parts.values(), replies, strict=False
+        ):
             if generation is not None:
                 self._generations.see(members[0][1].partition, generation)
                 for (name, place), position in zip(members, moved, strict=True):
-                    spots[name] = Spot(
-                        place, generation, int((position or base)[:16], 16), int(watermark, 16)
-                    )
+                    moved_at, floor_at = int((position or base)[:16], 16), int(floor or b"0", 16)
+                    spots[name] = Spot(place, generation, moved_at, int(watermark, 16), floor_at)
         taken = zip(places, replies[len(parts) :], strict=False)
-        lost = tuple(name for name, reply in taken if reply is None)
         found = self._found_since(resource, parts, replies) if owner else {}
-        return Fill(resource, spots, owner, tuple(name for name in lost if name not in found), found)
+        lost = tuple(name for name, reply in taken if reply is None)
+        return Fill(resource, spots, owner, lost, found, self._clock.monotonic_s())
 
     def _found_since(
         self, resource: Resource, parts: Mapping[int, Sequence[tuple[str, Place]]], replies: Sequence[Reply]
@@ -147,9 +161,11 @@ class Entries:
         revision = padded(resource.revision)
         found: dict[str, Entry] = {}
         last = replies[-len(parts) :]
-        for members, (watermark, generation, *_), values in zip(parts.values(), replies, last, strict=False):
+        for members, (watermark, generation, _, floor, *_), values in zip(
+            parts.values(), replies, last, strict=False
+        ):
             for (name, _), value in zip(members, values, strict=True):
-                entry = parse(value, generation, int(watermark, 16), revision) if generation else None
+                entry = parse(value, generation, int(watermark, 16), revision, floor) if generation else None
                 if entry is not None:
                     found[name] = entry
         return found
@@ -161,18 +177,22 @@ class Entries:
         """
         return await self._leases.wait(resource, names)
 
-    async def fill(self, fill: Fill, rows: Mapping[str, Row], position: int | None) -> None:
+    async def fill(self, fill: Fill, rows: Mapping[str, Row], position: int | None, *, seen: int = 0) -> None:
         """Offer what the database answered: version and message of each name, None where there is no record.
 
-        `position` is the replica's replay position, taken before the statement that read the rows; None for
-        the primary, whose rows reflect the positions of `begin`. Gives back the leases of the names offered.
+        `position` is the replica's replay position, taken before the statement that read the rows; None for the
+        primary, whose rows reflect the positions of `begin`. Nothing that was read committed after `seen`; 0 is
+        not known. Gives back the leases of the names offered.
         """
+        if fill.resource.is_fenced and position is not None:  # a replica may not have what was fenced
+            await self.release(fill, rows)
+            return
         offered = [(name, fill.spots[name]) for name in rows if name in fill.spots]
         parts: dict[tuple[int, bytes], list[tuple[str, Spot]]] = {}
         for name, spot in offered:
             parts.setdefault((spot.place.partition, spot.generation), []).append((name, spot))
         commands = [
-            self._fill_command(fill, members[at : at + FILL_KEYS_MAX], rows, position)
+            self._fill_command(fill, members[at : at + FILL_KEYS_MAX], rows, position, seen)
             for members in parts.values()
             for at in range(0, len(members), FILL_KEYS_MAX)
         ]
@@ -180,18 +200,27 @@ class Entries:
             await self._write(*commands)
 
     def _fill_command(
-        self, fill: Fill, members: Sequence[tuple[str, Spot]], rows: Mapping[str, Row], position: int | None
+        self,
+        fill: Fill,
+        members: Sequence[tuple[str, Spot]],
+        rows: Mapping[str, Row],
+        position: int | None,
+        seen: int,
     ) -> Command:
         first = members[0][1]
+        cost_s = self._clock.monotonic_s() - fill.begun_s
         keys: list[bytes] = [self.layout.meta(first.place.partition)]
-        arguments: list[bytes | int] = [first.generation, fill.owner]
+        arguments: list[bytes | int] = [first.generation, fill.owner, first.place.floor]
         for name, spot in members:
             row = rows[name]
             rank = Rank.VALUE if row is not None else Rank.ABSENT
             version, message = row if row is not None else (0, b"")
             reflected = spot.reflected if position is None else position
             keys += spot.place.entry, spot.place.lease
-            arguments += self._offer(fill.resource, spot.place, version, rank, reflected, message)
+            offer = self._offer(fill.resource, spot.place, version, rank, reflected, message, seen, cost_s)
+            arguments += offer
+        if fill.resource.is_fenced:
+            keys.append(self.layout.fences(first.place.partition))
         return _call(self.connection.scripts.fill, keys, arguments)
 
     async def release(self, fill: Fill, names: Collection[str] | None = None) -> None:
@@ -212,6 +241,10 @@ class Entries:
         """Return what a put says of when its transaction began. Call it before the transaction commits."""
         return await self._generations.mark()
 
+    def fences(self) -> Fences:
+        """Return the fences of a transaction that begins."""
+        return Fences(self.connection, self.layout, self._fence_s, self._clock)
+
     async def put(
         self,
         resource: Resource,
@@ -222,22 +255,26 @@ class Entries:
         message: bytes = b"",
         *,
         mark: Mark,
+        seen: int = 0,
     ) -> str:
         """Offer a row that this process has just committed, and return the answer.
 
         `position` was read in the same transaction while the row was locked (`Change.position`), `mark` before it
-        committed. Call it only once the commit is known: a commit in doubt is the relay's to tell.
+        committed, `seen` after it. Call it only once the commit is known: a commit in doubt is the relay's to tell.
 
         Returns:
             `ok`; `confirmed` when the relay had applied this very change already; `older` when a newer version is
             there; `behind` when a later change has been applied; `reborn` when the partition began a new generation
-            since `mark`; `nometa` while it has no relay; `failed` when Redis did not answer. Whatever it is, the relay
-            sees to the rest.
+            since `mark`; `fenced` when the record is STRONG and the fence of this write stands no more; `nometa` while
+            it has no relay; `failed` when Redis did not answer. Whatever it is, the relay sees to the rest.
         """
         place = self.layout.place(resource.table, name)
         generation = mark[place.partition]
         keys = [self.layout.meta(place.partition), place.entry]
-        arguments = (generation, *self._offer(resource, place, version, rank, position, message))
+        if resource.is_fenced:
+            keys.append(self.layout.fences(place.partition))
+        offer = self._offer(resource, place, version, rank, position, message, seen)
+        arguments = (generation, *offer, place.floor)
         try:
             reply = await self.connection.execute(_call(self.connection.scripts.put, keys, arguments))
         except CacheError:
@@ -247,14 +284,27 @@ class Entries:
         return _count_writes([answer.decode()])[0]
 
     def _offer(
-        self, resource: Resource, place: Place, version: int, rank: Rank, position: int, message: bytes
+        self,
+        resource: Resource,
+        place: Place,
+        version: int,
+        rank: Rank,
+        position: int,
+        message: bytes,
+        seen: int,
+        cost_s: float = 0.0,
     ) -> tuple[bytes | int, ...]:
-        """Return the five arguments by which a script takes a row."""
+        """Return the five arguments by which a script takes a row, which it took `cost_s` to get."""
         policy = resource.cache
         ttl_s = policy.ttl_s if rank is Rank.VALUE else policy.negative_ttl_s
         # Shortened by up to a tenth, so that what came together does not go together.
         ttl_ms = max(1, round(ttl_s * 1000 * (1 - TTL_JITTER * self._chance())))
-        return place.bucket, stamp(version, rank), hexed(position), ttl_ms, body(resource.revision, message)
+        expiry_ms, cost_ms = (
+            round(self._clock.now_s() * 1000) + ttl_ms,
+            min(round(cost_s * 1000), COST_MS_MAX),
+        )
+        content = body(resource.revision, message, seen=seen, expiry_ms=expiry_ms, cost_ms=cost_ms)
+        return place.bucket, stamp(version, rank), hexed(position), ttl_ms, content
 
     async def _write(self, *commands: Command) -> None:
         """Run scripts that answer for each of their keys, and count the answers."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import enum
+import struct
 from typing import NamedTuple
 
-HEADER_BYTES = 50
 REVISION_BYTES = 8
+_TEXT_BYTES = 50  # what the scripts look into, then the revision
+_HISTORY = struct.Struct(">QQI")  # seen, expiry and cost: for readers only
+HEADER_BYTES = _TEXT_BYTES + _HISTORY.size
 
 
 class Rank(enum.IntEnum):
@@ -19,7 +22,9 @@ class Rank(enum.IntEnum):
 class Entry(NamedTuple):
     """A hit. `message` reflects every change of the record up to the higher of `asof` and `watermark`.
 
-    `version` is 0 when the record was looked for and not found, for then its last version is not known.
+    `version` is 0 when the record was looked for and not found, for then its last version is not known. The change that
+    made the content committed at or before `seen`; 0 is not known. The entry ends at `expiry_ms` by the clock of its
+    maker, whom it took `cost_ms`.
     """
 
     version: int
@@ -27,6 +32,9 @@ class Entry(NamedTuple):
     asof: int
     watermark: int
     message: bytes
+    seen: int = 0
+    expiry_ms: int = 0
+    cost_ms: int = 0
 
 
 def hexed(number: int) -> bytes:
@@ -39,9 +47,9 @@ def stamp(version: int, rank: Rank) -> bytes:
     return b"%016x%d" % (version, rank)
 
 
-def body(revision: str, message: bytes) -> bytes:
-    """Return the part of an entry that no script looks into."""
-    return padded(revision) + message
+def body(revision: str, message: bytes, *, seen: int, expiry_ms: int, cost_ms: int) -> bytes:
+    """Return the part of an entry that no script looks into, but for the revision."""
+    return padded(revision) + _HISTORY.pack(seen, expiry_ms, cost_ms) + message
 
 
 def padded(revision: str) -> bytes:
@@ -49,9 +57,16 @@ def padded(revision: str) -> bytes:
     return revision.rjust(REVISION_BYTES, "0").encode()
 
 
-def parse(data: bytes | None, generation: bytes, watermark: int, revision: bytes) -> Entry | None:
-    """Return the entry, or None when there is none, or one of another generation or schema revision."""
-    if data is None or not data.startswith(generation) or data[42:HEADER_BYTES] != revision:
+def parse(
+    data: bytes | None, generation: bytes, watermark: int, revision: bytes, floor: bytes | None = None
+) -> Entry | None:
+    """Return the entry; None when there is none, or one of another generation or revision, or below the floor."""
+    if data is None or not data.startswith(generation) or data[42:_TEXT_BYTES] != revision:
+        return None
+    if floor is not None and data[26:42] < floor:
         return None
     rank = Rank.VALUE if data[24] == 49 else Rank.ABSENT  # b"1"
-    return Entry(int(data[8:24], 16), rank, int(data[26:42], 16), watermark, data[HEADER_BYTES:])
+    asof, message = int(data[26:42], 16), data[HEADER_BYTES:]
+    return Entry(
+        int(data[8:24], 16), rank, asof, watermark, message, *_HISTORY.unpack_from(data, _TEXT_BYTES)
+    )

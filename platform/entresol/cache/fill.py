@@ -12,12 +12,16 @@ from entresol.schema.model import Resource
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A key's place and positions: `moved` is its bucket's newest change, `watermark` the partition's."""
+    """A key's place and positions: `moved` is its bucket's newest change, `watermark` the partition's.
+
+    `floor` is the table's, 0 without one. A writer may have raised it ahead of the relay, so it is not in `reflected`.
+    """
 
     place: Place
     generation: bytes
     moved: int
     watermark: int
+    floor: int = 0
 
     @property
     def reflected(self) -> int:
@@ -29,7 +33,8 @@ class Spot:
 class Fill:
     """The read of some names that missed. Names without a spot are read and not filled.
 
-    `lost` are being read by others, and `found` were filled between the miss and the lease.
+    `lost` are being read by others, and `found` are there, filled between the miss and the lease. `begun_s` is of the
+    monotonic clock.
     """
 
     resource: Resource
@@ -37,8 +42,9 @@ class Fill:
     owner: bytes = b""
     lost: tuple[str, ...] = ()
     found: Mapping[str, Entry] = field(default_factory=dict)
+    begun_s: float = 0.0
 
     @property
     def hint(self) -> int:
-        """Return the newest change of the keys' buckets; a replica that has not replayed it cannot fill."""
-        return max((spot.moved for spot in self.spots.values()), default=0)
+        """Return the newest change of the keys' buckets and table; a replica that has not replayed it cannot fill."""
+        return max((max(spot.moved, spot.floor) for spot in self.spots.values()), default=0)

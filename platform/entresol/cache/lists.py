@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from entresol import telemetry
 from entresol.cache.connection import Connection
@@ -15,32 +15,42 @@ from entresol.schema.list_scopes import Pins
 from entresol.schema.model import Resource
 from entresol.schema.pages import pack, unpack
 
-# An entry is generation(8) asof(16) revision(8) size(8) of `last`, all in hex digits, `last`, names and versions.
-_HEADER_BYTES = 40
+# An entry is generation(8) asof(16) revision(8) seen(16) size(8) in hex digits, so much of `last`, names and versions.
+_HEADER_BYTES = 56
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page: name and version of each row, and the order's values in its last row, none where no row follows."""
+    """A page: name and version of each row, and the order's values in its last row, none where no row follows.
+
+    Whatever made it so committed at or before `seen`.
+    """
 
     rows: tuple[tuple[str, int], ...]
     last: tuple[object, ...]
+    seen: int
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What there was when a list was looked for. Without a `key` the list cannot be cached now.
 
-    Everything up to `watermark` has been applied, and `stamp` is the newest change of the list's scope. `listed`
-    reflects every change up to `asof`.
+    Everything up to `watermark` has been applied, `stamp` is the newest change of the list's scope, and `floor` that of
+    its table that was not named (rule R7). `listed` reflects every change up to `asof`.
     """
 
     key: bytes = b""
     generation: bytes = b""
     watermark: int = 0
     stamp: int = 0
+    floor: int = 0
     asof: int = 0
     listed: Listed | None = None
+
+    @property
+    def newest(self) -> int:
+        """Return what a list must reflect to be valid."""
+        return max(self.stamp, self.floor)
 
     def reaches(self, position: int) -> bool:
         """Tell whether the list may be shown to who has seen this position."""
@@ -63,7 +73,7 @@ class Lists:
         scope = self._layout.scope(resource.table, pins)
         key = self._layout.list_key(scope, digest)
         # Watermark and stamp at one moment, or a change could be covered by the one and missing in the other.
-        fields = ("W", "g", "base", "lists", "scopes", scope.bucket)
+        fields = ("W", "g", "base", "lists", "scopes", scope.floor, scope.bucket)
         try:
             positions, data = await self._connection.execute(
                 ("HMGET", self._layout.meta(scope.partition), *fields), ("GET", key)
@@ -71,20 +81,20 @@ class Lists:
         except CacheError:
             count(resource, "failure")
             return Look()
-        watermark, generation, base, lists, stamped, moved = positions
+        watermark, generation, base, lists, stamped, floor, moved = positions
         if generation is None or stamped != self.scopes.digest:
             count(resource, "unready")
             return Look()
         stamp = max(moved or base, lists or base)
-        look = Look(key, generation, int(watermark, 16), int(stamp, 16))
+        look = Look(key, generation, int(watermark, 16), int(stamp, 16), int(floor or b"0", 16))
         if data is None:
             count(resource, "miss")
             return look
-        if not data.startswith(generation) or data[24:32] != padded(resource.revision) or stamp > data[8:24]:
+        asof, revision = int(data[8:24], 16), data[24:32]
+        if not data.startswith(generation) or revision != padded(resource.revision) or look.newest > asof:
             count(resource, "stale")
             return look
-        asof = int(data[8:24], 16)
-        return Look(key, generation, look.watermark, look.stamp, asof, _listed(data))
+        return replace(look, asof=asof, listed=_listed(data))
 
     async def fill(
         self, look: Look, resource: Resource, ttl_s: float, listed: Listed, position: int | None
@@ -111,10 +121,18 @@ def count(resource: Resource, reason: str) -> None:
 
 def _content(listed: Listed) -> bytes:
     last = pack(listed.last)
-    return b"%08x" % len(last) + last + json.dumps(listed.rows, separators=(",", ":")).encode()
+    return (
+        b"%016x%08x" % (listed.seen, len(last))
+        + last
+        + json.dumps(listed.rows, separators=(",", ":")).encode()
+    )
 
 
 def _listed(data: bytes) -> Listed:
-    end = _HEADER_BYTES + int(data[32:_HEADER_BYTES], 16)
+    end = _HEADER_BYTES + int(data[48:_HEADER_BYTES], 16)
     rows: list[tuple[str, int]] = json.loads(data[end:])
-    return Listed(tuple([(name, version) for name, version in rows]), unpack(data[_HEADER_BYTES:end]))
+    return Listed(
+        tuple([(name, version) for name, version in rows]),
+        unpack(data[_HEADER_BYTES:end]),
+        int(data[32:48], 16),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from entresol.cache.connection import Connection
@@ -14,22 +14,38 @@ from entresol.cache.keys import Layout, Place
 from entresol.cache.wire import Command, Reply
 
 MGET_KEYS_MAX = 512
-_Wanted = dict[int, dict[bytes, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked of one partition: the values of keys, and the floors of their tables."""
+
+    keys: dict[bytes, None] = field(default_factory=dict)
+    floors: dict[bytes, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Where a partition stands; `generation` is None when nobody knows. `floors` by the fields of `Place.floor`."""
+
+    generation: bytes | None
+    watermark: int
+    floors: Mapping[bytes, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was there: per partition its generation and watermark, and the value of every key."""
+    """What was there: the positions of each partition, and the value of every key."""
 
-    positions: Mapping[int, tuple[bytes | None, int]]
+    positions: Mapping[int, Positions]
     values: Mapping[bytes, bytes | None]
 
     def entry(self, place: Place, revision: bytes) -> Entry | None:
         """Return the entry at this place, or None when there is none that this process can read."""
-        generation, watermark = self.positions[place.partition]
-        if generation is None:
+        at = self.positions[place.partition]
+        if at.generation is None:
             return None
-        return parse(self.values[place.entry], generation, watermark, revision)
+        return parse(self.values[place.entry], at.generation, at.watermark, revision, at.floors[place.floor])
 
 
 class Lookups:
@@ -42,7 +58,7 @@ class Lookups:
         self._connection = connection
         self._layout = layout
         self._generations = generations
-        self._wanted: _Wanted = {}
+        self._wanted: dict[int, _Wanted] = {}
         self._waiting: list[asyncio.Future[Found]] = []
 
     def submit(self, places: Iterable[Place], *, leases: bool = False) -> asyncio.Future[Found]:
@@ -54,10 +70,13 @@ class Lookups:
         if not self._waiting:
             loop.call_soon(self._start)
         for place in places:
-            keys = self._wanted.setdefault(place.partition, {})
-            keys[place.entry] = None
+            wanted = self._wanted.get(place.partition)
+            if wanted is None:
+                wanted = self._wanted[place.partition] = _Wanted()
+            wanted.keys[place.entry] = None
+            wanted.floors[place.floor] = None
             if leases:
-                keys[place.lease] = None
+                wanted.keys[place.lease] = None
         future: asyncio.Future[Found] = loop.create_future()
         self._waiting.append(future)
         return future
@@ -66,19 +85,19 @@ class Lookups:
         """Send the commands of this turn.
 
         An entry that is read after its partition's watermark reflects at least that watermark; the other way round, the
-        relay could drop the entry and move the watermark in between.
+        relay could drop the entry and move the watermark in between. So it is with the floors.
         """
         wanted, self._wanted = self._wanted, {}
         waiting, self._waiting = self._waiting, []
         commands: list[Command] = []
-        for partition, keys in wanted.items():
-            commands.append(("HMGET", self._layout.meta(partition), "W", "g"))
-            commands += [("MGET", *chunk) for chunk in _chunks(keys)]
+        for partition, asked in wanted.items():
+            commands.append(("HMGET", self._layout.meta(partition), "W", "g", *asked.floors))
+            commands += [("MGET", *chunk) for chunk in _chunks(asked.keys)]
         self._connection.send(commands).add_done_callback(partial(self._finish, wanted, waiting))
 
     def _finish(
         self,
-        wanted: _Wanted,
+        wanted: Mapping[int, _Wanted],
         waiting: list[asyncio.Future[Found]],
         replies: asyncio.Future[list[Reply]],
     ) -> None:
@@ -92,15 +111,16 @@ class Lookups:
             elif error is not None:
                 future.set_exception(error)
 
-    def _found(self, wanted: _Wanted, replies: list[Reply]) -> Found:
-        positions: dict[int, tuple[bytes | None, int]] = {}
+    def _found(self, wanted: Mapping[int, _Wanted], replies: list[Reply]) -> Found:
+        positions: dict[int, Positions] = {}
         values: dict[bytes, bytes | None] = {}
         left = iter(replies)
-        for partition, keys in wanted.items():
-            watermark, generation = next(left)
+        for partition, asked in wanted.items():
+            watermark, generation, *floors = next(left)
             self._generations.see(partition, generation)
-            positions[partition] = generation, int(watermark or b"0", 16)
-            for chunk in _chunks(keys):
+            floors_by_field = dict(zip(asked.floors, floors, strict=True))
+            positions[partition] = Positions(generation, int(watermark or b"0", 16), floors_by_field)
+            for chunk in _chunks(asked.keys):
                 values.update(zip(chunk, next(left), strict=True))
         return Found(positions, values)
 

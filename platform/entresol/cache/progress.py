@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from entresol.clock import Clock
@@ -20,6 +21,7 @@ class Progress:
     applied: int = 0
     lag_s: float = 0.0
     is_active: bool = False
+    _heard_s: float = 0.0
     _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
     _samples: deque[tuple[float, int]] = field(default_factory=deque)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -27,13 +29,19 @@ class Progress:
     def begin(self, start: int) -> None:
         """Note that a feed begins at `start`, which may be before what was applied."""
         self.applied = start
+        self._heard_s = self.clock.monotonic_s()
         self._samples.clear()
+
+    def hear(self, events: Sequence[object]) -> None:
+        """Note what the feed brought; one that is silent is as old as its last word."""
+        if events:
+            self._heard_s = self.clock.monotonic_s()
 
     async def move(self, applied: int, lag_s: float) -> None:
         """Note a batch, and wake who waits for it."""
-        self.applied, self.lag_s, self.is_active = applied, lag_s, True
-        self._ready.set()
         now_s = self.clock.monotonic_s()
+        self.applied, self.lag_s, self.is_active = applied, max(lag_s, now_s - self._heard_s), True
+        self._ready.set()
         if not self._samples or now_s - self._samples[-1][0] >= self.retain_s / SAMPLES:
             self._samples.append((now_s, applied))
         async with self._moved:

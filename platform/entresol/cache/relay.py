@@ -21,6 +21,7 @@ from entresol.cache.gate import TakeSnapshot, wait_until_settled, wait_until_sho
 from entresol.cache.keys import Layout
 from entresol.cache.progress import Progress
 from entresol.cache.pump import Pump
+from entresol.cache.refill import OpenReader, Refill
 from entresol.cache.scopes import NO_SCOPES, Scopes
 from entresol.cache.scripts import Scripts
 from entresol.clock import Clock
@@ -50,9 +51,11 @@ class Relay:
         tick_s: float,
         retain_s: float,
         clock: Clock | None = None,
+        open_reader: OpenReader | None = None,
         scopes: Scopes = NO_SCOPES,
     ) -> None:
         self.applier = applier
+        self.refill = Refill(layout, open_reader) if open_reader else None
         self.progress = Progress(clock or Clock(), retain_s)
         self._layout = layout
         self._scopes = scopes
@@ -68,11 +71,13 @@ class Relay:
         take_snapshot: TakeSnapshot,
         *,
         scripts: Scripts | None = None,
+        open_reader: OpenReader | None = None,
         scopes: Scopes = NO_SCOPES,
     ) -> Relay:
         """Return the relay of the cache that the settings name. Nothing connects before `run`.
 
         `open_feed` is called for every start; what it raises is logged and tried again, SlotBusyError quietly.
+        With `open_reader`, what the relay drops is read again.
         """
         timeout_s = max(settings.cache_timeout_s, TIMEOUT_S_MIN)
         layout = Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets)
@@ -86,6 +91,7 @@ class Relay:
             take_snapshot,
             tick_s=settings.relay_tick_s,
             retain_s=settings.relay_retain_s,
+            open_reader=open_reader,
             scopes=scopes,
         )
 
@@ -103,6 +109,7 @@ class Relay:
             telemetry.RELAY_LAG, [self._observe_lag], unit="s", description="Age of what was applied last"
         )
         pause_s = PAUSE_S_MIN
+        refilling = asyncio.create_task(self.refill.run(), name="entresol refill") if self.refill else None
         try:
             while True:
                 self.progress.is_active = False
@@ -120,6 +127,9 @@ class Relay:
                 pause_s = PAUSE_S_MIN if self.progress.is_active else min(2 * pause_s, PAUSE_S_MAX)
                 await asyncio.sleep(pause_s)
         finally:
+            if refilling is not None:
+                refilling.cancel()
+                await asyncio.wait([refilling])
             await self.applier.close()
 
     def _observe_lag(self, _: telemetry.CallbackOptions) -> list[telemetry.Observation]:
@@ -133,13 +143,18 @@ class Relay:
             log.info("the relay reads from %X of database %s", applied, feed.database)
             await self._settle(feed)
             while True:
-                batch = Batch.of(await pump.take(self._tick_s), applied, self._layout, self._scopes)
+                events = await pump.take(self._tick_s)
+                self.progress.hear(events)
+                batch = Batch.of(events, applied, self._layout, self._scopes)
                 lag_s = await self._pass_gate(batch)
-                await self.applier.apply(batch, applied, feed)
+                dropped = await self.applier.apply(batch, applied, feed)
+                if self.refill is not None:
+                    self.refill.note(dropped)
                 applied = batch.newest
                 telemetry.RELAY_CHANGES.add(len(batch.changes))
                 await self.progress.move(applied, lag_s)
                 await self.applier.publish(self.progress)
+                await self.applier.sweep()
                 if (safe := self.progress.retained()) is not None:
                     feed.acknowledge(safe)
 

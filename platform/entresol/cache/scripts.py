@@ -31,6 +31,9 @@ class Scripts:
     fill: Script
     advance: Script
     release: Script
+    fence: Script
+    sweep: Script
+    floor: Script
 
     @classmethod
     @functools.cache

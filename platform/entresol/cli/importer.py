@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from entresol.app import load_model
 from entresol.cli.imports.job import ImportJob
 from entresol.cli.imports.mapping import parse_mapping
 from entresol.cli.imports.rejects import Rejects
 from entresol.cli.imports.source import Source
+from entresol.cli.progress import ProgressBar
+from entresol.cli.resources import resource_of
 from entresol.cli.run import run
 from entresol.config import Settings
-from entresol.errors import ConfigurationError
-from entresol.schema.model import Model, Resource
+from entresol.schema.model import Model
 from entresol.storage.pools import Pools
 from entresol.storage.store import Store
 
@@ -111,7 +110,7 @@ async def load_file(
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Load `file` and return the figures, `rows_per_second` among them."""
-    resource = _resource(model, message)
+    resource = resource_of(model, message)
     source = Source(file)
     last_line = source.check()
     sources = parse_mapping(pairs, resource, source)
@@ -125,11 +124,11 @@ async def load_file(
             source=source,
             sources=sources,
             rejects=Rejects(rejects or Path(f"{file.name}.rejects.csv")),
-            references=[_resource(model, name) for name in create],
+            references=[resource_of(model, name) for name in create],
             batch_size=batch_size,
         )
         started = time.perf_counter()
-        with _ProgressBar(file.name, last_line, quiet=quiet) as advance:
+        with ProgressBar(f"importing {file.name}", last_line, quiet=quiet) as advance:
             begun = await job.run(advance, again=again)
         seconds = time.perf_counter() - started
     return {
@@ -141,27 +140,3 @@ async def load_file(
         "seconds": round(seconds, 2),
         "rows_per_second": round(job.loaded / seconds),
     }
-
-
-def _resource(model: Model, message: str) -> Resource:
-    try:
-        return model.by_message[message]
-    except KeyError as error:
-        known = ", ".join(sorted(model.by_message))
-        raise ConfigurationError(f"{message} is not a resource; the resources are {known}") from error
-
-
-class _ProgressBar:
-    """A progress bar over the lines of the source; silent when nobody looks."""
-
-    def __init__(self, name: str, last_line: int, *, quiet: bool) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), disable=quiet)
-        self._task = self._bar.add_task(f"importing {name}", total=last_line)
-
-    def __enter__(self) -> Any:
-        self._bar.start()
-        return lambda line: self._bar.update(self._task, completed=line)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()

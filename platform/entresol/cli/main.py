@@ -20,6 +20,8 @@ COMMANDS = {
     "serve": ("serve", "Serve every method of the protos over gRPC."),
     "relay": ("relay", "Relay changes to the cache until told to stop."),
     "import": ("importer", "Load a CSV or NDJSON file into a resource."),
+    "purge": ("purge", "Delete the records that a filter matches."),
+    "warm": ("warm", "Note what the cache holds, or bring it back."),
     "call": ("call", "Call a method, and say who answered and how long it took."),
     "generate": ("generate", "Write a typed client of every service."),
 }

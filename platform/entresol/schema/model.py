@@ -58,6 +58,20 @@ class Consistency(enum.IntEnum):
     STRONG = 4
 
 
+class UnfencedWrites(enum.IntEnum):
+    """What a write of a STRONG resource does without Redis; `entresol.options.v1.UnfencedWrites`."""
+
+    REFUSE = 1
+    ALLOW = 2
+
+
+class StaleReads(enum.IntEnum):
+    """What is done with a hit that may be too old; `entresol.options.v1.StaleReads`."""
+
+    SERVE = 1
+    REFUSE = 2
+
+
 class OnDelete(enum.IntEnum):
     """What becomes of a record when the one it refers to is deleted; `entresol.options.v1.OnDelete`."""
 
@@ -161,11 +175,17 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """How long entries of a resource live, in seconds."""
+    """How long entries live, in seconds, how old they may be, and what is done when that cannot be kept.
+
+    `staleness_s_max` of 0 is no bound. `unfenced_writes` is for STRONG resources.
+    """
 
     enabled: bool = True
     ttl_s: float = 3600.0
     negative_ttl_s: float = 30.0
+    unfenced_writes: UnfencedWrites = UnfencedWrites.REFUSE
+    staleness_s_max: float = 0.0
+    stale_reads: StaleReads = StaleReads.SERVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +229,11 @@ class Resource:
     revision: str = ""  # 8 hex digits over the stored fields; entries of another revision are not read
     descriptor: Descriptor | None = field(default=None, repr=False, compare=False)
     message_class: MessageClass = field(default=Message, repr=False, compare=False)
+
+    @cached_property
+    def is_fenced(self) -> bool:
+        """Whether the cache may answer STRONG reads of it, because every write of it is fenced (rule R9)."""
+        return self.consistency is Consistency.STRONG and self.cache.enabled
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:

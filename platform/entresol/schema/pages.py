@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from entresol.errors import PageTokenError, Violation
@@ -27,13 +28,12 @@ _FOREIGN = "is not a token of this query; begin again without a page token"
 
 
 class PageTokens:
-    """Makes and reads page tokens. Every server that may be asked for the next page needs the same key."""
+    """Makes page tokens with the first key and reads those of any; every server of a fleet needs the same keys."""
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) < KEY_BYTES_MIN:
-            raise ValueError(f"the key of page tokens needs at least {KEY_BYTES_MIN} bytes")
-        self._seal_key = _derived(key, b"seal")
-        self._hide_key = _derived(key, b"hide")
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys or any(len(key) < KEY_BYTES_MIN for key in keys):
+            raise ValueError(f"each key needs at least {KEY_BYTES_MIN} bytes, and there must be one")
+        self._seals = [_Seal(_derived(key, b"seal"), _derived(key, b"hide")) for key in keys]
 
     def issue(self, values: Sequence[object], query_hash: bytes) -> str:
         """Return the token of the page that begins after `values`.
@@ -41,27 +41,45 @@ class PageTokens:
         Values are str, int, float, bool, bytes, None, aware datetime and timedelta; TypeError for others.
         """
         content = pack(values)
-        tag = self._tag(content, query_hash)
-        return base64.urlsafe_b64encode(tag + self._masked(content, tag)).rstrip(b"=").decode("ascii")
+        sealed = self._seals[0].close(content, query_hash)
+        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
 
     def read(self, token: str, query_hash: bytes) -> tuple[object, ...]:
         """Return the values that `issue` was given.
 
         Raises:
-            PageTokenError: the token was not made with this key, or for a query of another hash.
+            PageTokenError: the token was made with none of the keys, or for a query of another hash.
         """
         sealed = _decoded(token)
+        for seal in self._seals:
+            content = seal.open(sealed, query_hash)
+            if content is not None:
+                return unpack(content)
+        raise _foreign()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seal:
+    """One key's two halves."""
+
+    seal_key: bytes
+    hide_key: bytes
+
+    def close(self, content: bytes, query_hash: bytes) -> bytes:
+        tag = self._tag(content, query_hash)
+        return tag + self._masked(content, tag)
+
+    def open(self, sealed: bytes, query_hash: bytes) -> bytes | None:
+        """Return the content, or None when it was not closed with this key for this query."""
         tag, hidden = sealed[:_TAG_BYTES], sealed[_TAG_BYTES:]
         content = self._masked(hidden, tag)
-        if not hmac.compare_digest(tag, self._tag(content, query_hash)):
-            raise _foreign()
-        return unpack(content)
+        return content if hmac.compare_digest(tag, self._tag(content, query_hash)) else None
 
     def _tag(self, content: bytes, query_hash: bytes) -> bytes:
-        return hmac.digest(self._seal_key, _framed(query_hash) + content, "sha256")[:_TAG_BYTES]
+        return hmac.digest(self.seal_key, _framed(query_hash) + content, "sha256")[:_TAG_BYTES]
 
     def _masked(self, content: bytes, tag: bytes) -> bytes:
-        stream = hashlib.shake_256(self._hide_key + tag).digest(len(content))
+        stream = hashlib.shake_256(self.hide_key + tag).digest(len(content))
         mixed = int.from_bytes(content, "big") ^ int.from_bytes(stream, "big")
         return mixed.to_bytes(len(content), "big")
 

@@ -13,7 +13,16 @@ from entresol.schema import options
 from entresol.schema.fields import read_field
 from entresol.schema.indexes import read_index
 from entresol.schema.list_scopes import never_null, read_list_scopes
-from entresol.schema.model import CachePolicy, Column, Consistency, Field, IdSource, Resource
+from entresol.schema.model import (
+    CachePolicy,
+    Column,
+    Consistency,
+    Field,
+    IdSource,
+    Resource,
+    StaleReads,
+    UnfencedWrites,
+)
 from entresol.schema.names import Pattern
 from entresol.schema.revisions import revision_of
 from entresol.schema.source import Source
@@ -118,6 +127,9 @@ def _cache(option: Any) -> CachePolicy:
         enabled=not option.disabled,
         ttl_s=_given_s(option, "ttl", usual.ttl_s),
         negative_ttl_s=_given_s(option, "negative_ttl", usual.negative_ttl_s),
+        unfenced_writes=options.choice(UnfencedWrites, option.unfenced_writes, usual.unfenced_writes),
+        staleness_s_max=_given_s(option, "max_staleness", usual.staleness_s_max),
+        stale_reads=options.choice(StaleReads, option.stale_reads, usual.stale_reads),
     )
 
 

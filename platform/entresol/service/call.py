@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf.message import Message
 
+from entresol.cache.session import Session
+from entresol.cache.tokens import SessionTokens
 from entresol.clock import Clock
 from entresol.errors import DeadlineExceededError
 from entresol.records import ANYTHING, Demand
@@ -22,6 +24,7 @@ SESSION_KEY = "entresol-session"
 CONSISTENCY_KEY = "entresol-consistency"
 READ_MASK_KEY = "entresol-read-mask"
 ANSWERED_BY_KEY = "entresol-answered-by"
+STALENESS_KEY = "entresol-staleness"
 PRIMARY = "primary"
 TRACE_KEY = "entresol-trace"
 
@@ -64,6 +67,17 @@ class Call:
         if left <= 0:
             raise DeadlineExceededError("the deadline passed before the work was done")
         return left
+
+    def remember(self, session: Session, tokens: SessionTokens) -> None:
+        """Let the rest of this call, and the caller, depend on `session`."""
+        if session is not self.demand.session:
+            self.demand = replace(self.demand, session=session)
+            self.trailing[SESSION_KEY] = tokens.encode(session)
+
+    def serve_stale(self, staleness_s: float) -> None:
+        """Say in the reply how old it may be, when that is more than its resource allows."""
+        if staleness_s:
+            self.trailing[STALENESS_KEY] = f"{staleness_s:.3f}"
 
     def answered_by(self, source: str) -> None:
         """Say in the reply who answered: `cache`, `primary` or `replica:<address>`."""

@@ -7,9 +7,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from entresol.errors import InvalidArgumentError, NotFoundError
-from entresol.listings import Listings
-from entresol.records import CACHE, Records
+from entresol.errors import InvalidArgumentError
+from entresol.records import CACHE, Listings, Records
 from entresol.schema.filters import parse
 from entresol.schema.masks import WHOLE, Mask, apply_read, parse_mask_text
 from entresol.schema.model import Method, Resource
@@ -28,11 +27,11 @@ def get(method: Method, records: Records) -> Handler:
 
     async def handler(request: Any, call: Call) -> bytes:
         mask = read_mask(resource, call)
-        message, source = await records.get_one(
-            resource, request.name, call.demand, timeout_s=call.remaining_s()
-        )
-        call.answered_by(source)
-        (message,) = _masked(resource, [message], mask)
+        found = await records.get_one(resource, request.name, call.demand, timeout_s=call.remaining_s())
+        call.remember(call.demand.after_reading(resource, [request.name], [found]), records.tokens)
+        call.answered_by(found.answered_by)
+        call.serve_stale(found.staleness_s)
+        (message,) = _masked(resource, [found.message_of(request.name)], mask)
         return message
 
     return handler
@@ -47,17 +46,17 @@ def batch_get(method: Method, records: Records) -> Handler:
         mask = read_mask(resource, call)
         names = list(request.names)
         found = await records.get(resource, names, call.demand, timeout_s=call.remaining_s())
-        for name, item in zip(names, found, strict=True):
-            if item.message is None:
-                raise NotFoundError(name)
+        call.remember(call.demand.after_reading(resource, names, found), records.tokens)
+        messages = [item.message_of(name) for name, item in zip(names, found, strict=True)]
+        call.serve_stale(max((item.staleness_s for item in found), default=0.0))
         sources = {item.answered_by for item in found}
         call.answered_by(next(iter(sources - {CACHE}), CACHE))
-        return repeated(number, _masked(resource, [item.message or b"" for item in found], mask))
+        return repeated(number, _masked(resource, messages, mask))
 
     return handler
 
 
-def list_(method: Method, listings: Listings, tokens: PageTokens) -> Handler:
+def list_(method: Method, records: Records, listings: Listings, tokens: PageTokens) -> Handler:
     """Return the handler of a List method (AIP-132): keyset pages with opaque tokens bound to the query."""
     resource = resource_of(method)
     number = reply_field_number(method)
@@ -68,6 +67,7 @@ def list_(method: Method, listings: Listings, tokens: PageTokens) -> Handler:
         digest = _digest(request, call)
         query = _query(request, resource, tokens, digest)
         page = await listings.get(resource, query, call.demand, timeout_s=call.remaining_s())
+        call.remember(call.demand.after_listing(resource, page.seen), records.tokens)
         call.answered_by(page.answered_by)
         reply = repeated(number, _masked(resource, page.messages, mask))
         if page.last:

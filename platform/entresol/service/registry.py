@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from entresol.errors import ConfigurationError
 from entresol.records import Records
 from entresol.schema.model import Model, Resource
-from entresol.service.call import PRIMARY, SESSION_KEY, Call, Caller
+from entresol.service.call import PRIMARY, Call, Caller
 from entresol.service.links.authorize import Policy
 from entresol.storage.transaction import Transaction
 
@@ -47,11 +47,41 @@ class Context:
     async def get(self, message: str, name: str) -> Any:
         """Return one record through the cache; NotFoundError when there is none. Never decide a write by it."""
         resource = self.resource(message)
-        found, source = await self.records.get_one(
-            resource, name, self.call.demand, timeout_s=self.remaining_s()
-        )
-        self.call.answered_by(source)
-        return resource.message_class.FromString(found)
+        found = await self.records.get_one(resource, name, self.call.demand, timeout_s=self.remaining_s())
+        self.call.remember(self.call.demand.after_reading(resource, [name], [found]), self.records.tokens)
+        self.call.answered_by(found.answered_by)
+        self.call.serve_stale(found.staleness_s)
+        return resource.message_class.FromString(found.message_of(name))
+
+    async def delete_where(
+        self,
+        message: str,
+        filter_: str,
+        *,
+        parent: str = "",
+        limit: int | None = None,
+        force: bool = False,
+    ) -> int:
+        """Delete the records that a filter matches, in batches that commit by themselves; returns how many.
+
+        What is raised is as for `Records.delete_where`; what was deleted before stays deleted.
+        """
+        count = 0
+        try:
+            async for purged in self.records.delete_where(
+                self.resource(message),
+                filter_,
+                parent=parent,
+                limit=limit,
+                force=force,
+                timeout_s=self.remaining_s(),
+            ):
+                count = purged.count
+                session = self.call.demand.session.after(purged.commit_lsn)
+                self.call.remember(session, self.records.tokens)
+        finally:
+            self.call.answered_by(PRIMARY)
+        return count
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction on the primary; the cache and the caller's session know of it when the block ends."""
@@ -67,7 +97,7 @@ def _tracked(context: Context) -> AbstractAsyncContextManager[Transaction]:
             yield transaction
         if transaction.committed:
             session = context.records.session_after(context.call.demand, transaction)
-            context.call.trailing[SESSION_KEY] = session.encode()
+            context.call.remember(session, context.records.tokens)
         context.call.answered_by(PRIMARY)
 
     return open_()

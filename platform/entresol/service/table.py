@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from entresol.clock import Identifiers
 from entresol.config import Settings
 from entresol.errors import ConfigurationError
-from entresol.listings import Listings
-from entresol.records import Records
+from entresol.records import Listings, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.pages import PageTokens
@@ -64,7 +63,7 @@ def build(
             errors,
             deadline(settings),
             shared_quota,
-            decode(settings),
+            decode(settings, records.tokens),
             validate(check),
             authorize(registry.policy),
         )
@@ -101,7 +100,7 @@ class _Standard:
             case MethodKind.BATCH_GET:
                 return methods.batch_get(method, self._records)
             case MethodKind.LIST:
-                return methods.list_(method, self._listings, self._tokens)
+                return methods.list_(method, self._records, self._listings, self._tokens)
             case MethodKind.CREATE:
                 return self._writes.create(method, Creator(method, self._identifiers))
             case MethodKind.BATCH_CREATE:
@@ -119,9 +118,9 @@ class _Standard:
 
 def _page_tokens(settings: Settings) -> PageTokens:
     try:
-        return PageTokens(settings.page_token_key.encode())
+        return PageTokens([key.encode() for key in settings.token_keys])
     except ValueError as error:
-        raise ConfigurationError(f"setting page_token_key: {error}") from error
+        raise ConfigurationError(f"setting token_keys: {error}") from error
 
 
 def _create_of(batch: Method, model: Model) -> Method:

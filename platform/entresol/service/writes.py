@@ -11,7 +11,7 @@ from entresol.config import Settings
 from entresol.errors import NotFoundError
 from entresol.records import Records
 from entresol.schema.model import Method
-from entresol.service.call import PRIMARY, SESSION_KEY, Call, Handler
+from entresol.service.call import PRIMARY, Call, Handler
 from entresol.service.creation import Creator
 from entresol.service.frames import repeated
 from entresol.service.repeats import Work, each_once, once
@@ -37,7 +37,7 @@ class Writes:
     def create(self, method: Method, creator: Creator) -> Handler:
         """Return the handler of a Create method (AIP-133)."""
         resource = resource_of(method)
-        one_statement = self.inserter.is_one_statement(resource)
+        one_statement = self.inserter.is_one_statement(resource) and not resource.is_fenced
 
         async def handler(request: Any, call: Call) -> bytes:
             message = creator.message(request)
@@ -77,6 +77,7 @@ class Writes:
     def update(self, method: Method, updater: Updater) -> Handler:
         """Return the handler of an Update method (AIP-134): what its mask names, or all of a new record."""
         field = request_field(method)
+        fenced = resource_of(method).is_fenced
 
         async def handler(request: Any, call: Call) -> bytes:
             wanted: Any = getattr(request, field)
@@ -90,7 +91,8 @@ class Writes:
                         raise
                 return (await updater.create(transaction, request, change)).message
 
-            return await self._write(request, call, work, one_statement=updater.is_one_statement(change))
+            one_statement = not fenced and updater.is_one_statement(change)
+            return await self._write(request, call, work, one_statement=one_statement)
 
         return handler
 
@@ -138,7 +140,8 @@ class Writes:
         """Run `work` in one transaction and return its reply.
 
         With `validate_only`, or when it is `dry` for another reason, everything is done and then undone, so it fails
-        exactly when the real call would (AIP-163). Work of `one_statement` commits itself when nothing else is asked.
+        exactly when the real call would (AIP-163). Work of `one_statement` commits itself when nothing else is asked;
+        what is fenced cannot, for the fence comes before the commit (rule R9).
         """
         dry = dry or getattr(request, "validate_only", False)
         autocommit = one_statement and not dry and not getattr(request, "request_id", "")
@@ -149,7 +152,7 @@ class Writes:
             if dry:
                 transaction.rollback_only()
         if transaction.committed:
-            call.trailing[SESSION_KEY] = self.records.session_after(call.demand, transaction).encode()
+            call.remember(self.records.session_after(call.demand, transaction), self.records.tokens)
         call.answered_by(PRIMARY)
         return reply
 

@@ -53,6 +53,10 @@ class TableSql:
         """Return the rows with these names, in any order."""
         return Statement(self._select_by_names, (list(names),))
 
+    def read_by_names(self, names: Sequence[str]) -> Statement:
+        """Read these records; the last column is `SEEN`, and a record of nulls says that there are none."""
+        return Statement(self._read_by_names, (list(names),))
+
     def lock(self, name: str) -> Statement:
         """Return the row, locked against other writers and not against foreign keys that refer to it."""
         return Statement(
@@ -125,10 +129,22 @@ class TableSql:
         text = f"DELETE FROM {self.table} WHERE name = $1{condition} RETURNING {self.columns}, {POSITION}"
         return Statement(text, tuple(parameters))
 
-    def live_child(self, parent: str) -> Statement:
-        """Return a row when `parent` has a child here that is not deleted."""
+    def live_child(self, parents: list[str]) -> Statement:
+        """Return the name of one of `parents` that has a child here that is not deleted."""
         live = f" AND {self._role(Role.DELETE_TIME)} IS NULL" if self.resource.soft_delete else ""
-        return Statement(f"SELECT 1 FROM {self.table} WHERE parent = $1{live} LIMIT 1", (parent,))
+        return Statement(f"SELECT parent FROM {self.table} WHERE parent = ANY($1){live} LIMIT 1", (parents,))
+
+    def delete_named(self, names: list[str]) -> Statement:
+        """Remove the rows of these names; returns name, version and position of each."""
+        text = f"DELETE FROM {self.table} WHERE name = ANY($1) RETURNING name, row_version, {POSITION}"
+        return Statement(text, (names,))
+
+    def soft_delete_named(self, names: list[str], retention_s: float) -> Statement:
+        """Mark the live rows of these names as deleted."""
+        parameters: list[object] = [names]
+        changes = self._marking(parameters, retention_s)
+        condition = f"name = ANY($1) AND {self._role(Role.DELETE_TIME)} IS NULL"
+        return Statement(self._update_text(changes, condition), tuple(parameters))
 
     def lock_children(self, parents: list[str]) -> Statement:
         """Return the names of all children of `parents`, locked, in the one order that every transaction takes."""
@@ -155,6 +171,13 @@ class TableSql:
     @cached_property
     def _select_by_names(self) -> str:
         return f"SELECT {self.columns} FROM {self.table} WHERE name = ANY($1)"
+
+    @cached_property
+    def _read_by_names(self) -> str:
+        return (
+            f'SELECT {self.columns}, "log position" FROM ({SEEN} AS "log position") AS log '
+            f"LEFT JOIN {self.table} ON name = ANY($1)"
+        )
 
     def _role(self, role: Role) -> str:
         return column_of(self.resource.by_role[role])
@@ -200,6 +223,11 @@ def _version_condition(parameters: list[object], version: int | None) -> str:
     return f" AND row_version = ${len(parameters)}"
 
 
+# A position behind everything that the statement's snapshot shows. A standby shows a commit a moment before it
+# counts it as replayed, but never before it is received; archives are replayed without being received.
+SEEN = """SELECT CASE WHEN pg_is_in_recovery()
+    THEN coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')
+    ELSE pg_current_wal_insert_lsn() END"""
 # Statements about the server itself.
 REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')"
 # `behind_s` is measured between the clocks of two servers; `caught_up` keeps it from growing while nothing is written.

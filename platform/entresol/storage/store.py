@@ -14,34 +14,43 @@ from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
 from entresol.storage.pools import Pools, Source
 from entresol.storage.rows import Row
+from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement
 from entresol.storage.sql_page import ListQuery, last_values, select_page
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_recovery_conflict, is_server_gone, translated
 from entresol.storage.statements import run
-from entresol.storage.transaction import UNKNOWN_OUTCOME, Transaction
+from entresol.storage.transaction import UNKNOWN_OUTCOME, BeforeCommit, Transaction
 from entresol.storage.writer import Change, Schema, Writer
 
-__all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Source", "Store", "Transaction"]
+__all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Selection", "Source", "Store", "Transaction"]
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Rows by name; names without a row are missing. `position` is as in `Lease`: rule R2's S, or None."""
+    """Rows by name; names without a row are missing. `position` is as in `Lease`: rule R2's S, or None.
+
+    Nothing of what was read was committed after `seen`, a position in the log.
+    """
 
     rows: dict[str, Row]
     source: Source
     position: int | None
+    seen: int
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a List. `last` are the values of the order in its last row; `more` says that rows follow it."""
+    """One page of a List. `last` are the values of the order in its last row; `more` says that rows follow it.
+
+    Nothing of what was read was committed after `seen`, a position in the log; 0 when nobody asked.
+    """
 
     rows: tuple[Row, ...]
     more: bool
     last: tuple[object, ...]
     source: Source
     position: int | None = None  # as in `Read`
+    seen: int = 0
 
 
 class Store:
@@ -68,9 +77,9 @@ class Store:
             DeadlineExceededError: the answer did not come in time.
         """
         table = self._schema.table(resource)
-        answer = await self._read(resource, table.select_by_names(names), "get", at_least, primary, timeout_s)
-        rows = [table.codec.row(record) for record in answer.records]
-        return Read({row.name: row for row in rows}, answer.source, answer.position)
+        answer = await self._read(resource, table.read_by_names(names), "get", at_least, primary, timeout_s)
+        rows = [table.codec.row(record) for record in answer.records if record["name"] is not None]
+        return Read({row.name: row for row in rows}, answer.source, answer.position, answer.records[0][-1])
 
     async def list(
         self,
@@ -79,11 +88,13 @@ class Store:
         *,
         at_least: int = 0,
         primary: bool = False,
+        seen: bool = False,
         timeout_s: float | None = None,
     ) -> Page:
-        """Return one page; where from, and what is raised, is as for `get`."""
+        """Return one page; where from, and what is raised, is as for `get`. Only with `seen` the page tells that."""
         table = self._schema.table(resource)
-        answer = await self._read(resource, select_page(table, query), "list", at_least, primary, timeout_s)
+        page = select_page(table, query)
+        answer = await self._read(resource, page, "list", at_least, primary, timeout_s, seen=seen)
         records = answer.records[: query.limit]
         return Page(
             rows=tuple([table.codec.row(record) for record in records]),
@@ -91,6 +102,7 @@ class Store:
             last=last_values(table, query, records[-1]) if records else (),
             source=answer.source,
             position=answer.position,
+            seen=answer.seen,
         )
 
     def digest(self, resource: Resource, query: ListQuery) -> bytes:
@@ -98,13 +110,25 @@ class Store:
         statement = select_page(self._schema.table(resource), query)
         return hashlib.blake2b(repr(statement).encode(), digest_size=16).hexdigest().encode()
 
+    async def count(self, resource: Resource, selection: Selection, *, timeout_s: float | None = None) -> int:
+        """Return how many records `selection` has, on any server; what is raised is as for `get`."""
+        statement = selection.count(self._schema.table(resource))
+        answer = await self._read(resource, statement, "count", 0, primary=False, timeout_s=timeout_s)
+        return int(answer.records[0][0])
+
     @asynccontextmanager
     async def transaction(
-        self, *, timeout_s: float | None = None, autocommit: bool = False
+        self,
+        *,
+        timeout_s: float | None = None,
+        autocommit: bool = False,
+        before_commit: BeforeCommit | None = None,
     ) -> AsyncIterator[Transaction]:
         """Open a transaction; it is committed when the block ends, and undone when the block raises.
 
-        With `autocommit` the block writes with one statement, which commits itself: two round trips less.
+        With `autocommit` the block writes with one statement, which commits itself: two round trips less. Otherwise
+        `before_commit` is given the changes while their rows are locked, and one without a name for each STRONG
+        resource of which some may be missing there; what it raises undoes them.
 
         Raises:
             StoreUnavailableError: no server that accepts writes can be reached.
@@ -125,7 +149,7 @@ class Store:
                     try:
                         transaction = Transaction(writer, autocommit=autocommit)
                         yield transaction
-                        await transaction.finish()
+                        await transaction.finish(before_commit)
                         return
                     finally:
                         writer.lent = None
@@ -144,19 +168,20 @@ class Store:
         at_least: int,
         primary: bool,
         timeout_s: float | None,
+        *,
+        seen: bool = False,
     ) -> _Answer:
         deadline = self._pools.deadline(timeout_s)
         with translated(self._schema.by_table):
             try:
-                return await self._ask(resource, statement, operation, at_least, primary, deadline)
+                return await self._ask(resource, statement, operation, at_least, primary, deadline, seen)
             except DRIVER_ERRORS as error:
                 # A read may be repeated: elsewhere when the server is gone, on the primary when replay was in the way.
                 conflict = is_recovery_conflict(error)
                 if not conflict and not is_server_gone(error):
                     raise
-                return await self._ask(
-                    resource, statement, operation, at_least, primary or conflict, deadline
-                )
+                primary = primary or conflict
+                return await self._ask(resource, statement, operation, at_least, primary, deadline, seen)
 
     async def _ask(
         self,
@@ -166,10 +191,13 @@ class Store:
         at_least: int,
         primary: bool,
         deadline: Deadline,
+        seen: bool,
     ) -> _Answer:
         async with self._pools.read(at_least, primary=primary, timeout_s=deadline.left_s()) as lease:
-            records = await run(lease.connection, statement, deadline, resource.type, operation)
-            return _Answer(records, lease.source, lease.position)
+            connection = lease.connection
+            records = await run(connection, statement, deadline, resource.type, operation)
+            position = await connection.fetchval(sql.SEEN, timeout=deadline.left_s()) if seen else 0
+            return _Answer(records, lease.source, lease.position, position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +205,4 @@ class _Answer:
     records: list[Record]
     source: Source
     position: int | None
+    seen: int

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from google.protobuf.message import Message
 
 from entresol.errors import NotFoundError, UnavailableError
 from entresol.schema.model import Field, Resource
 from entresol.storage import deletion, sql
+from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
 from entresol.storage.rows import Row
+from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement, TableSql
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_refusal, translated
 from entresol.storage.statements import run, run_many
@@ -22,6 +24,9 @@ UNKNOWN_OUTCOME = (
     "the database did not answer the commit, so it is not known whether the change was made; "
     "read before you try again"
 )
+
+_TABLES_WRITTEN = Statement(read_query("tables_written"))
+BeforeCommit = Callable[[Sequence[Change]], Awaitable[None]]
 
 
 class Transaction:
@@ -126,6 +131,24 @@ class Transaction:
         """
         return await deletion.delete(self._writer, self._table(resource), name, version, force=force)
 
+    async def delete_where(
+        self, resource: Resource, selection: Selection, *, after: str, limit: int, force: bool
+    ) -> list[str]:
+        """Delete up to `limit` records of `selection` and return their names, in order, all behind the name `after`.
+
+        Where deletion is soft they are marked; those of an `expired` selection are removed. Fewer than `limit`: there
+        are no more.
+
+        Raises:
+            ChildrenExistError: one has children and `force` is false, or others refer to it; none is deleted.
+        """
+        table = self._table(resource)
+        records = await self._writer.fetch(table, selection.take(table, after, limit), "lock")
+        names = [record[0] for record in records]
+        if names:
+            await deletion.delete_named(self._writer, table, names, force=force, purge=selection.expired)
+        return names
+
     async def undelete(self, resource: Resource, name: str, *, version: int | None) -> Row:
         """Unmark a record and return it.
 
@@ -162,7 +185,7 @@ class Transaction:
         assert not self._autocommit, "what has committed itself cannot be undone"
         self._rollback_only = True
 
-    async def finish(self) -> None:
+    async def finish(self, before_commit: BeforeCommit | None = None) -> None:
         """Commit, or check and undo; called by `Store.transaction` when the block has ended.
 
         Raises:
@@ -173,6 +196,8 @@ class Transaction:
             with translated(self._writer.schema.by_table):
                 await connection.execute(sql.CHECK_AND_ROLLBACK, timeout=deadline.left_s())
             return
+        if before_commit is not None and not self._autocommit:
+            await before_commit([*self.changes, *await self._unnamed()])
         timeout_s = max(deadline.left_s(), _COMMIT_S_MIN)
         with translated(self._writer.schema.by_table):
             try:
@@ -184,6 +209,18 @@ class Transaction:
                 raise UnavailableError(UNKNOWN_OUTCOME) from error
         self.commit_lsn = sql.parse_position(connection.get_settings().application_name)
         self.committed = True
+
+    async def _unnamed(self) -> list[Change]:
+        """Return a change without a name for each fenced resource of which `changes` may lack some."""
+        writer = self._writer
+        if writer.complete or not any(resource.is_fenced for resource in writer.schema.by_table.values()):
+            return []
+        written = {record[0]: record[1] for record in await self.system(_TABLES_WRITTEN)}
+        return [
+            Change(resource, "", 0, None, written[table])
+            for table, resource in writer.schema.by_table.items()
+            if resource.is_fenced and table in written
+        ]
 
     def _own_sql(self) -> Writer:
         """Return the writer for text that this package did not write, which may change anything."""

@@ -18,8 +18,7 @@ from entresol.cache.scripts import Scripts
 from entresol.cache.session import Session
 from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
-from entresol.listings import Listings
-from entresol.records import Demand, Records
+from entresol.records import Demand, Listings, Records
 from entresol.schema import options
 from entresol.schema.filters import parse
 from entresol.schema.model import Consistency, Model, Resource

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.integration.cache.stage import Stage
+from tests.integration.cache.conftest import OpenStage
+from tests.integration.cache.stage import Stage, without
 
 from entresol.cache import Rank
 from entresol.cache.batch import CHANGES_PER_CALL, Advance, Change
@@ -17,7 +18,8 @@ class Partition:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.meta = stage.entries.layout.meta(0)
+        self.meta, self.fences = stage.entries.layout.meta(0), stage.entries.layout.fences(0)
+        self.floors: dict[bytes, int] = {}
         script = stage.entries.connection.scripts.advance
         self.advance = Advance(script, 100, 200, b"generate", "database", reset=True)
 
@@ -32,7 +34,7 @@ class Partition:
 
     async def apply(self, changes: list[Change], calls: slice = slice(None)) -> list[tuple[bytes, bytes]]:
         """Run the calls of a batch, or some of them."""
-        commands = self.advance.commands(self.meta, changes)[calls]
+        commands = self.advance.commands(self.meta, self.fences, changes, self.floors)[calls]
         return [tuple(reply) for reply in await self.stage.entries.connection.execute(*commands)]
 
     async def field(self, name: str | bytes) -> object:
@@ -108,6 +110,42 @@ async def test_another_database_begins_anew(partition: Partition) -> None:
     partition.advance = replace(partition.advance, database="other", generation=b"renewed!")
     assert await partition.apply([]) == [(b"created", hexed(300))]
     assert await partition.field("g") == b"renewed!"
+
+
+async def test_a_floor_is_raised_and_a_new_generation_forgets_it(partition: Partition) -> None:
+    partition.floors = {b"f:items": 260}
+    await partition.apply([])
+    assert await partition.field("f:items") == hexed(260)
+    partition.advance = replace(partition.advance, reset=True)
+    await partition.apply([])
+    assert await partition.field("f:items") is None
+
+
+@pytest.mark.parametrize("rule", [None, "floor never falls"])
+async def test_a_floor_that_is_applied_again_does_not_fall(open_stage: OpenStage, rule: str | None) -> None:
+    async with open_stage(without(rule) if rule else None) as stage:
+        partition = Partition(stage)
+        await partition.begin()
+        for position in (270, 260):
+            partition.floors = {b"f:items": position}
+            await partition.apply([])
+        assert await partition.field("f:items") == hexed(270 if rule is None else 260)
+
+
+@pytest.mark.parametrize("rule", [None, "floor drops"])
+async def test_a_change_does_not_lift_an_entry_over_its_floor(
+    open_stage: OpenStage, rule: str | None
+) -> None:
+    """A large transaction deletes a row (version 7), which another that drew its version before inserts again."""
+    async with open_stage(without(rule) if rule else None) as stage:
+        partition = Partition(stage)
+        await partition.begin()
+        change = partition.change("a", 270, 6)
+        deleted = b"generate" + stamp(7, Rank.ABSENT) + b"d" + hexed(210) + b"00000001"
+        await stage.redis("SET", change.place.entry, deleted, "PX", 50_000)
+        partition.floors = {b"f:items": 260}
+        await partition.apply([change])
+        assert (await stage.look("a") is None) is (rule is None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.integration.cache.stage import ITEM, Stage
 from entresol.cache import Entries, Rank, check_server
 from entresol.config import Settings
 from entresol.embedded import EmbeddedServers
-from entresol.errors import ConfigurationError, ResourceExhaustedError
+from entresol.errors import ConfigurationError
 from entresol.testing import ManualClock
 
 
@@ -59,37 +59,6 @@ async def test_a_silent_redis_opens_the_breaker_which_closes_by_itself(
     (entry,) = await entries.get(ITEM, ["a"])
     assert entry is not None
     assert not entries.is_away
-    await entries.close()
-
-
-async def test_while_the_cache_is_away_reads_of_the_database_are_bounded(stage: Stage) -> None:
-    settings = replace(
-        stage.settings, cache_url="unix:///nowhere", cache_breaker_failures=1, cache_fallback_concurrency=2
-    )
-    entries = Entries.open(settings)
-    async with entries.fallback(), entries.fallback(), entries.fallback():
-        pass  # nothing has failed yet
-    assert await entries.get(ITEM, ["a"]) == [None]
-    assert entries.is_away
-    running = most = 0
-    go_on = asyncio.Event()
-
-    async def read() -> None:
-        nonlocal running, most
-        async with entries.fallback():
-            running += 1
-            most = max(most, running)
-            await go_on.wait()
-            running -= 1
-
-    readers = [asyncio.create_task(read()) for _ in range(2 + 16)]
-    await asyncio.sleep(0)
-    with pytest.raises(ResourceExhaustedError):
-        async with entries.fallback():
-            pass
-    go_on.set()
-    await asyncio.gather(*readers)
-    assert most == 2
     await entries.close()
 
 

@@ -102,7 +102,7 @@ class Forgetful(Scopes):
 
 
 @pytest.mark.parametrize("kind", [Scopes, Forgetful])
-async def test_18_a_record_that_moves_touches_the_list_it_leaves(
+async def test_25_a_record_that_moves_touches_the_list_it_leaves(
     kind: type[Scopes], open_board: OpenBoard
 ) -> None:
     async with open_board() as board, board.relaying(kind.of(board.model.resources.values())):
@@ -131,7 +131,7 @@ class Torn:
 
 
 @pytest.mark.parametrize("is_torn", [False, True])
-async def test_19_a_watermark_from_after_the_stamp_would_promise_too_much(
+async def test_26_a_watermark_from_after_the_stamp_would_promise_too_much(
     is_torn: bool, open_board: OpenBoard
 ) -> None:
     async with open_board() as board:
@@ -155,7 +155,7 @@ async def test_19_a_watermark_from_after_the_stamp_would_promise_too_much(
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-async def test_20_a_position_from_after_the_rows_would_hide_a_change(
+async def test_27_a_position_from_after_the_rows_would_hide_a_change(
     is_late: bool, open_board: OpenBoard
 ) -> None:
     async with open_board() as board, board.relaying():
@@ -172,5 +172,5 @@ async def test_20_a_position_from_after_the_rows_would_hide_a_change(
         await board.applied()
         after = await look()
         rows = tuple((row.name, row.version) for row in page.rows)
-        await lists.fill(after if is_late else before, NOTE, 60.0, Listed(rows, ()), page.position)
+        await lists.fill(after if is_late else before, NOTE, 60.0, Listed(rows, (), 0), page.position)
         assert await board.is_right(query) is not is_late

@@ -13,7 +13,8 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from entresol.cache.session import Session
+from entresol.cache.tokens import SessionTokens
+from entresol.config import Settings
 from entresol.errors import Code
 from entresol.schema.model import Method, Model
 from entresol.service.call import ANSWERED_BY_KEY, SESSION_KEY
@@ -24,6 +25,7 @@ Detail = TypeVar("Detail", bound=Message)
 CACHED_S = 10.0
 _run = uuid.uuid4().hex[:8]
 _numbers = itertools.count(1)
+TOKENS = SessionTokens([key.encode() for key in Settings().token_keys])
 
 
 def new_id(prefix: str = "x") -> str:
@@ -109,8 +111,8 @@ class Api:
 
         What a write put there goes when the relay passes the write, so its own entry says nothing of the next read.
         """
-        session = Session.decode(self.session)
-        self.session = session.after(session.lsn).encode()
+        session = TOKENS.decode(self.session)
+        self.session = TOKENS.encode(session.after(session.lsn))
         deadline_s = time.monotonic() + CACHED_S
         while time.monotonic() < deadline_s:
             reply = self.call(method, **fields)

@@ -218,8 +218,8 @@ def test_a_database_that_lacks_a_table_keeps_the_server_from_starting(stories: R
 
 def test_a_page_token_key_that_is_too_short_keeps_the_server_from_starting(museum_database: Database) -> None:
     with (
-        pytest.raises(ConfigurationError, match=r"setting page_token_key: .* at least 16 bytes"),
-        another(museum_database, registry(), page_token_key="short"),
+        pytest.raises(ConfigurationError, match=r"setting token_keys: .* at least 16 bytes"),
+        another(museum_database, registry(), token_keys=("short",)),
     ):
         pass
 

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.integration.service.api import Api, new_id
+from tests.integration.service.api import TOKENS, Api, new_id
 
-from entresol.cache.session import Session
 from entresol.errors import Code
 from entresol.testing.running import RunningPlatform
 
@@ -99,7 +98,7 @@ def test_rule_29_who_repeats_a_write_sees_it(api: Api, ann: str, request_id: str
         first = api.call("CreateClick", **request)
         api.session = ""
         assert api.call("CreateClick", **request) == first
-        assert Session.decode(api.session).lsn
+        assert TOKENS.decode(api.session).lsn
         assert api.call("GetClick", name=first.name) == first
 
 

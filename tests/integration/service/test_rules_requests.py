@@ -7,10 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tests.integration.service.api import Api, new_id
+from tests.integration.service.api import TOKENS, Api, new_id
 from tests.integration.service.museum import STRANGER
 
-from entresol.cache.session import Session
 from entresol.errors import Code
 from entresol.service.call import CONSISTENCY_KEY, SESSION_KEY
 from entresol.testing.servers import Database
@@ -178,9 +177,7 @@ def test_rule_27_a_token_covers_what_a_foreign_key_changed(api: Api, ann: str, l
     api.call("GetVote", name=vote.name)
     with lagging():
         api.call("DeleteComment", name=first.name)
-        assert (
-            Session.decode(api.session).recent == ()
-        )  # no entry that it wrote itself is new enough any more
+        assert TOKENS.decode(api.session).recent == ()  # no entry that it wrote itself is new enough any more
         assert not api.call("GetComment", name=answer.name).reply_to
         api.call("DeleteUser", name=voter)
         api.refused(Code.NOT_FOUND, "GetVote", name=vote.name)
@@ -189,7 +186,7 @@ def test_rule_27_a_token_covers_what_a_foreign_key_changed(api: Api, ann: str, l
 def test_rule_27_a_token_covers_what_sql_of_ones_own_changed(halls: Api) -> None:
     name = hall(halls).name
     halls.call("RenameHall", name=name, title="renamed")
-    assert Session.decode(halls.session).recent == ()
+    assert TOKENS.decode(halls.session).recent == ()
     assert halls.call("GetHall", name=name).title == "renamed"
 
 

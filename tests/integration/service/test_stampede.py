@@ -41,7 +41,7 @@ def test_a_thousand_cold_readers_over_four_processes_cost_one_query(
         records = process.platform.records
         resource = process.platform.model.by_message[STORY]
         found = await asyncio.gather(*(records.get_one(resource, story.name) for _ in range(READERS)))
-        return {message for message, _ in found}
+        return {item.message for item in found}
 
     with ThreadPoolExecutor(PROCESSES) as threads:
         answers = list(threads.map(lambda process: process.run(read(process)), processes))

@@ -57,7 +57,7 @@ async def specimens(store: Store, zoo: Model) -> list[Any]:
 
 async def pages(store: Store, resource: Resource, text: str, size: int) -> list[list[Row]]:
     """Return all pages, their values carried by tokens as they are between a server and a client."""
-    tokens, order = PageTokens(b"0123456789abcdef"), parse_order(text, resource)
+    tokens, order = PageTokens([b"0123456789abcdef"]), parse_order(text, resource)
     found: list[list[Row]] = []
     after: tuple[Any, ...] | None = None
     while True:

@@ -13,6 +13,7 @@ from entresol.schema.model import Model
 from entresol.schema.orders import parse_order
 from entresol.storage.pools import Pools
 from entresol.storage.rows import RowCodec
+from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement, TableSql
 from entresol.storage.sql_page import ListQuery, select_page
 from entresol.testing.servers import Database
@@ -75,6 +76,13 @@ async def test_rows_by_name_come_from_an_index_that_begins_with_it(filled: Pools
         assert indexes <= {"specimens_pkey", "specimens_row_version_key"}
         assert indexes
         assert others == set()
+
+
+async def test_a_batch_of_a_deletion_goes_on_in_the_primary_key(filled: Pools, zoo: Model) -> None:
+    resource = zoo.resources["zoo.example.com/Specimen"]
+    table = TableSql(RowCodec(resource))
+    statement = Selection.of(resource, "int32_field > 500").take(table, "specimens/5", 50)
+    assert used(await known(filled, statement)) == ({"specimens_pkey"}, set())
 
 
 PAGES: list[tuple[str, tuple[object, ...], str]] = [

@@ -79,17 +79,29 @@ def test_a_new_name_is_a_change_of_both_names() -> None:
     assert changes == [_change("a", 10, stamp(1, Rank.ABSENT)), _change("b", 10, stamp(2, Rank.VALUE))]
 
 
-def test_truncate_and_more_changes_than_can_be_named_reset() -> None:
-    assert _batch(Transaction(1, 10, [Row("truncate")])).resets
-    many = [Row("insert", {})] * (CHANGES_MAX + 1)
-    assert _batch(Transaction(1, 10, many)).resets
-    assert not _batch(Transaction(1, 10, many[1:])).resets
+def test_truncate_and_more_changes_than_can_be_named_raise_the_floor_of_their_table() -> None:
+    other = Row("insert", _row("x", 1), table="others")
+    place = LAYOUT.place("others", "x")
+    for many in ([Row("truncate")], [Row("insert", _row("a", 1))] * (CHANGES_MAX + 1)):
+        batch = _batch(Transaction(1, 10, [*many, other]))
+        assert batch.floors == {b"f:items": 10}
+        assert batch.changes == [Change(place, 10, stamp(1, Rank.VALUE))]
+    batch = _batch(Transaction(1, 10, [*([Row("insert", _row("a", 1))] * CHANGES_MAX), other]))
+    assert not batch.floors
+    assert len(batch.changes) == 2
+
+
+def test_the_newest_of_several_floors_counts_and_later_changes_are_named() -> None:
+    truncations = [Transaction(1, 10, [Row("truncate")]), Transaction(2, 20, [Row("truncate")])]
+    batch = _batch(*truncations, Transaction(3, 30, [Row("insert", _row("a", 1))]))
+    assert batch.floors == {b"f:items": 20}
+    assert batch.changes == [_change("a", 30, stamp(1, Rank.VALUE))]
 
 
 def test_rows_without_name_or_version_are_no_error() -> None:
     batch = _batch(Transaction(1, 10, [Row("insert", {"id": "1"}), Row("update", {"name": "a"})]))
     assert batch.changes == [_change("a", 10, b"")]
-    assert not batch.resets
+    assert not batch.floors
 
 
 def test_nothing_new_leaves_the_position() -> None:
@@ -101,14 +113,14 @@ def _advance() -> Advance:
 
 
 def test_without_changes_there_is_one_call_which_moves_the_watermark() -> None:
-    (command,) = _advance().commands(b"meta", [])
-    assert command[2:4] == (1, b"meta")
-    assert command[4:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"", b"")
+    (command,) = _advance().commands(b"meta", b"fences", [], {})
+    assert command[2:5] == (2, b"meta", b"fences")
+    assert command[5:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"", b"", 0)
 
 
 def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_one_before() -> None:
     changes = [_change(f"n{number}", 50, b"") for number in range(2 * CHANGES_PER_CALL + 1)]
-    calls = _advance().commands(b"meta", changes)
+    calls = _advance().commands(b"meta", b"fences", changes, {b"f:items": 40})
     arguments = [command[3 + int(command[2]) :] for command in calls]
     assert [item[1] for item in arguments] == [hexed(5), hexed(5), hexed(99)]
     assert [item[2] for item in arguments] == [hexed(99)] * 3
@@ -116,11 +128,13 @@ def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_
     assert arguments[1][6] == arguments[0][7] != b""
     assert arguments[2][6] == arguments[1][7] != arguments[0][7]
     assert arguments[2][7] == b""
+    assert [item[9] for item in arguments] == [1, 0, 0]
+    assert arguments[0][10:12] == (b"f:items", hexed(40))
 
 
 def test_a_key_that_changed_twice_is_passed_once() -> None:
-    (command,) = _advance().commands(b"meta", [_change("a", 50, b""), _change("a", 60, b"")])
-    assert command[2] == 2
+    (command,) = _advance().commands(b"meta", b"fences", [_change("a", 50, b""), _change("a", 60, b"")], {})
+    assert command[2] == 3
     assert command.count(LAYOUT.place("items", "a").entry) == 1
 
 
@@ -142,6 +156,6 @@ def test_what_lists_a_change_touches_is_told_beside_the_records() -> None:
     batch = Batch.of([Transaction(1, 10, rows)], 5, LAYOUT, Scopes.of([item]))
     assert set(batch.stamps()) == {_scope(), _scope("parent=boxes/a"), _scope("parent=boxes/b")}
     stamp_of = _scope("parent=boxes/a")
-    (command,) = _advance().commands(b"meta", [stamp_of])
-    assert command[2:4] == (1, b"meta")
+    (command,) = _advance().commands(b"meta", b"fences", [stamp_of], {})
+    assert command[2:5] == (2, b"meta", b"fences")
     assert command[-4:] == (0, stamp_of.place.bucket, hexed(10), b"")

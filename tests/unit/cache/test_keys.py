@@ -35,8 +35,24 @@ def test_text_orders_as_numbers_do() -> None:
 
 
 def test_an_entry_is_read_in_its_own_generation_and_revision_only() -> None:
-    data = b"generate" + stamp(7, Rank.VALUE) + b"d" + hexed(99) + body("1", b"message")
-    assert parse(data, b"generate", 5, b"00000001") == Entry(7, Rank.VALUE, 99, 5, b"message")
+    data = (
+        b"generate"
+        + stamp(7, Rank.VALUE)
+        + b"d"
+        + hexed(99)
+        + body("1", b"message", seen=6, expiry_ms=8, cost_ms=4)
+    )
+    assert parse(data, b"generate", 5, b"00000001") == Entry(7, Rank.VALUE, 99, 5, b"message", 6, 8, 4)
     assert parse(data, b"anothers", 5, b"00000001") is None
     assert parse(data, b"generate", 5, b"00000002") is None
     assert parse(None, b"generate", 5, b"00000001") is None
+
+
+def test_the_record_of_an_entry_is_known_by_its_key_where_the_layout_put_it() -> None:
+    layout = Layout("en*tre", 4, 16)
+    entry = layout.place("public.zoo.animals", "zoos/a:b/animals/1").entry
+    assert layout.key(entry) == Key.of("public.zoo.animals", "zoos/a:b/animals/1")
+    assert layout.key(layout.place("animals", "a").lease) is None
+    assert layout.key(b"{en*tre:9}:e:animals:a") is None
+    assert layout.key(b"") is None
+    assert layout.pattern == rb"{en\*tre:*}:e:*"

@@ -54,6 +54,18 @@ async def test_who_waits_is_told() -> None:
     assert progress.lag_s == 0.5
 
 
+async def test_a_silent_feed_is_as_old_as_its_last_word() -> None:
+    clock = ManualClock()
+    progress = Progress(clock, 60.0)
+    progress.begin(1)
+    clock.advance(3)
+    await progress.move(1, 0.0)
+    assert progress.lag_s == 3
+    progress.hear(["a keepalive"])
+    await progress.move(1, 0.5)
+    assert progress.lag_s == 0.5
+
+
 async def test_who_stands_by_is_ready() -> None:
     progress = Progress(ManualClock(), 60.0)
     progress.stand_by()

@@ -28,7 +28,7 @@ from tests.unit.helm.chart import (
 from entresol.config import Settings
 
 # Settings that have a value of their own in the chart, and those of embedded servers, which no cluster has.
-ELSEWHERE = {"database_write", "database_read", "cache_url", "page_token_key", "listen", "telemetry"}
+ELSEWHERE = {"database_write", "database_read", "cache_url", "token_keys", "listen", "telemetry"}
 EMBEDDED = {"postgres_bin", "redis_bin"}
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 CACHE = {"cache.existingSecret": "entresol-cache"}
@@ -130,7 +130,7 @@ def test_urls_come_from_secrets_only() -> None:
         "ENTRESOL_DATABASE_WRITE": ("entresol-database", "url"),
         "ENTRESOL_DATABASE_READ": ("entresol-database", "replicas"),
         "ENTRESOL_CACHE_URL": ("entresol-cache", "url"),
-        "ENTRESOL_PAGE_TOKEN_KEY": ("entresol-page-tokens", "key"),
+        "ENTRESOL_TOKEN_KEYS": ("entresol-tokens", "key"),
     }
     for ending in ("-server", "-relay"):
         given = environment(named(objects, "Deployment", ending))
@@ -148,7 +148,7 @@ def test_urls_in_the_values_end_in_the_chart_s_own_secret() -> None:
         f"postgresql://entresol:word@replica-{number}:5432/entresol" for number in (1, 2)
     ]
     assert texts["cache"] == "redis://valkey:6379/0"
-    assert texts["page-token-key"] == "not-a-real-key"
+    assert texts["token-keys"] == "not-a-real-key"
 
 
 def test_settings_reach_the_platform_as_it_reads_them() -> None:

@@ -14,7 +14,7 @@ from entresol.errors import PageTokenError
 from entresol.schema.pages import PageTokens, query_hash
 
 KEY = b"a key for these tests"
-TOKENS = PageTokens(KEY)
+TOKENS = PageTokens([KEY])
 QUERY = query_hash("/library.v1.LibraryService/ListBooks", "shelves/a", "pages > 3", "pages desc", False)
 
 VALUES = st.one_of(
@@ -49,7 +49,7 @@ def test_rule_63_a_token_cannot_be_read() -> None:
 
 
 def test_a_token_is_the_same_for_the_same_page_on_every_server() -> None:
-    assert TOKENS.issue(["a", 1], QUERY) == PageTokens(KEY).issue(["a", 1], QUERY)
+    assert TOKENS.issue(["a", 1], QUERY) == PageTokens([KEY]).issue(["a", 1], QUERY)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_rule_64_a_token_of_another_query_is_refused(other: bytes) -> None:
 
 def test_a_token_of_another_key_is_refused() -> None:
     with pytest.raises(PageTokenError):
-        PageTokens(b"another key for tests").read(TOKENS.issue(["a"], QUERY), QUERY)
+        PageTokens([b"another key for tests"]).read(TOKENS.issue(["a"], QUERY), QUERY)
 
 
 @given(st.data())
@@ -96,7 +96,7 @@ def test_garbage_is_refused(text: str) -> None:
 
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 16 bytes"):
-        PageTokens(b"short")
+        PageTokens([b"short"])
 
 
 def test_a_value_without_a_form_is_refused() -> None:
@@ -112,3 +112,10 @@ def test_the_ends_of_time_fit() -> None:
         timedelta.max,
     )
     assert TOKENS.read(TOKENS.issue(values, QUERY), QUERY) == values
+
+
+def test_a_key_is_changed_by_putting_the_new_one_first() -> None:
+    old, new = KEY, b"the key of this year"
+    both = PageTokens([new, old])
+    assert both.read(TOKENS.issue(["a"], QUERY), QUERY) == ("a",)
+    assert PageTokens([new]).read(both.issue(["b"], QUERY), QUERY) == ("b",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from entresol.schema import options
-from entresol.schema.model import Consistency, IdSource, Resource, Role
+from entresol.schema.model import Consistency, IdSource, Resource, Role, StaleReads, UnfencedWrites
 from entresol.schema.rules.scope import Scope, message_of
 
 # A timestamp or interval of PostgreSQL, and a TTL of Redis, hold this much and more.
@@ -34,6 +34,25 @@ def _choices(scope: Scope, resource: Resource) -> None:
 
 
 def _cache(scope: Scope, resource: Resource) -> None:
+    storage = scope.storage(resource)
+    number = storage.cache.unfenced_writes
+    if not options.is_choice(UnfencedWrites, number):
+        remedy = "use a name of entresol/options/v1/options.proto"
+        _add(scope, resource, "entresol/options", f"cache.unfenced_writes {number} is unknown", remedy)
+    elif number and not resource.is_fenced:
+        problem = "cache.unfenced_writes is given, and nothing fences the writes"
+        remedy = "add `consistency: CONSISTENCY_STRONG` and a cache, or remove it"
+        _add(scope, resource, "entresol/cache", problem, remedy)
+    number = storage.cache.stale_reads
+    if not options.is_choice(StaleReads, number):
+        remedy = "use a name of entresol/options/v1/options.proto"
+        _add(scope, resource, "entresol/options", f"cache.stale_reads {number} is unknown", remedy)
+    elif number and not storage.cache.HasField("max_staleness"):
+        problem = "cache.stale_reads is given, and no read is ever too old"
+        _add(scope, resource, "entresol/cache", problem, "add `max_staleness: {seconds: 5}`, or remove it")
+    if storage.cache.HasField("max_staleness"):
+        value_s = resource.cache.staleness_s_max
+        _lasting(scope, resource, "entresol/cache", "cache.max_staleness", value_s)
     for name, value in (("ttl", resource.cache.ttl_s), ("negative_ttl", resource.cache.negative_ttl_s)):
         _lasting(scope, resource, "entresol/cache", f"cache.{name}", value)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from entresol.cache.tokens import SessionTokens
 from entresol.config import Settings
 from entresol.errors import InvalidArgumentError
 from entresol.records import Demand
@@ -13,7 +14,7 @@ from entresol.schema.model import Consistency
 from entresol.service.call import CONSISTENCY_KEY, SESSION_KEY, Call, Handler, Link, Reply
 
 
-def decode(settings: Settings) -> Link:
+def decode(settings: Settings, tokens: SessionTokens) -> Link:
     """Return the link for these settings."""
     size_bytes_max = settings.message_size_bytes_max
 
@@ -30,14 +31,14 @@ def decode(settings: Settings) -> Link:
             raise InvalidArgumentError.of(
                 "request", f"is not a valid {name}: check its encoding and UTF-8"
             ) from error
-        call.demand = _demand(call)
+        call.demand = _demand(call, tokens)
         return await following(message, call)
 
     return link
 
 
-def _demand(call: Call) -> Demand:
-    token = call.metadata.get(SESSION_KEY, "")
+def _demand(call: Call, tokens: SessionTokens) -> Demand:
+    session = tokens.decode(call.metadata.get(SESSION_KEY, ""))
     text = call.metadata.get(CONSISTENCY_KEY, "")
     consistency = call.method.consistency
     if text:
@@ -46,4 +47,4 @@ def _demand(call: Call) -> Demand:
         except KeyError as error:
             levels = ", ".join(level.name.lower() for level in Consistency)
             raise InvalidArgumentError.of(CONSISTENCY_KEY, f"{text!r} is none of {levels}") from error
-    return Demand.of(token, consistency)
+    return Demand(session, consistency)

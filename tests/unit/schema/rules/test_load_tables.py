@@ -233,6 +233,28 @@ def test_entries_live_for_a_while(mistakes: list[str]) -> None:
     ]
 
 
+@pytest.mark.edits(shelf("cache: {unfenced_writes: 99}"))
+def test_what_a_write_does_without_redis_is_known(mistakes: list[str]) -> None:
+    assert mistakes == ["entresol/options Shelf: cache.unfenced_writes 99 is unknown"]
+
+
+@pytest.mark.edits(shelf("cache: {unfenced_writes: UNFENCED_WRITES_ALLOW}"))
+def test_only_writes_that_would_be_fenced_may_go_without(mistakes: list[str]) -> None:
+    assert mistakes == ["entresol/cache Shelf: cache.unfenced_writes is given, and nothing fences the writes"]
+
+
+@pytest.mark.edits(
+    shelf("consistency: CONSISTENCY_STRONG cache: {disabled: true unfenced_writes: UNFENCED_WRITES_REFUSE}")
+)
+def test_what_is_not_cached_is_not_fenced(mistakes: list[str]) -> None:
+    assert mistakes == ["entresol/cache Shelf: cache.unfenced_writes is given, and nothing fences the writes"]
+
+
+@pytest.mark.edits(shelf("consistency: CONSISTENCY_STRONG cache: {unfenced_writes: UNFENCED_WRITES_ALLOW}"))
+def test_a_strong_resource_says_what_its_writes_do_without_redis(mistakes: list[str]) -> None:
+    assert mistakes == []
+
+
 @pytest.mark.edits(shelf("default_page_size: 2000"))
 def test_the_default_page_is_not_above_the_largest(mistakes: list[str]) -> None:
     assert mistakes == ["entresol/page-size Shelf: default_page_size 2000 is above max_page_size 1000"]

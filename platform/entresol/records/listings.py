@@ -9,7 +9,8 @@ from functools import partial
 from entresol.cache.flights import Flights
 from entresol.cache.lists import Listed, Lists, Look, count
 from entresol.cache.scopes import Scopes
-from entresol.records import ANYTHING, CACHE, Demand, Records, at_least
+from entresol.records.demand import ANYTHING, CACHE, Demand
+from entresol.records.records import Records
 from entresol.schema.list_scopes import scope_of
 from entresol.schema.model import Consistency, Resource
 from entresol.storage.store import ListQuery, Page
@@ -17,11 +18,15 @@ from entresol.storage.store import ListQuery, Page
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of serialized records. `last` are the order's values in its last row, none where no row follows."""
+    """One page of serialized records. `last` are the order's values in its last row, none where no row follows.
+
+    Whatever made it so committed at or before `seen`, a position in the log.
+    """
 
     messages: Sequence[bytes]
     last: tuple[object, ...]
     answered_by: str  # cache, primary or replica:<address>
+    seen: int
 
 
 class Listings:
@@ -42,22 +47,24 @@ class Listings:
     ) -> Listing:
         """Return one page, fresh enough for `demand`.
 
-        A list that is in no scope, and one for who asks for the last commit, comes from the store.
+        A list that is in no scope, and one for who asks for the last commit, comes from the store; so do all while
+        the cache is older than the resource allows.
         """
-        consistency = demand.consistency or resource.consistency
+        level = demand.level(resource)
         found = scope_of(resource, query.parent, query.filter)
-        if self.lists is None or found is None or consistency is Consistency.STRONG:
+        refused = level is Consistency.STRONG or self._records.staleness_s(resource, level)
+        if self.lists is None or found is None or refused:
             return _of_page(await self._records.list(resource, query, demand, timeout_s=timeout_s))
         scope, pins = found
         digest = self._records.store.digest(resource, query)
         look = await self.lists.get(resource, pins, digest)
-        position = at_least(demand, consistency)
+        position = demand.at_least(resource)
         if look.listed is not None:
             listing = await self._shown(resource, look, position, demand, timeout_s)
             if listing is not None:
                 return listing
         # Who knows of a newer change of the scope must not be given what another read before it.
-        position = max(position, look.stamp)
+        position = max(position, look.newest)
         load = partial(self._load, self.lists, resource, query, look, position, scope.ttl_s)
         return _of_page(await self._flights.join((resource.type, digest, position), load))
 
@@ -88,20 +95,20 @@ class Listings:
             return None
         count(resource, "hit")
         sources = {item.answered_by for item in found}
-        return Listing(messages, look.listed.last, next(iter(sources - {CACHE}), CACHE))
+        return Listing(messages, look.listed.last, next(iter(sources - {CACHE}), CACHE), look.listed.seen)
 
     async def _load(
         self, lists: Lists, resource: Resource, query: ListQuery, look: Look, position: int, ttl_s: float
     ) -> Page:
         """Read the page and keep it: positions were taken by `look`, before."""
-        records = self._records
-        assert records.entries is not None
-        async with records.entries.fallback():
-            # Shared by callers who may be more patient than the first, so it has the time of a statement.
-            timeout_s = records.settings.database_statement_timeout_s
-            page = await records.store.list(resource, query, at_least=position, timeout_s=timeout_s)
+        # Shared by callers who may be more patient than the first, so it has the time of a statement.
+        timeout_s = self._records.settings.database_statement_timeout_s
+        page = await self._records.store.list(
+            resource, query, at_least=position, seen=True, timeout_s=timeout_s
+        )
         rows = tuple([(row.name, row.version) for row in page.rows])
-        await lists.fill(look, resource, ttl_s, Listed(rows, page.last if page.more else ()), page.position)
+        listed = Listed(rows, page.last if page.more else (), page.seen)
+        await lists.fill(look, resource, ttl_s, listed, page.position)
         return page
 
 
@@ -113,4 +120,6 @@ def _lists(records: Records) -> Lists | None:
 
 
 def _of_page(page: Page) -> Listing:
-    return Listing([row.message for row in page.rows], page.last if page.more else (), str(page.source))
+    return Listing(
+        [row.message for row in page.rows], page.last if page.more else (), str(page.source), page.seen
+    )
