@@ -19,10 +19,12 @@ from entresol import telemetry
 from entresol.background import kept_running
 from entresol.cache.entries import Entries
 from entresol.cache.gate import Snapshot
+from entresol.cache.near import Near
 from entresol.cache.refill import Read
 from entresol.cache.relay import Relay
 from entresol.cache.scopes import Scopes
 from entresol.cache.server import check_server
+from entresol.cache.tail import Tail
 from entresol.clock import Clock
 from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
@@ -71,7 +73,7 @@ class Platform:
         model = load_model(settings)
         load_functions(settings)
         async with AsyncExitStack() as stack:
-            pools, records = await _open_records(settings, model, stack)
+            pools, records = await _open_records(settings, model, stack, near=True)
             table = build(model, records, functions or registry, settings)
             return cls(settings, model, records, table, pools, clock, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
@@ -106,14 +108,17 @@ async def open_records(settings: Settings, model: Model) -> AsyncIterator[Record
         yield records
 
 
-async def _open_records(settings: Settings, model: Model, stack: AsyncExitStack) -> tuple[Pools, Records]:
+async def _open_records(
+    settings: Settings, model: Model, stack: AsyncExitStack, *, near: bool = False
+) -> tuple[Pools, Records]:
     pools = await Pools.open(settings)
     stack.push_async_callback(pools.close)
     await _check_database(pools, model)
     entries = await _open_cache(settings, stack)
     if entries is not None and any(item.cache.staleness_s_max for item in model.resources.values()):
         await stack.enter_async_context(kept_running(entries.lag.run(), "entresol relay lag"))
-    records = Records(model, Store(pools, model), entries, settings)
+    copies = await _open_near(settings, entries, stack) if near else None
+    records = Records(model, Store(pools, model), entries, settings, copies)
     stack.push_async_callback(records.close)
     return pools, records
 
@@ -251,6 +256,15 @@ async def _open_cache(settings: Settings, stack: AsyncExitStack) -> Entries | No
     for warning in await check_server(entries.connection):
         log.warning("%s", warning)
     return entries
+
+
+async def _open_near(settings: Settings, entries: Entries | None, stack: AsyncExitStack) -> Near | None:
+    """Return the copies of this process, kept true by a task that ends with `stack`."""
+    if entries is None or not settings.near_age_max_s:
+        return None
+    near = Near.open(settings, entries.layout)
+    await stack.enter_async_context(Tail.open(settings, near).following())
+    return near
 
 
 def start_telemetry(settings: Settings, stack: AsyncExitStack, service: str) -> None:

@@ -55,6 +55,10 @@ class Settings:
     cache_breaker_failures: int = 5
     cache_breaker_reset_s: float = 1.0
 
+    # Copies that each process keeps of hot entries: no command for a hit, which may be older by the age. 0: none.
+    near_age_max_s: float = 1.0
+    near_bytes_max: int = 64 * 1024 * 1024
+
     # The relay: one per database, whichever process holds the slot.
     relay_slot: str = "entresol"
     relay_publication: str = "entresol"

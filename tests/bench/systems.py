@@ -55,6 +55,7 @@ class Entresol(System):
             "ENTRESOL_DATABASE_READ": stores.read_from(self.database),
             "ENTRESOL_CACHE_URL": stores.cache if cached else "",
             "ENTRESOL_CACHE_PREFIX": self.database,
+            "ENTRESOL_NEAR_AGE_MAX_S": "0",  # the peer has no copies in its process either
             "ENTRESOL_RELAY_SLOT": self.database,
             "ENTRESOL_RELAY_PUBLICATION": self.database,
         }

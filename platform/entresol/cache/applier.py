@@ -127,9 +127,9 @@ class Applier:
         commands: list[Command] = []
         owners: list[int] = []
         for partition, changes in parts.items():
-            calls = advance.commands(
-                self._layout.meta(partition), self._layout.fences(partition), changes, floors
-            )
+            layout = self._layout
+            keys = layout.meta(partition), layout.fences(partition), layout.stream(partition)
+            calls = advance.commands(keys, changes, floors)
             commands += calls
             owners += [partition] * len(calls)
         replies: list[Reply] = []

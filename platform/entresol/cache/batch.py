@@ -120,21 +120,21 @@ class Advance:
     scopes: bytes = b""  # digest of the list scopes that are stamped
 
     def commands(
-        self, meta: bytes, fences: bytes, changes: Sequence[Change], floors: Mapping[bytes, int]
+        self, keys: tuple[bytes, bytes, bytes], changes: Sequence[Change], floors: Mapping[bytes, int]
     ) -> list[Command]:
         """Return the calls that apply `changes` to one partition, in order.
 
-        The first of them raises the floors, and the last moves the watermark.
+        The first of them raises the floors, and the last moves the watermark. `keys` are those of the partition's
+        positions, fences and stream.
         """
         count = max(1, -(-len(changes) // CHANGES_PER_CALL))
         return [
-            self._command((meta, fences), changes, floors if index == 0 else {}, index, count)
-            for index in range(count)
+            self._command(keys, changes, floors if index == 0 else {}, index, count) for index in range(count)
         ]
 
     def _command(
         self,
-        keys: tuple[bytes, bytes],
+        keys: tuple[bytes, bytes, bytes],
         changes: Sequence[Change],
         floors: Mapping[bytes, int],
         index: int,
@@ -144,13 +144,13 @@ class Advance:
         touched: list[bytes | int] = []
         for change in changes[index * CHANGES_PER_CALL : (index + 1) * CHANGES_PER_CALL]:
             entry = change.place.entry
-            number = indexes.setdefault(entry, len(indexes) + 3) if entry else 0
+            number = indexes.setdefault(entry, len(indexes) + 4) if entry else 0
             touched += number, change.place.bucket, hexed(change.position), change.stamp
         is_last = index == count - 1
         positions = (self.expected, self.newest if is_last else self.expected, self.newest)
         steps = (self._step(index - 1), b"" if is_last else self._step(index))
         birth = (self.generation, self.database, "reset" if self.reset else "")
-        call = ("EVALSHA", self.script.digest, len(indexes) + 2, *keys)
+        call = ("EVALSHA", self.script.digest, len(indexes) + 3, *keys)
         raised = [part for field, position in floors.items() for part in (field, hexed(position))]
         counted = (self.scopes, len(floors))
         return (*call, *indexes, *map(hexed, positions), *birth, *steps, *counted, *raised, *touched)

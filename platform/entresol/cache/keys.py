@@ -39,8 +39,8 @@ class Place:
 class Layout:
     """The keys of one cache.
 
-    Per partition `{<prefix>:<partition>}:meta`, `...:fences`, `...:e:<table>:<name>`, `...:l:<table>:<name>`,
-    `...:q:<digest>`; `<prefix>:relay`.
+    Per partition `{<prefix>:<partition>}:meta`, `...:fences`, `...:changes`, `...:e:<table>:<name>`,
+    `...:l:<table>:<name>`, `...:q:<digest>`; `<prefix>:relay`.
 
     All keys of a partition share the part in braces, so that one script may touch them wherever a cluster
     puts them. Every process of a fleet must have the same prefix, partitions and buckets.
@@ -53,6 +53,7 @@ class Layout:
         tags = [f"{{{prefix}:{partition}}}" for partition in range(partitions)]
         self._metas = tuple(f"{tag}:meta".encode() for tag in tags)
         self._fences = tuple(f"{tag}:fences".encode() for tag in tags)
+        self._streams = tuple(f"{tag}:changes".encode() for tag in tags)
         self._entries = tuple(f"{tag}:e:".encode() for tag in tags)
         self._prefix = f"{{{prefix}:".encode()
         self._leases = tuple(f"{tag}:l:".encode() for tag in tags)
@@ -86,6 +87,10 @@ class Layout:
         _, _, identity = entry.partition(b"}:e:")
         table, _, name = identity.decode(errors="replace").partition(":")
         return Key(table, name) if self._place(table, name).entry == entry else None
+
+    def stream(self, partition: int) -> bytes:
+        """Return the key of the stream that tells what the relay changed."""
+        return self._streams[partition]
 
     def scope(self, table: str, pins: Sequence[str]) -> Place:
         """Return the place of a list scope: it has a bucket of its own kind, `s:<bucket>`, and no entry."""

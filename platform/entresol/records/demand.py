@@ -13,6 +13,7 @@ from entresol.schema.model import Consistency, Resource
 from entresol.storage.store import Row
 
 CACHE = "cache"
+NEAR = "near"  # a copy in this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,16 @@ class Found:
     """
 
     message: bytes | None
-    answered_by: str  # cache, primary or replica:<address>
+    answered_by: str  # near, cache, primary or replica:<address>
     seen: int = 0
     version: int = 0
     staleness_s: float = 0.0
 
     @classmethod
-    def hit(cls, entry: Entry, staleness_s: float = 0.0) -> Found:
-        """Return what an entry of the cache holds."""
+    def hit(cls, entry: Entry, source: str = CACHE, staleness_s: float = 0.0) -> Found:
+        """Return what an entry of the cache, or a copy of it, holds."""
         message = entry.message if entry.rank is Rank.VALUE else None
-        return cls(message, CACHE, entry.seen, entry.version, staleness_s)
+        return cls(message, source, entry.seen, entry.version, staleness_s)
 
     @classmethod
     def of(cls, row: Row | None, source: str, seen: int) -> Found:

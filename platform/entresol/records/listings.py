@@ -9,7 +9,7 @@ from functools import partial
 from entresol.cache.flights import Flights
 from entresol.cache.lists import Listed, Lists, Look, count
 from entresol.cache.scopes import Scopes
-from entresol.records.demand import ANYTHING, CACHE, Demand
+from entresol.records.demand import ANYTHING, CACHE, NEAR, Demand
 from entresol.records.records import Records
 from entresol.schema.list_scopes import scope_of
 from entresol.schema.model import Consistency, Resource
@@ -50,10 +50,15 @@ class Listings:
         A list that is in no scope, and one for who asks for the last commit, comes from the store; so do all while
         the cache is older than the resource allows.
         """
-        level = demand.level(resource)
-        found = scope_of(resource, query.parent, query.filter)
-        refused = level is Consistency.STRONG or self._records.staleness_s(resource, level)
-        if self.lists is None or found is None or refused:
+        found, hits = scope_of(resource, query.parent, query.filter), self._records.hits
+        strong = demand.level(resource) is Consistency.STRONG
+        if (
+            self.lists is None
+            or hits is None
+            or found is None
+            or strong
+            or hits.staleness_s(resource, demand)
+        ):
             return _of_page(await self._records.list(resource, query, demand, timeout_s=timeout_s))
         scope, pins = found
         digest = self._records.store.digest(resource, query)
@@ -95,7 +100,9 @@ class Listings:
             return None
         count(resource, "hit")
         sources = {item.answered_by for item in found}
-        return Listing(messages, look.listed.last, next(iter(sources - {CACHE}), CACHE), look.listed.seen)
+        return Listing(
+            messages, look.listed.last, next(iter(sources - {CACHE, NEAR}), CACHE), look.listed.seen
+        )
 
     async def _load(
         self, lists: Lists, resource: Resource, query: ListQuery, look: Look, position: int, ttl_s: float

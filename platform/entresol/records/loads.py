@@ -13,6 +13,7 @@ from entresol.cache.entries import Entries
 from entresol.cache.entry import Entry
 from entresol.cache.fill import Fill
 from entresol.cache.flights import Flights
+from entresol.cache.near import Near
 from entresol.config import Settings
 from entresol.errors import EntresolError
 from entresol.records.demand import Demand, Found
@@ -54,6 +55,7 @@ class Loads:
 
     store: Store
     entries: Entries | None
+    near: Near | None
     settings: Settings
     _turns: dict[tuple[str, bool], Turn[_Load, Found | None]] = field(default_factory=dict)
     _flights: Flights[tuple[str, str, int], Found] = field(default_factory=Flights)
@@ -186,6 +188,8 @@ class Loads:
                 name: (row.version, row.message) if (row := read.rows.get(name)) else None for name in names
             }
             await entries.fill(fill, rows, read.position, seen=read.seen)
+            if self.near is not None:  # who is given this row is given no older copy next
+                self.near.drop(resource.table, names)
         return {name: Found.of(read.rows.get(name), str(read.source), read.seen) for name in names}
 
 

@@ -7,19 +7,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from entresol.cache.early import is_due
 from entresol.cache.entries import Entries
-from entresol.cache.entry import Entry, Rank
+from entresol.cache.entry import Rank
 from entresol.cache.generations import Mark
 from entresol.cache.keys import Key
+from entresol.cache.near import Near
 from entresol.cache.session import Session
 from entresol.cache.tokens import SessionTokens
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.errors import ConfigurationError
 from entresol.records.demand import ANYTHING, Demand, Found
+from entresol.records.hits import Hits
 from entresol.records.loads import Loads
-from entresol.schema.model import Consistency, Model, Resource, StaleReads
+from entresol.schema.model import Consistency, Model, Resource
 from entresol.storage.store import Change, ListQuery, Page, Selection, Store
 from entresol.storage.transaction import Transaction
 
@@ -37,15 +38,17 @@ class Purged:
 
 @dataclass(slots=True)
 class Records:
-    """Reads and writes of records. `entries` is None when the platform runs without a cache."""
+    """Reads and writes of records. `entries` is None when the platform runs without a cache, `near` without copies."""
 
     model: Model
     store: Store
     entries: Entries | None
     settings: Settings
+    near: Near | None = None
     tokens: SessionTokens = field(init=False)
     clock: Clock = field(default_factory=Clock)
     _loads: Loads = field(init=False)
+    hits: Hits | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError when session tokens cannot be made."""
@@ -53,7 +56,9 @@ class Records:
             self.tokens = SessionTokens([key.encode() for key in self.settings.token_keys])
         except ValueError as error:
             raise ConfigurationError(f"setting token_keys: {error}") from error
-        self._loads = Loads(self.store, self.entries, self.settings)
+        self._loads = Loads(self.store, self.entries, self.near, self.settings)
+        if self.entries is not None:
+            self.hits = Hits(self.entries, self.near, self._loads, self.clock)
 
     async def get(
         self,
@@ -65,37 +70,26 @@ class Records:
     ) -> Sequence[Found]:
         """Return what is found under each name, in order, fresh enough for `demand`.
 
-        Hits come from the cache unparsed. Misses of one event-loop turn become one query, on a replica that has
-        replayed what `demand` has seen, else on the primary, and fill the cache.
+        Hits come from this process or from the cache, unparsed. Misses of one event-loop turn become one query, on a
+        replica that has replayed what `demand` has seen, else on the primary, and fill the cache.
         """
         consistency = demand.level(resource)
         # Whose token cannot be read here may depend on what no entry can be compared with.
         unfenced = consistency is Consistency.STRONG and (
             not resource.is_fenced or bool(demand.session.foreign)
         )
-        if self.entries is None or not resource.cache.enabled or unfenced:
+        if self.hits is None or not resource.cache.enabled or unfenced:
             return await self._loads.get(resource, names, demand, timeout_s=timeout_s)
-        staleness_s = self.staleness_s(resource, consistency)
-        if staleness_s and resource.cache.stale_reads is StaleReads.REFUSE:
+        if self.hits.are_refused(resource, demand):
             fresh = replace(demand, consistency=Consistency.STRONG)
             return await self._loads.get(resource, names, fresh, timeout_s=timeout_s)
-        found: list[Found | None] = []
-        listed = await self.entries.get(resource, names)
-        now_ms = self.clock.now_s() * 1000
-        for name, entry in zip(names, listed, strict=True):
-            if entry is None or not self._is_fresh(
-                entry, Key.of(resource.table, name), demand.session, consistency
-            ):
-                found.append(None)
-            else:
-                found.append(Found.hit(entry, staleness_s))
-                if is_due(entry, now_ms):
-                    self._loads.refresh(resource, name)
-        missing = [name for name, item in zip(names, found, strict=True) if item is None]
-        if missing:
-            loaded = iter(await self._loads.get(resource, missing, demand, timeout_s=timeout_s))
-            return [item if item is not None else next(loaded) for item in found]
-        return [item for item in found if item is not None]
+        found = self.hits.near_by(resource, names, demand)
+        if missing := [name for name in names if name not in found]:
+            found |= await self.hits.cached(resource, missing, demand)
+        if missing := [name for name in missing if name not in found]:
+            loaded = await self._loads.get(resource, missing, demand, timeout_s=timeout_s)
+            found.update(zip(missing, loaded, strict=True))
+        return [found[name] for name in names]
 
     async def get_one(
         self, resource: Resource, name: str, demand: Demand = ANYTHING, *, timeout_s: float | None = None
@@ -198,22 +192,6 @@ class Records:
             session = session.wrote(key, change.version, rank, change.position, transaction.commit_lsn)
         return session
 
-    def staleness_s(self, resource: Resource, consistency: Consistency) -> float:
-        """Return how old a hit may be when that is more than the resource allows, else 0."""
-        most_s = resource.cache.staleness_s_max
-        if (
-            not most_s
-            or self.entries is None
-            or consistency not in (Consistency.BOUNDED, Consistency.SESSION)
-        ):
-            return 0.0
-        seconds = self.entries.lag.seconds
-        return seconds if seconds > most_s else 0.0
-
-    def _is_fresh(self, entry: Entry, key: Key, session: Session, consistency: Consistency) -> bool:
-        """Tell whether a hit may answer (rule R5). An empty session has seen nothing, so any hit does."""
-        return consistency is Consistency.EVENTUAL or session.is_empty or session.satisfied_by(entry, key)
-
     async def close(self) -> None:
         """Wait for the loads that are under way."""
         await self._loads.close()
@@ -236,16 +214,20 @@ class Records:
 
     async def _put(self, entries: Entries, change: Change, mark: Mark, seen: int) -> None:
         message, rank = change.row.message if change.row else b"", _rank(change)
-        await entries.put(
-            change.resource,
-            change.name,
-            change.version,
-            rank,
-            change.position,
-            message,
-            mark=mark,
-            seen=seen,
-        )
+        try:
+            await entries.put(
+                change.resource,
+                change.name,
+                change.version,
+                rank,
+                change.position,
+                message,
+                mark=mark,
+                seen=seen,
+            )
+        finally:
+            if self.near is not None:
+                self.near.drop(change.resource.table, (change.name,))
 
 
 def _rank(change: Change) -> Rank:

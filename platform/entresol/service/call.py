@@ -80,5 +80,5 @@ class Call:
             self.trailing[STALENESS_KEY] = f"{staleness_s:.3f}"
 
     def answered_by(self, source: str) -> None:
-        """Say in the reply who answered: `cache`, `primary` or `replica:<address>`."""
+        """Say in the reply who answered: `near`, `cache`, `primary` or `replica:<address>`."""
         self.trailing[ANSWERED_BY_KEY] = source

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from entresol.errors import InvalidArgumentError
-from entresol.records import CACHE, Listings, Records
+from entresol.records import CACHE, NEAR, Listings, Records
 from entresol.schema.filters import parse
 from entresol.schema.masks import WHOLE, Mask, apply_read, parse_mask_text
 from entresol.schema.model import Method, Resource
@@ -50,7 +50,7 @@ def batch_get(method: Method, records: Records) -> Handler:
         messages = [item.message_of(name) for name, item in zip(names, found, strict=True)]
         call.serve_stale(max((item.staleness_s for item in found), default=0.0))
         sources = {item.answered_by for item in found}
-        call.answered_by(next(iter(sources - {CACHE}), CACHE))
+        call.answered_by(next(iter(sources - {CACHE, NEAR}), NEAR if sources == {NEAR} else CACHE))
         return repeated(number, _masked(resource, messages, mask))
 
     return handler

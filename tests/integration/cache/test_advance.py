@@ -18,7 +18,8 @@ class Partition:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.meta, self.fences = stage.entries.layout.meta(0), stage.entries.layout.fences(0)
+        layout = stage.entries.layout
+        self.meta, self.fences, self.stream = layout.meta(0), layout.fences(0), layout.stream(0)
         self.floors: dict[bytes, int] = {}
         script = stage.entries.connection.scripts.advance
         self.advance = Advance(script, 100, 200, b"generate", "database", reset=True)
@@ -34,7 +35,7 @@ class Partition:
 
     async def apply(self, changes: list[Change], calls: slice = slice(None)) -> list[tuple[bytes, bytes]]:
         """Run the calls of a batch, or some of them."""
-        commands = self.advance.commands(self.meta, self.fences, changes, self.floors)[calls]
+        commands = self.advance.commands((self.meta, self.fences, self.stream), changes, self.floors)[calls]
         return [tuple(reply) for reply in await self.stage.entries.connection.execute(*commands)]
 
     async def field(self, name: str | bytes) -> object:
@@ -141,7 +142,7 @@ async def test_a_change_does_not_lift_an_entry_over_its_floor(
         partition = Partition(stage)
         await partition.begin()
         change = partition.change("a", 270, 6)
-        deleted = b"generate" + stamp(7, Rank.ABSENT) + b"d" + hexed(210) + b"00000001"
+        deleted = b"generate" + stamp(7, Rank.ABSENT) + b"d" + hexed(210) + b"00000001" + bytes(20)
         await stage.redis("SET", change.place.entry, deleted, "PX", 50_000)
         partition.floors = {b"f:items": 260}
         await partition.apply([change])

@@ -75,7 +75,7 @@ class Api:
 
     @property
     def answered_by(self) -> str:
-        """Return who answered the last call: cache, primary or replica:..."""
+        """Return who answered the last call: near, cache, primary or replica:..."""
         return self.trailing[ANSWERED_BY_KEY].partition(":")[0]
 
     def method(self, name: str) -> Method:
@@ -116,7 +116,7 @@ class Api:
         deadline_s = time.monotonic() + CACHED_S
         while time.monotonic() < deadline_s:
             reply = self.call(method, **fields)
-            if self.answered_by == "cache":
+            if self.answered_by in ("near", "cache"):
                 return reply
         raise AssertionError(f"{method} was not answered by the cache within {CACHED_S} s")
 

@@ -53,6 +53,6 @@ def test_one_of_many_readers_reads_again_and_all_hit(
         assert await until(is_renewed, 5)
 
     monkeypatch.setattr(records.store, "get", counted)
-    monkeypatch.setattr(records, "clock", ClockAhead())
+    monkeypatch.setattr(records.hits, "clock", ClockAhead())
     stories.run(play())
     assert reads == [story.name]

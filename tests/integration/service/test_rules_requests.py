@@ -238,7 +238,8 @@ def test_a_consistency_chooses_who_answers(api: Api, ann: str) -> None:
     for consistency in ("eventual", "bounded", "session", "strong"):
         assert api.call("GetStory", {CONSISTENCY_KEY: consistency}, name=made.name) == made
         answered[consistency] = api.answered_by
-    assert answered == {"eventual": "cache", "bounded": "cache", "session": "cache", "strong": "primary"}
+    assert answered.pop("strong") == "primary"
+    assert set(answered.values()) <= {"near", "cache"}, answered
     refusal = api.refused(Code.INVALID_ARGUMENT, "GetStory", {CONSISTENCY_KEY: "perfect"}, name=made.name)
     assert "eventual, bounded, session, strong" in refusal.violations[CONSISTENCY_KEY]
     api.session = "no token"

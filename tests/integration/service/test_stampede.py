@@ -62,7 +62,9 @@ def spy(process: RunningPlatform, queries: list[str], monkeypatch: pytest.Monkey
 
 
 def forget(process: RunningPlatform, name: str) -> None:
-    """Evict the entry, as a full Redis does."""
-    entries = process.platform.records.entries
+    """Evict the entry, as a full Redis does, and the copy of the process that has read it."""
+    entries, near = process.platform.records.entries, process.platform.records.near
     assert entries is not None
+    assert near is not None
+    near.drop("stories", [name])
     process.run(entries.connection.execute(("DEL", entries.layout.place("stories", name).entry)))

@@ -14,6 +14,7 @@ from entresol.schema.model import ListScope, Resource
 from entresol.schema.names import Pattern
 
 LAYOUT = Layout("test", 2, 16)
+KEYS = (b"meta", b"fences", b"changes")
 
 
 @dataclass
@@ -113,14 +114,14 @@ def _advance() -> Advance:
 
 
 def test_without_changes_there_is_one_call_which_moves_the_watermark() -> None:
-    (command,) = _advance().commands(b"meta", b"fences", [], {})
-    assert command[2:5] == (2, b"meta", b"fences")
-    assert command[5:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"", b"", 0)
+    (command,) = _advance().commands(KEYS, [], {})
+    assert command[2:6] == (3, *KEYS)
+    assert command[6:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"", b"", 0)
 
 
 def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_one_before() -> None:
     changes = [_change(f"n{number}", 50, b"") for number in range(2 * CHANGES_PER_CALL + 1)]
-    calls = _advance().commands(b"meta", b"fences", changes, {b"f:items": 40})
+    calls = _advance().commands(KEYS, changes, {b"f:items": 40})
     arguments = [command[3 + int(command[2]) :] for command in calls]
     assert [item[1] for item in arguments] == [hexed(5), hexed(5), hexed(99)]
     assert [item[2] for item in arguments] == [hexed(99)] * 3
@@ -133,8 +134,8 @@ def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_
 
 
 def test_a_key_that_changed_twice_is_passed_once() -> None:
-    (command,) = _advance().commands(b"meta", b"fences", [_change("a", 50, b""), _change("a", 60, b"")], {})
-    assert command[2] == 3
+    (command,) = _advance().commands(KEYS, [_change("a", 50, b""), _change("a", 60, b"")], {})
+    assert command[2] == 4
     assert command.count(LAYOUT.place("items", "a").entry) == 1
 
 
@@ -156,6 +157,6 @@ def test_what_lists_a_change_touches_is_told_beside_the_records() -> None:
     batch = Batch.of([Transaction(1, 10, rows)], 5, LAYOUT, Scopes.of([item]))
     assert set(batch.stamps()) == {_scope(), _scope("parent=boxes/a"), _scope("parent=boxes/b")}
     stamp_of = _scope("parent=boxes/a")
-    (command,) = _advance().commands(b"meta", b"fences", [stamp_of], {})
-    assert command[2:5] == (2, b"meta", b"fences")
+    (command,) = _advance().commands(KEYS, [stamp_of], {})
+    assert command[2:6] == (3, *KEYS)
     assert command[-4:] == (0, stamp_of.place.bucket, hexed(10), b"")

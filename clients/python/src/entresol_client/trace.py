@@ -14,7 +14,8 @@ from typing import Any
 class CallTrace:
     """One finished call.
 
-    `answered_by` is `cache`, `primary` or `replica:<address>`; "" when the server did not say.
+    `answered_by` is `near` (the server's own copy), `cache`, `primary` or `replica:<address>`; "" when the server did
+    not say.
     """
 
     method: str  # /stories.v1.StoryService/GetStory

@@ -1,6 +1,6 @@
 -- ADVANCE: the relay applies changes in commit order and moves the watermark, all or nothing. Without changes it is the tick.
 -- A large batch is several calls: each leaves a step that the next one looks for, and the last moves the watermark.
--- KEYS meta, fences, then the entries that the changes touch.
+-- KEYS meta, fences, the stream of changes, then the entries that the changes touch.
 -- ARGV expected watermark, new watermark, newest position of the batch, new generation, database, 'reset' or '',
 --      step of the call before or '', step of this call or '' for the last, digest of the list scopes, number of floors,
 --      then for each floor: field, position;
@@ -9,9 +9,20 @@
 local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step', 'scopes')
 local watermark, base = meta[1], meta[3]
 generation = meta[2]
+
+-- Tells those who keep copies of entries. The number says whether they missed anything; a new hash counts anew. A floor
+-- leaves numbers out, for it changes more than could be told.
+-- What is further behind than the stream is long has been silent for too long anyway.
+local function tell(reached, changed)
+  local number = redis.call('HINCRBY', KEYS[1], 'told', 1)
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'g', generation, 'n', number, 'W', reached, 'changed', changed)
+end
+
 if not watermark or meta[4] ~= ARGV[5] or ARGV[6] == 'reset' then
   redis.call('UNLINK', KEYS[1])
   redis.call('HSET', KEYS[1], 'W', ARGV[3], 'base', ARGV[3], 'g', ARGV[4], 'database', ARGV[5], 'step', ARGV[8], 'scopes', ARGV[9])
+  generation = ARGV[4]
+  tell(ARGV[3], '')
   return {'created', ARGV[3]}
 end
 if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
@@ -23,7 +34,10 @@ if meta[6] ~= ARGV[9] then  -- rule: new scopes
 end  -- rule: new scopes
 
 local changes = 11 + 2 * ARGV[10]
-for first = 11, changes - 1, 2 do raise(KEYS[1], ARGV[first], ARGV[first + 1]) end
+for first = 11, changes - 1, 2 do
+  raise(KEYS[1], ARGV[first], ARGV[first + 1])
+  redis.call('HINCRBY', KEYS[1], 'told', 1)  -- rule: floor told
+end
 local floor = redis.call('HGET', KEYS[1], 'floor')
 
 local fenced = redis.call('EXISTS', KEYS[2]) == 1
@@ -65,4 +79,7 @@ for first = changes, #ARGV, 4 do
 end
 if ARGV[8] ~= ARGV[7] then redis.call('HSET', KEYS[1], 'step', ARGV[8]) end
 if ARGV[2] > watermark then redis.call('HSET', KEYS[1], 'W', ARGV[2]) end
+local changed = ''
+changed = table.concat(KEYS, '\0', 4)  -- rule: told
+tell(ARGV[2] > watermark and ARGV[2] or watermark, changed)
 return answer

@@ -1,0 +1,80 @@
+"""What this process, or the cache, has and may show: no query, and for what is near no command either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from entresol import telemetry
+from entresol.cache.early import is_due
+from entresol.cache.entries import Entries
+from entresol.cache.entry import Entry
+from entresol.cache.keys import Key
+from entresol.cache.near import Near
+from entresol.clock import Clock
+from entresol.records.demand import CACHE, NEAR, Demand, Found
+from entresol.records.loads import Loads
+from entresol.schema.model import Consistency, Resource, StaleReads
+
+
+@dataclass(slots=True)
+class Hits:
+    """The entries of the cache, and copies of them in this process if `near` keeps any."""
+
+    entries: Entries
+    near: Near | None
+    loads: Loads
+    clock: Clock
+
+    def near_by(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
+        """Return what copies in this process may answer (rule R8)."""
+        if self.near is None or demand.level(resource) is Consistency.STRONG:  # no fence reaches a copy
+            return {}
+        table, near = resource.table, self.near
+        found = self._shown(resource, [(name, near.get(table, name)) for name in names], demand, NEAR)
+        if found:
+            telemetry.CACHE_READS.add(len(found), {telemetry.RESOURCE: resource.type, telemetry.REASON: NEAR})
+        return found
+
+    async def cached(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
+        """Return what the cache may answer, and keep copies of it."""
+        if self.near is None:
+            listed = await self.entries.get(resource, names)
+        else:
+            placeholders = self.near.begin(resource.table, names)
+            listed = await self.entries.get(resource, names)
+            self.near.keep(placeholders, listed)
+        return self._shown(resource, zip(names, listed, strict=True), demand, CACHE)
+
+    def are_refused(self, resource: Resource, demand: Demand) -> bool:
+        """Tell whether hits may be older than the resource allows, and it would rather have none."""
+        return resource.cache.stale_reads is StaleReads.REFUSE and self.staleness_s(resource, demand) > 0
+
+    def staleness_s(self, resource: Resource, demand: Demand) -> float:
+        """Return how old a hit may be when that is more than the resource allows, else 0."""
+        most_s = resource.cache.staleness_s_max
+        if not most_s or demand.level(resource) not in (Consistency.BOUNDED, Consistency.SESSION):
+            return 0.0
+        seconds = self.entries.lag.seconds
+        return seconds if seconds > most_s else 0.0
+
+    def _shown(
+        self,
+        resource: Resource,
+        listed: Iterable[tuple[str, Entry | None]],
+        demand: Demand,
+        source: str,
+    ) -> dict[str, Found]:
+        """Return those that may answer (rule R5), and have those read again that are about to end."""
+        session, now_ms = demand.session, self.clock.now_s() * 1000
+        anything = session.is_empty or demand.level(resource) is Consistency.EVENTUAL
+        staleness_s = self.staleness_s(resource, demand)
+        hits: dict[str, Found] = {}
+        for name, entry in listed:
+            if entry is None:
+                continue
+            if anything or session.satisfied_by(entry, Key.of(resource.table, name)):
+                hits[name] = Found.hit(entry, source, staleness_s)
+                if is_due(entry, now_ms):
+                    self.loads.refresh(resource, name)
+        return hits
