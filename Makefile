@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench fmt constraints clean
+.PHONY: help demo up test check bench chaos consistency fmt constraints clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ check: $(READY) ## run only the static checks: ruff, mypy, import contracts, buf
 
 bench: $(READY) ## measure beside a handwritten peer: make bench BENCH=read ARGS=--quick
 	$(BIN)/python -m tests.bench.$(or $(BENCH),read) $(ARGS)
+
+chaos: $(READY) ## break everything in turn, and check what clients saw: make chaos ARGS=--quick
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+consistency: $(READY) ## every state of the modelled cache protocol, then random histories: make consistency ARGS=--quick
+	$(BIN)/python -m tests.consistency $(ARGS)
 
 fmt: $(READY) ## format the code and fix what ruff can fix
 	$(BIN)/ruff format platform tests clients/python

@@ -142,6 +142,7 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
             settings.relay_publication,
             tables,
             status_s=settings.relay_tick_s,
+            lease_s=settings.relay_lease_s,
         )
 
     with contextlib.suppress(
@@ -263,7 +264,8 @@ async def _open_near(settings: Settings, entries: Entries | None, stack: AsyncEx
     if entries is None or not settings.near_age_max_s:
         return None
     near = Near.open(settings, entries.layout)
-    await stack.enter_async_context(Tail.open(settings, near).following())
+    tail = Tail.open(settings, near)
+    await stack.enter_async_context(kept_running(tail.run(), "entresol near cache tail"))
     return near
 
 

@@ -63,6 +63,9 @@ class Settings:
     relay_slot: str = "entresol"
     relay_publication: str = "entresol"
     relay_tick_s: float = 0.1
+    relay_lease_s: float = (
+        5.0  # a relay that is frozen or cut off for longer loses its work to one that stands by
+    )
     relay_refill: bool = True  # read again what was dropped because it changed around the cache
     relay_retain_s: float = 60.0  # how far the slot stays behind, so that a cache fail-over can be replayed
 

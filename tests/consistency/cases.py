@@ -1,148 +1,150 @@
-"""The cases: bounds under which the protocol holds, and rules without which it breaks."""
+"""The cases: bounds under which the protocol holds, and rules without which it breaks. R6 to R9 are in `part_cases`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from tests.consistency.explorer import Outcome, explore
-from tests.consistency.world import Bounds, Rules
-
-ALL_RULES = Rules()
-
-
-@dataclass(frozen=True)
-class Case:
-    """Rules and bounds, and whether the protocol holds under them."""
-
-    name: str
-    text: str
-    bounds: Bounds
-    rules: Rules = ALL_RULES
-    holds: bool = True
-
-    def run(self) -> Outcome:
-        """Explore the case."""
-        return explore(self.rules, self.bounds)
-
+from tests.consistency.case import Case, without
+from tests.consistency.rules import Bounds
 
 # Re-insertion draws a version too early only when another session updates and deletes the row in its way.
-REINSERT = Bounds(writers=3, fillers=0, existing=1, inversions=True, evictions=0, crashes=0)
-PROMOTION = Bounds(fillers=1, promotions=1, existing=1, evictions=0, crashes=0)
+REINSERT = Bounds(writers=3, fillers=0, existing=1, inversions=True, evictions=False, crashes=False)
+PROMOTION = Bounds(fillers=1, promotions=1, existing=1, evictions=False, crashes=False)
 
-# Seconds in all: part of the test suite.
+# Seconds in all: part of the test suite. Evictions, crashes and restarts come as often as they like.
 SMALL = (
-    Case("P1", "eviction, crash, relay restart", Bounds(fillers=1, restarts=1)),
-    Case("P2", "Redis fails over", Bounds(fillers=1, failovers=1, crashes=0)),
-    Case("P3", "positions evicted, crash", Bounds(fillers=1, meta_losses=1, evictions=0)),
-    Case("P4", "total loss, eviction", Bounds(fillers=1, losses=1, crashes=0)),
+    Case("P1", "eviction, crash, relay restart", Bounds(fillers=1, restarts=True)),
+    Case("P2", "Redis fails over", Bounds(fillers=1, failovers=1, crashes=False)),
+    Case("P3", "positions evicted, crash", Bounds(fillers=1, meta_losses=1, evictions=False)),
+    Case("P4", "total loss, eviction", Bounds(fillers=1, losses=1, crashes=False)),
     Case(
-        "P5", "two records, batches of two", Bounds(keys=2, fillers=1, batches=True, evictions=0, crashes=0)
+        "P5",
+        "two records, batches of two",
+        Bounds(keys=2, fillers=1, batches=True, evictions=False, crashes=False),
     ),
     Case(
         "P6",
         "the slot moves on, Redis fails over",
-        Bounds(fillers=1, failovers=1, acknowledgements=1, evictions=0, crashes=0),
+        Bounds(fillers=1, failovers=1, acknowledgements=True, evictions=False, crashes=False),
     ),
-    Case("P7", "W read apart from the entry", Bounds(fillers=1, readers=1, evictions=0)),
+    Case("P7", "W read apart from the entry", Bounds(fillers=1, readers=1, evictions=False)),
     Case("P8", "an uncached table moves W alone", Bounds(fillers=1, others=True)),
-    Case("P9", "truncate", Bounds(keys=2, fillers=1, truncates=True, existing=1, evictions=0, crashes=0)),
+    Case(
+        "P9",
+        "truncate",
+        Bounds(keys=2, fillers=1, truncates=True, existing=1, evictions=False, crashes=False),
+    ),
     Case("P10", "re-insertion with a smaller version", REINSERT),
     Case("P11", "the replica is promoted, what it lacks is lost", PROMOTION),
 )
 
-# Minutes to an hour in all: run by hand when the protocol changes.
+# Minutes in all: `make consistency`.
 FULL = (
-    Case("F1", "two fillers, evictions 2, crash, relay restart", Bounds(evictions=2, restarts=1)),
+    Case("F1", "two fillers, evictions, crashes, relay restart", Bounds(evictions=True, restarts=True)),
     Case("F2", "two fillers, eviction, crash, failover", Bounds(failovers=1)),
     Case(
         "F3",
         "positions evicted, failover, eviction",
-        Bounds(fillers=1, meta_losses=1, failovers=1, crashes=0),
+        Bounds(fillers=1, meta_losses=1, failovers=1, crashes=False),
     ),
-    Case("F4", "two fillers, total loss, relay restart, eviction, crash", Bounds(losses=1, restarts=1)),
+    Case("F4", "two fillers, total loss, relay restart, eviction, crash", Bounds(losses=1, restarts=True)),
     Case(
         "F5",
         "failover, relay restart, the slot moves on, eviction, crash",
-        Bounds(fillers=1, failovers=1, restarts=1, acknowledgements=1),
+        Bounds(fillers=1, failovers=1, restarts=True, acknowledgements=True),
     ),
-    Case("F6", "two records, two fillers, batches", Bounds(keys=2, batches=True, evictions=0, crashes=0)),
+    Case(
+        "F6",
+        "two records, two fillers, batches",
+        Bounds(keys=2, batches=True, evictions=False, crashes=False),
+    ),
     Case(
         "F7",
         "two records, batches, failover, relay restart",
         Bounds(
-            keys=2, fillers=1, batches=True, failovers=1, restarts=1, evictions=0, crashes=0, deletes=False
+            keys=2,
+            fillers=1,
+            batches=True,
+            failovers=1,
+            restarts=True,
+            evictions=False,
+            crashes=False,
+            deletes=False,
         ),
     ),
     Case(
         "F8",
         "two records, batches, positions evicted, total loss",
         Bounds(
-            keys=2, fillers=1, batches=True, meta_losses=1, losses=1, evictions=0, crashes=0, deletes=False
+            keys=2,
+            fillers=1,
+            batches=True,
+            meta_losses=1,
+            losses=1,
+            evictions=False,
+            crashes=False,
+            deletes=False,
         ),
     ),
     Case(
         "F9",
         "two records and an uncached table, failover, eviction",
-        Bounds(keys=2, fillers=1, others=True, failovers=1, crashes=0, deletes=False),
+        Bounds(keys=2, fillers=1, others=True, failovers=1, crashes=False, deletes=False),
     ),
     Case(
         "F10",
         "two records, truncate, failover",
-        Bounds(keys=2, fillers=1, truncates=True, failovers=1, existing=2, evictions=0, crashes=0),
+        Bounds(keys=2, fillers=1, truncates=True, failovers=1, existing=2, evictions=False, crashes=False),
     ),
     Case(
         "F11",
         "re-insertion with a smaller version, a filler, eviction",
-        Bounds(writers=3, fillers=1, existing=1, inversions=True, crashes=0),
+        Bounds(writers=3, fillers=1, existing=1, inversions=True, crashes=False),
     ),
     Case(
         "F12",
         "re-insertion with a smaller version, failover",
-        Bounds(writers=3, fillers=0, existing=1, inversions=True, failovers=1, evictions=0, crashes=0),
+        Bounds(
+            writers=3, fillers=0, existing=1, inversions=True, failovers=1, evictions=False, crashes=False
+        ),
     ),
-    Case("F13", "promotion, two fillers, eviction", Bounds(promotions=1, existing=1, crashes=0)),
+    Case("F13", "promotion, two fillers, eviction", Bounds(promotions=1, existing=1, crashes=False)),
     Case(
         "F14",
         "promotion, failover of Redis",
-        Bounds(fillers=1, promotions=1, failovers=1, existing=1, evictions=0, crashes=0),
+        Bounds(fillers=1, promotions=1, failovers=1, existing=1, evictions=False, crashes=False),
     ),
     Case(
         "F15",
         "W read apart from the entry, failover, eviction",
-        Bounds(fillers=1, readers=1, failovers=1, crashes=0),
+        Bounds(fillers=1, readers=1, failovers=1, crashes=False),
     ),
-    Case("F16", "three writers, two fillers, eviction", Bounds(writers=3, deletes=False, crashes=0)),
+    Case("F16", "three writers, two fillers, eviction", Bounds(writers=3, deletes=False, crashes=False)),
 )
 
 
-def _without(name: str, text: str, bounds: Bounds, **rules: bool) -> Case:
-    return Case(name, text, bounds, Rules(**rules), holds=False)
-
-
 BROKEN = (
-    _without("X1", "fills without M <= S", Bounds(fillers=1), fill_admission=False),
-    _without("X2", "puts without M <= S", Bounds(fillers=0), put_admission=False),
-    _without("X3", "no gate", Bounds(), gate=False),
-    _without("X4", "no rewind", Bounds(fillers=1, failovers=1), rewind=False),
-    _without(
+    without("X1", "fills without M <= S", Bounds(fillers=1), fill_admission=False),
+    without("X2", "puts without M <= S", Bounds(fillers=0), put_admission=False),
+    without("X3", "no gate", Bounds(), gate=False),
+    without("X4", "no rewind", Bounds(fillers=1, failovers=1), rewind=False),
+    without(
         "X5",
         "no new generation when positions are lost",
         Bounds(fillers=1, meta_losses=1, failovers=1),
         generation=False,
     ),
-    _without("X6", "S taken after the snapshot", Bounds(), position_first=False),
-    _without("X7", "M moves only for keys with an entry", Bounds(), absent_moves=False),
-    _without("X8", "W moves before the changes", Bounds(fillers=1), watermark_last=False),
-    _without(
+    without("X6", "S taken after the snapshot", Bounds(), position_first=False),
+    without("X7", "M moves only for keys with an entry", Bounds(), absent_moves=False),
+    without("X8", "W moves before the changes", Bounds(fillers=1), watermark_last=False),
+    without(
         "X9", "applying does not move W, a tick does", Bounds(fillers=1, failovers=1), watermark_moves=False
     ),
-    _without(
+    without(
         "X10",
         "W below the slot's start is ignored",
-        Bounds(fillers=1, failovers=1, acknowledgements=1),
+        Bounds(fillers=1, failovers=1, acknowledgements=True),
         slot_start=False,
     ),
-    _without(
+    without(
         "X11",
         "a new generation begins where the call does, not where the batch ends",
         Bounds(
@@ -150,14 +152,14 @@ BROKEN = (
             fillers=1,
             meta_losses=1,
             batches=True,
-            evictions=0,
-            crashes=0,
+            evictions=False,
+            crashes=False,
             deletes=False,
             primary_fills=False,
         ),
         newest_base=False,
     ),
-    _without(
+    without(
         "X18",
         "a call continues a batch whose start was lost",
         Bounds(
@@ -165,20 +167,23 @@ BROKEN = (
             fillers=1,
             failovers=1,
             batches=True,
-            evictions=0,
-            crashes=0,
+            evictions=False,
+            crashes=False,
             deletes=False,
             primary_fills=False,
         ),
         whole_batch=False,
     ),
-    _without(
-        "X12", "W read after the entry", Bounds(fillers=1, readers=1, evictions=0), watermark_read_first=False
+    without(
+        "X12",
+        "W read after the entry",
+        Bounds(fillers=1, readers=1, evictions=False),
+        watermark_read_first=False,
     ),
-    _without("X13", "confirmed entries survive older versions", REINSERT, source=False),
-    _without("X19", "a confirmed put counts as a writer's", REINSERT, put_confirmed_source=False),
-    _without("X14", "a put that beats a known version enters although M > S", REINSERT, put_overtakes=True),
-    _without("X15", "no new generation for another history", PROMOTION, database=False),
-    _without("X16", "fills enter another generation", PROMOTION, fill_generation=False),
-    _without("X17", "puts enter another generation", PROMOTION, put_generation=False),
+    without("X13", "confirmed entries survive older versions", REINSERT, source=False),
+    without("X19", "a confirmed put counts as a writer's", REINSERT, put_confirmed_source=False),
+    without("X14", "a put that beats a known version enters although M > S", REINSERT, put_overtakes=True),
+    without("X15", "no new generation for another history", PROMOTION, database=False),
+    without("X16", "fills enter another generation", PROMOTION, fill_generation=False),
+    without("X17", "puts enter another generation", PROMOTION, put_generation=False),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -131,19 +131,19 @@ class Reader:
 
 
 class Trouble:
-    """Evicts, forgets, fails over, and puts late what writers held back."""
+    """Does what `kinds` name: `evict`, `put_late` (what writers held back), `copy_redis`, `fail_over`, `forget`."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, kinds: Sequence[str]) -> None:
         self._history = history
+        self._kinds = kinds
         self._copy: dict[bytes, tuple[int, bytes]] | None = None
 
     async def act(self) -> None:
         """Do one of these."""
         history = self._history
-        kinds = (self._evict, self._evict, self._put_late, self._copy_redis, self._fail_over, self._forget)
-        kind = history.dice.choice(kinds)
-        history.counts[kind.__name__.strip("_")] += 1
-        await kind()
+        kind = history.dice.choice(self._kinds)
+        history.counts[kind.replace("_", " ")] += 1
+        await getattr(self, f"_{kind}")()
 
     async def _evict(self) -> None:
         await self._history.stage.evict(self._history.pick())

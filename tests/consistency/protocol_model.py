@@ -1,20 +1,28 @@
 """Checks the cache protocol in every state it can reach within bounds: `python -m tests.consistency.protocol_model`.
 
-Prints one line for each case; `-v` adds the trace of what broke, names select cases: `... -v X1 P2`. All cases in full
-take most of an hour on one core.
+Prints one line for each case, which run in as many processes as there are cores; `-v` adds the trace of what broke,
+`--quick` leaves out the large ones, names select cases: `... -v X1 P2`.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from tests.consistency.cases import BROKEN, FULL, SMALL, Case
+from tests.consistency.case import Case
+from tests.consistency.cases import BROKEN, FULL, SMALL
+from tests.consistency.explorer import Outcome
+from tests.consistency.part_cases import BROKEN_PARTS, FULL_PARTS, SMALL_PARTS
+
+QUICK = (*SMALL, *SMALL_PARTS, *BROKEN, *BROKEN_PARTS)
+ALL = (*FULL, *FULL_PARTS, *QUICK)  # the largest first
 
 
-def report(case: Case, *, verbose: bool) -> bool:
-    """Run the case, print what was found, and tell whether that was expected."""
-    outcome = case.run()
+def report(case: Case, outcome: Outcome, *, verbose: bool) -> bool:
+    """Print what was found, and tell whether that was expected."""
     as_expected = outcome.is_complete and case.holds == (outcome.complaint is None)
     verdict = "holds " if outcome.complaint is None else "breaks"
     mark = "ok  " if as_expected else "FAIL"
@@ -23,17 +31,28 @@ def report(case: Case, *, verbose: bool) -> bool:
         f"{mark} {case.name:4} {verdict} {case.text}: {outcome.complaint or 'every state is good'} ({cost})",
         flush=True,
     )
-    for number, step in enumerate(outcome.trace if verbose else (), 1):
+    for number, step in enumerate(outcome.trace if verbose or not as_expected else (), 1):
         print(f"       {number:2}. {step}")
     return as_expected
+
+
+def check(cases: Iterable[Case], *, verbose: bool = False) -> bool:
+    """Run the cases, one process for each core, and tell whether all went as expected."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, max_tasks_per_child=1) as processes:
+        running = {processes.submit(case.run): case for case in cases}
+        unexpected = 0
+        for done in as_completed(running):
+            unexpected += not report(running[done], done.result(), verbose=verbose)
+    return unexpected == 0
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the cases that `arguments` name, or all."""
     wanted = {argument for argument in arguments if not argument.startswith("-")}
-    cases = [case for case in (*SMALL, *BROKEN, *FULL) if not wanted or case.name in wanted]
-    results = [report(case, verbose="-v" in arguments) for case in cases]
-    return 0 if all(results) else 1
+    cases = QUICK if "--quick" in arguments else ALL
+    chosen = [case for case in cases if not wanted or case.name in wanted]
+    return 0 if check(chosen, verbose="-v" in arguments) else 1
 
 
 if __name__ == "__main__":

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.consistency.clients import Step, with_entry
+from tests.consistency import fences
+from tests.consistency.clients import NAMES, Step, with_entry
+from tests.consistency.near import cut_off, near_forgotten, streamed
+from tests.consistency.promises import is_visible
+from tests.consistency.rules import Bounds, Rules
 from tests.consistency.world import (
     BOTH,
     LOST,
     NEITHER,
-    Bounds,
-    Entry,
+    TABLE,
+    Change,
     Filler,
+    Lister,
     Meta,
     Reader,
     Redis,
     Relay,
-    Rules,
     State,
+    Viewer,
     Writer,
 )
 
@@ -33,13 +38,13 @@ def relays(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     relay, meta = state.relay, _own_meta(state)
     expected = relay.applied if rules.watermark_moves else state.told
     if relay.history != state.history:
-        yield from _follow_new_history(state, rules)
+        yield from _follow_new_history(state, rules, bounds)
     elif meta is not None and meta.watermark < expected and rules.rewind:
-        yield _rewind(state, meta, rules)
+        yield _rewind(state, meta, rules, bounds)
     elif relay.batch is not None:
-        yield _apply(state, relay.batch, rules)
+        yield _apply(state, relay.batch, rules, bounds)
     elif meta is None:
-        yield "relay: ticks, the positions are gone", _reborn(state, relay.applied, rules)
+        yield "relay: ticks, the positions are gone", _reborn(state, relay.applied, rules, bounds)
     else:
         yield from _advances(state, meta, rules, bounds)
 
@@ -64,41 +69,47 @@ def _advances(state: State, meta: Meta, rules: Rules, bounds: Bounds) -> Iterato
         if not rules.watermark_last:
             early = state.redis._replace(meta=meta._replace(watermark=max(meta.watermark, end)))
             yield f"relay: moves W={end} before the changes", taken._replace(redis=early)
-        elif any(state.log[at - 1][0] == BOTH for at in wanted):
+        elif any(state.log[at - 1].key == BOTH for at in wanted):
             after = state._replace(relay=relay._replace(applied=end))
-            yield f"relay: everything changed by {end}", _reborn(after, end, rules)
+            yield f"relay: everything changed by {end}", _reborn(after, end, rules, bounds)
         elif end == relay.applied + 1:
-            yield _apply(taken, (end, end), rules)
+            yield _apply(taken, (end, end), rules, bounds)
         else:
             yield f"relay: takes {relay.applied + 1} to {end} as one batch", taken
 
 
-def _rewind(state: State, meta: Meta, rules: Rules) -> Step:
+def _rewind(state: State, meta: Meta, rules: Rules, bounds: Bounds) -> Step:
     relay = state.relay
     if meta.watermark < relay.start and rules.slot_start:
         newest = relay.batch[1] if relay.batch else relay.applied
         after = state._replace(relay=relay._replace(applied=newest, batch=None))
-        return f"relay: W={meta.watermark} is before the slot's start", _reborn(after, newest, rules)
+        return f"relay: W={meta.watermark} is before the slot's start", _reborn(after, newest, rules, bounds)
     again = state._replace(relay=relay._replace(applied=relay.start, batch=None), told=relay.start)
     if meta.watermark < relay.start:
         again = again._replace(redis=again.redis._replace(meta=meta._replace(watermark=relay.start)))
     return f"relay: W={meta.watermark}, not {relay.applied}: reads again from {relay.start}", again
 
 
-def _reborn(state: State, at: int, rules: Rules) -> State:
+def _reborn(state: State, at: int, rules: Rules, bounds: Bounds) -> State:
     """Return the state after the partition's hash was made anew."""
     generation = state.generations + 1
-    entries: tuple[Entry | None, ...] = (None,) * len(state.redis.entries)
+    redis = _emptied(state.redis)
     if not rules.generation:
         generation = state.redis.meta.generation if state.redis.meta else state.generations
-        entries = state.redis.entries
+        redis = state.redis
     step = state.relay.batch[0] - 1 if state.relay.batch else 0
-    meta = Meta(at, generation, at, (None,) * len(entries), state.relay.history, step)
-    generations = max(generation, state.generations)
-    return state._replace(redis=Redis(entries, meta), generations=generations, told=at)
+    nothing = (None,) * len(redis.entries)
+    meta = Meta(at, generation, at, nothing, state.relay.history, step, stamps=(None,) * bounds.scopes)
+    redis = streamed(redis._replace(meta=meta), BOTH, bounds)
+    return state._replace(redis=redis, generations=max(generation, state.generations), told=at)
 
 
-def _apply(state: State, batch: tuple[int, int], rules: Rules) -> Step:
+def _emptied(redis: Redis) -> Redis:
+    """Return the server without entries, lists and hash: what is invisible for good is as good as gone."""
+    return redis._replace(entries=(None,) * len(redis.entries), lists=(None,) * len(redis.lists), meta=None)
+
+
+def _apply(state: State, batch: tuple[int, int], rules: Rules, bounds: Bounds) -> Step:
     """Apply one change of the batch; with its last one the watermark moves."""
     at, end = batch
     expected, meta = state.relay.applied, _own_meta(state)
@@ -110,30 +121,45 @@ def _apply(state: State, batch: tuple[int, int], rules: Rules) -> Step:
         applied=end if is_last else expected, batch=None if is_last else (at + 1, end)
     )
     after = state._replace(relay=relay)
-    key, version, rank = state.log[at - 1]
     if meta is None:
         newest = end if rules.newest_base else expected
-        return f"relay: applies {at}, the positions are gone", _reborn(after, newest, rules)
+        return f"relay: applies {at}, the positions are gone", _reborn(after, newest, rules, bounds)
+    change = state.log[at - 1]
     meta = meta._replace(step=0 if is_last else at)
     if is_last and rules.watermark_moves:
         meta = meta._replace(watermark=max(meta.watermark, end))
         after = after._replace(told=end)
-    redis = state.redis._replace(meta=meta)
-    if key != NEITHER:
-        redis = _changed(redis, meta, key, at, (version, rank), rules)
-    return f"relay: applies {at}", after._replace(redis=redis)
+    redis = _stamped(state.redis._replace(meta=meta), meta, change, at, rules)
+    if change.key in (TABLE, TABLE + 1):
+        redis = fences.floored(redis, change.key - TABLE, at, rules)
+    elif change.key != NEITHER:
+        stamp = (change.version, change.rank)
+        redis = fences.lift(_changed(redis, change.key, at, stamp, rules), change.key, at, rules)
+    return f"relay: applies {at}", after._replace(redis=streamed(redis, change.key, bounds))
 
 
-def _changed(redis: Redis, meta: Meta, key: int, at: int, stamp: tuple[int, int], rules: Rules) -> Redis:
-    old = redis.entries[key]
-    if old is not None or rules.absent_moves:
-        if at >= meta.of(key):
-            movers = (*meta.movers[:key], stamp, *meta.movers[key + 1 :])
-            meta = meta._replace(movers=movers)
-        moved = (*meta.moved[:key], max(meta.of(key), at), *meta.moved[key + 1 :])
-        redis = redis._replace(meta=meta._replace(moved=moved))
+def _stamped(redis: Redis, meta: Meta, change: Change, at: int, rules: Rules) -> Redis:
+    """Move the stamps of the lists that lost or gained the row."""
+    stamps = list(meta.stamps)
+    for scope in change.scopes if rules.stamp_old else change.scopes[-1:]:
+        stamps[scope] = max(at, stamps[scope] or 0) if rules.stamp_forward else at
+    return redis._replace(meta=meta._replace(stamps=tuple(stamps)))
+
+
+def _changed(redis: Redis, key: int, at: int, stamp: tuple[int, int], rules: Rules) -> Redis:
+    old, meta = redis.entries[key], redis.meta
+    assert meta is not None
+    last = meta.moved[key]
+    if last is None:
+        last = meta.base
+    if (old is not None or rules.absent_moves) and at >= last:
+        movers = (*meta.movers[:key], stamp, *meta.movers[key + 1 :])
+        moved = (*meta.moved[:key], at, *meta.moved[key + 1 :])
+        redis = redis._replace(meta=meta._replace(movers=movers, moved=moved))
     if old is None or at <= old.asof:
         return redis
+    if rules.floor_drops and not is_visible(old, meta, key, rules):
+        return with_entry(redis, key, None)
     old_stamp = (old.version, old.rank)
     if stamp == old_stamp:
         return with_entry(redis, key, old._replace(direct=False, asof=at))
@@ -142,7 +168,7 @@ def _changed(redis: Redis, meta: Meta, key: int, at: int, stamp: tuple[int, int]
     return with_entry(redis, key, None)
 
 
-def _follow_new_history(state: State, rules: Rules) -> Iterator[Step]:
+def _follow_new_history(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     """Yield the start on the new primary: its slot begins where its log ends, once all of that is shown."""
     end = len(state.log)
     if len(state.shown) < end:
@@ -150,27 +176,25 @@ def _follow_new_history(state: State, rules: Rules) -> Iterator[Step]:
     after = state._replace(relay=Relay(end, end, None, state.history), told=end)
     meta = state.redis.meta
     if rules.database or (meta is not None and meta.watermark < end):
-        yield "relay: the database has another history", _reborn(after, end, rules)
+        yield "relay: the database has another history", _reborn(after, end, rules, bounds)
     else:
         adopted = meta._replace(history=state.history) if meta is not None else None
         yield "relay: reads the new slot", after._replace(redis=state.redis._replace(meta=adopted))
 
 
-def faults(state: State, rules: Rules) -> Iterator[Step]:
+def faults(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
     """Yield everything that may go wrong next."""
     left, redis = state.left, state.redis
-    if left.evictions:
-        fewer = state._replace(left=left._replace(evictions=left.evictions - 1))
-        for key, entry in enumerate(redis.entries):
-            if entry is not None:
-                yield "Redis EVICTS an entry", fewer._replace(redis=with_entry(redis, key, None))
+    for key, entry in enumerate(redis.entries if bounds.evictions else ()):
+        if entry is not None:
+            yield f"Redis EVICTS {NAMES[key]}", state._replace(redis=with_entry(redis, key, None))
     if left.meta_losses and redis.meta is not None:
         fewer = state._replace(left=left._replace(meta_losses=left.meta_losses - 1))
         # Entries stay, and stay invisible: unless the new hash has their generation, they are as good as gone.
-        entries = redis.entries if not rules.generation else (None,) * len(redis.entries)
-        yield "Redis EVICTS the positions", fewer._replace(redis=Redis(entries, None))
+        lost = _emptied(redis) if rules.generation else redis._replace(meta=None)
+        yield "Redis EVICTS the positions", fewer._replace(redis=lost)
     yield from _losses(state)
-    yield from _relay_faults(state)
+    yield from _relay_faults(state, bounds)
     if left.promotions:
         yield _promotion(state)
 
@@ -179,26 +203,27 @@ def _losses(state: State) -> Iterator[Step]:
     left, redis = state.left, state.redis
     # Connections end with the server: nobody reads one half before and the other after.
     readers = tuple(Reader("done") if reader.phase == "took" else reader for reader in state.readers)
+    viewers = tuple(Viewer("done") if viewer.phase == "took" else viewer for viewer in state.viewers)
+    near = state.near and cut_off(state.near, redis)
+    cut = state._replace(readers=readers, viewers=viewers, near=near)
     if left.failovers and state.copy != redis:
         yield "Redis copies itself", state._replace(copy=redis)
-        fewer = state._replace(left=left._replace(failovers=left.failovers - 1), readers=readers)
-        yield "Redis FAILS OVER to its copy", fewer._replace(redis=state.copy)
+        fewer = left._replace(failovers=left.failovers - 1)
+        yield "Redis FAILS OVER to its copy", cut._replace(left=fewer, redis=state.copy)
     if left.losses:
-        nothing = Redis((None,) * len(redis.entries), None)
-        fewer = state._replace(left=left._replace(losses=left.losses - 1), readers=readers)
-        yield "Redis LOSES everything", fewer._replace(redis=nothing, copy=nothing)
+        nothing = _emptied(redis)._replace(stream=(), fences=(None,) * len(redis.fences))
+        fewer = left._replace(losses=left.losses - 1)
+        yield "Redis LOSES everything", cut._replace(left=fewer, redis=nothing, copy=nothing)
 
 
-def _relay_faults(state: State) -> Iterator[Step]:
-    left, relay, meta = state.left, state.relay, state.redis.meta
-    if left.restarts and (relay.applied > relay.start or relay.batch is not None):
-        fewer = state._replace(left=left._replace(restarts=left.restarts - 1), told=relay.start)
+def _relay_faults(state: State, bounds: Bounds) -> Iterator[Step]:
+    relay, meta = state.relay, state.redis.meta
+    if bounds.restarts and (relay.applied > relay.start or relay.batch is not None):
         again = relay._replace(applied=relay.start, batch=None)
-        yield f"relay: RESTARTS at {relay.start}", fewer._replace(relay=again)
-    if left.acknowledgements and meta is not None and relay.start < relay.applied <= meta.watermark:
-        fewer = state._replace(left=left._replace(acknowledgements=left.acknowledgements - 1))
+        yield f"relay: RESTARTS at {relay.start}", state._replace(relay=again, told=relay.start)
+    if bounds.acknowledgements and meta is not None and relay.start < relay.applied <= meta.watermark:
         moved = relay._replace(start=relay.applied)
-        yield f"relay: lets the slot start at {relay.applied}", fewer._replace(relay=moved)
+        yield f"relay: lets the slot start at {relay.applied}", state._replace(relay=moved)
 
 
 def _promotion(state: State) -> Step:
@@ -207,14 +232,17 @@ def _promotion(state: State) -> Step:
     log = state.log[:end]
     writers = (Writer("done") if w.phase in ("drawn", "locked", "durable") else w for w in state.writers)
     fillers = (Filler("done") if f.phase == "begun" else f for f in state.fillers)
+    listers = (Lister("done") if r.phase == "begun" else r for r in state.listers)
     return (
         f"the replica is PROMOTED at {end}",
         state._replace(
             log=log,
             shown=frozenset(range(1, end + 1)),
-            sequence=max((change[1] for change in log), default=0) + 1,
+            sequence=max((change.version for change in log), default=0) + 1,
             writers=tuple(sorted(w._replace(at=LOST) if w.at > end else w for w in writers)),
             fillers=tuple(sorted(f._replace(at=LOST) if f.at > end else f for f in fillers)),
+            listers=tuple(sorted(r._replace(at=LOST) if r.at > end else r for r in listers)),
+            near=state.near and near_forgotten(state.near, end),
             redis=_forgotten(state.redis, end),
             copy=_forgotten(state.copy, end),
             history=state.history + 1,
@@ -224,8 +252,6 @@ def _promotion(state: State) -> Step:
 
 
 def _forgotten(redis: Redis, end: int) -> Redis:
-    entries = (
-        entry._replace(content=LOST) if entry is not None and entry.content > end else entry
-        for entry in redis.entries
-    )
-    return redis._replace(entries=tuple(entries))
+    entries = (e._replace(content=LOST) if e is not None and e.content > end else e for e in redis.entries)
+    lists = (e._replace(content=LOST) if e is not None and e.content > end else e for e in redis.lists)
+    return redis._replace(entries=tuple(entries), lists=tuple(lists))

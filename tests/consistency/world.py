@@ -1,70 +1,21 @@
 """The state of the modelled world, and what must be true of it.
 
-Two records whose buckets differ, in one partition. The log holds committed changes in commit order; positions 1, 2, ...
-play the role of LSNs. An entry carries a ghost that no actor reads: `content`, the position of the last change of its
-record that it really shows. The protocol is right when what it believes never exceeds the ghost.
+Two records whose buckets differ, each in a table of its own, in one partition; and lists of the first table, one for
+each scope. The log holds committed changes in commit order; positions 1, 2, ... play the role of LSNs. What is cached
+carries a ghost that no actor reads: `content`, the position of the last change that it really shows. The protocol is
+right when what it believes never exceeds the ghost.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from tests.consistency.rules import Bounds, Rules
+
 VALUE, ABSENT = 1, 2
-BOTH, NEITHER = 2, 3  # "records" of a change: TRUNCATE touches both, a row of an uncached table neither
+BOTH, NEITHER = 2, 3  # "records" of a change: everything, and a row of an uncached table
+TABLE = 4  # TABLE + n: every record of the table of record n
 LOST = -1  # content that no surviving log explains
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The protocol's rules. A case takes one out to show what it is for."""
-
-    fill_admission: bool = True  # a fill enters only if M <= S
-    put_admission: bool = True  # a put enters only if M <= S
-    put_confirmed: bool = True  # a put whose own change moved M last enters, as the relay's own
-    put_confirmed_source: bool = True  # and counts as confirmed, not as a writer's
-    put_overtakes: bool = False  # (weaker design) a put that beats a known version enters although M > S
-    gate: bool = True  # the relay applies a change only when the primary shows it
-    rewind: bool = True  # the relay reads again when Redis lost what it had applied
-    generation: bool = True  # a partition whose positions were lost starts a new generation
-    fill_generation: bool = True  # a fill enters only the generation it began in
-    put_generation: bool = True  # a put enters only the generation its transaction began in
-    position_first: bool = True  # S is taken before the snapshot
-    absent_moves: bool = True  # M moves for keys that have no entry
-    watermark_last: bool = True  # W moves in the script that applies the changes, not before
-    watermark_moves: bool = True  # applying moves W; otherwise only a tick does
-    slot_start: bool = True  # W below the slot's start starts a new generation
-    newest_base: bool = True  # a new generation begins at the newest position of the batch, not of the call
-    whole_batch: bool = True  # a call that continues a batch makes sure that the calls before it are there
-    source: bool = True  # only entries the relay has not confirmed survive an older change
-    watermark_read_first: bool = True  # a reader takes W before the entry
-    database: bool = True  # a database with another history starts a new generation
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What may happen, and how often."""
-
-    keys: int = 1
-    writers: int = 2
-    fillers: int = 2
-    readers: int = 0
-    evictions: int = 1
-    meta_losses: int = 0
-    failovers: int = 0
-    losses: int = 0  # Redis loses everything
-    restarts: int = 0  # of the relay
-    crashes: int = 1  # of a writer between commit and put
-    acknowledgements: int = 0
-    promotions: int = 0  # the replica becomes the primary, what it had not replayed is lost
-    primary_fills: bool = True
-    replica_fills: bool = True
-    deletes: bool = True
-    truncates: bool = False
-    others: bool = False  # writes to uncached tables: they move W alone
-    inversions: bool = False  # an insert may draw its version before the row that stands in its way is gone
-    batches: bool = False  # the relay may apply two changes in two calls with one watermark
-    existing: int = 0  # records 0 .. existing-1 are there at the start
 
 
 class Entry(NamedTuple):
@@ -75,6 +26,31 @@ class Entry(NamedTuple):
     content: int
     direct: bool
     asof: int
+
+
+class ListEntry(NamedTuple):
+    """A cached list of the present generation: what it reflects, and what it says it does."""
+
+    content: int
+    position: int
+
+
+class Message(NamedTuple):
+    """What ADVANCE appends to the stream: the key that changed, and W. `is_first` when those before it are gone."""
+
+    generation: int
+    watermark: int
+    key: int
+    is_first: bool = False
+
+
+class Fence(NamedTuple):
+    """Who wrote last: version, rank, and the position while the row was locked; whether its commit is known."""
+
+    version: int
+    rank: int
+    position: int
+    is_known: bool = False
 
 
 class Meta(NamedTuple):
@@ -91,10 +67,22 @@ class Meta(NamedTuple):
         None,
     )  # version and rank of the change that moved M last
 
+    floors: tuple[int, ...] = (0, 0)
+    stamps: tuple[int | None, ...] = ()
+
     def of(self, key: int) -> int:
-        """Return M of the record's bucket."""
+        """Return M of the record's bucket, which is at least its table's floor."""
+        return max(self.bucket(key), self.floors[key])
+
+    def bucket(self, key: int) -> int:
+        """Return the newest change of the bucket."""
         moved = self.moved[key]
         return self.base if moved is None else moved
+
+    def stamp(self, scope: int, rules: Rules) -> int:
+        """Return the newest change of the list, as far as the partition knows."""
+        stamp, base = self.stamps[scope], self.base if rules.stamp_base else 0
+        return max(base if stamp is None else stamp, self.floors[0] if rules.stamp_floor else 0)
 
 
 class Redis(NamedTuple):
@@ -102,6 +90,12 @@ class Redis(NamedTuple):
 
     entries: tuple[Entry | None, ...]
     meta: Meta | None
+    lists: tuple[ListEntry | None, ...] = ()
+    stream: tuple[Message, ...] = ()
+    fences: tuple[Fence | None, ...] = ()
+
+
+NOTHING = Redis((), None)
 
 
 class Relay(NamedTuple):
@@ -123,6 +117,8 @@ class Writer(NamedTuple):
     position: int = 0  # the log's end while the row was locked: S of the put
     generation: int = 0  # when the row was locked
     at: int = 0  # of the commit; LOST when no surviving log has it
+    scopes: tuple[int, ...] = ()  # the lists that lose or gain the row
+    is_late: bool = False  # the time of its fence has passed
 
 
 class Filler(NamedTuple):
@@ -136,6 +132,10 @@ class Filler(NamedTuple):
     version: int = 0
     rank: int = 0
     at: int = 0  # last change of the record that the content shows
+    is_early: bool = False  # it began under the fence of a commit that was not known
+
+
+DONE = Filler("done")
 
 
 class Reader(NamedTuple):
@@ -148,23 +148,80 @@ class Reader(NamedTuple):
     entry: Entry | None = None
 
 
+class Lister(NamedTuple):
+    """A read that missed a list: idle, begun (has S), read (has content), done."""
+
+    phase: str = "idle"
+    scope: int = 0
+    on_primary: bool = False
+    position: int = 0
+    generation: int = 0
+    at: int = 0
+
+
+class Viewer(NamedTuple):
+    """A read of a list in two commands: idle, took (the first of them), done, wrong."""
+
+    phase: str = "idle"
+    scope: int = 0
+    list_first: bool = False
+    generation: int = 0
+    watermark: int = 0
+    stamp: int = 0
+    entry: ListEntry | None = None
+
+
+class Copy(NamedTuple):
+    """What a process keeps of an entry, and the W it came with."""
+
+    content: int
+    watermark: int
+
+
+class Fetch(NamedTuple):
+    """A read of Redis for the near cache: begun, took (has the entry). Spoiled: must not be kept."""
+
+    phase: str
+    key: int
+    watermark: int = 0  # of the stream, at the begin
+    is_spoiled: bool = False
+    copy: Copy | None = None
+
+
+class Near(NamedTuple):
+    """A process with a near cache, which follows the stream on one connection and fetches on another."""
+
+    follows: bool = False
+    has_view: bool = False  # has had a message, and none was missed since
+    generation: int = 0
+    watermark: int = 0
+    copies: tuple[Copy | None, ...] = ()
+    fetch: Fetch | None = None
+    old: tuple[Message, ...] | None = None  # what the connection to a Redis that is gone still holds
+
+
+class Change(NamedTuple):
+    """A committed change. `scopes` are the lists that lost or gained the row, the last has it now."""
+
+    key: int
+    version: int
+    rank: int
+    scopes: tuple[int, ...] = ()
+
+
 class Budget(NamedTuple):
     """Faults that may still happen."""
 
-    evictions: int
     meta_losses: int
     failovers: int
     losses: int
-    restarts: int
-    crashes: int
-    acknowledgements: int
     promotions: int
 
 
 class State(NamedTuple):
     """One state of the world. `shown` are the positions that the primary shows, `actors` what is under way."""
 
-    log: tuple[tuple[int, int, int], ...]  # record, version, rank
+    log: tuple[Change, ...]
     shown: frozenset[int]
     sequence: int
     replayed: int
@@ -178,14 +235,21 @@ class State(NamedTuple):
     history: int
     told: int  # the W that the relay last wrote
     left: Budget
+    listers: tuple[Lister, ...] = ()
+    viewers: tuple[Viewer, ...] = ()
+    near: Near | None = None
+    acknowledged: frozenset[int] = frozenset()
 
 
 def start(bounds: Bounds) -> State:
     """Return the world before anything happens: `existing` records are there, applied, and not cached."""
-    log = tuple((key, key + 1, VALUE) for key in range(bounds.existing))
+    scopes = (0,) if bounds.scopes else ()
+    log = tuple(Change(key, key + 1, VALUE, scopes) for key in range(bounds.existing))
     end = len(log)
     moved = tuple(key + 1 if key < bounds.existing else None for key in range(bounds.keys))
-    redis = Redis((None,) * bounds.keys, Meta(end, 1, 0, moved))
+    meta = Meta(end, 1, 0, moved, stamps=(end or None,) * bounds.scopes)
+    fences = (None,) * bounds.keys if bounds.strong else ()
+    redis = Redis((None,) * bounds.keys, meta, (None,) * bounds.scopes, fences=fences)
     return State(
         log=log,
         shown=frozenset(range(1, end + 1)),
@@ -201,41 +265,7 @@ def start(bounds: Bounds) -> State:
         history=0,
         told=end,
         left=Budget(*(getattr(bounds, name) for name in Budget._fields)),
+        listers=(Lister(),) * bounds.listers,
+        viewers=(Viewer(),) * bounds.viewers,
+        near=Near(copies=(None,) * bounds.keys) if bounds.near else None,
     )
-
-
-def touches(change: tuple[int, int, int], key: int) -> bool:
-    """Tell whether the change is one of this record."""
-    return change[0] in (key, BOTH)
-
-
-def last_change(state: State, key: int, within: frozenset[int] | range) -> int:
-    """Return the position of the record's last change among `within`, 0 for none."""
-    return max((at for at in within if touches(state.log[at - 1], key)), default=0)
-
-
-def is_behind(state: State, entry: Entry, key: int, position: int) -> bool:
-    """Tell whether the content misses a change of the record at or before `position`."""
-    if entry.content == LOST:
-        return True
-    end = min(position, len(state.log))
-    return any(touches(state.log[at - 1], key) for at in range(entry.content + 1, end + 1))
-
-
-def complaint(state: State, is_quiet: bool) -> str | None:
-    """Return what is wrong with this state, if anything is. Between two histories anything goes."""
-    if any(reader.phase == "wrong" for reader in state.readers):
-        return "reader: the entry misses a change at or before the W it came with"
-    meta = state.redis.meta
-    if meta is None or not state.history == state.relay.history == meta.history:
-        return None
-    for key, entry in enumerate(state.redis.entries):
-        if entry is None:
-            continue
-        if is_behind(state, entry, key, meta.watermark):
-            return "watermark: the entry misses a change at or before W"
-        if is_behind(state, entry, key, entry.asof):
-            return "asof: the entry misses a change at or before its own asof"
-        if is_quiet and is_behind(state, entry, key, len(state.log)):
-            return "forever: nothing is left to happen, and the entry is stale"
-    return None

@@ -33,6 +33,7 @@ def test_the_tour_shows_cache_replica_and_primary_answering() -> None:
     assert by["list the 25 best stories"].startswith("replica:")
     assert by["read one, cold"].startswith("replica:")
     assert by["the same read, cached"] == "cache"
+    assert by["and once more"] == "near"
     assert by["read your write"] == "cache"
     assert by["a list that must show the write"] == "primary"
     assert all(source.startswith("replica:") for source in by["kill a replica and read on"].split(", "))

@@ -124,8 +124,8 @@ class Advance:
     ) -> list[Command]:
         """Return the calls that apply `changes` to one partition, in order.
 
-        The first of them raises the floors, and the last moves the watermark. `keys` are those of the partition's
-        positions, fences and stream.
+        `keys` are the partition's hash, fences and stream. The first call raises the floors, the last one moves the
+        watermark.
         """
         count = max(1, -(-len(changes) // CHANGES_PER_CALL))
         return [
@@ -144,13 +144,13 @@ class Advance:
         touched: list[bytes | int] = []
         for change in changes[index * CHANGES_PER_CALL : (index + 1) * CHANGES_PER_CALL]:
             entry = change.place.entry
-            number = indexes.setdefault(entry, len(indexes) + 4) if entry else 0
+            number = indexes.setdefault(entry, len(indexes) + len(keys) + 1) if entry else 0
             touched += number, change.place.bucket, hexed(change.position), change.stamp
         is_last = index == count - 1
         positions = (self.expected, self.newest if is_last else self.expected, self.newest)
         steps = (self._step(index - 1), b"" if is_last else self._step(index))
         birth = (self.generation, self.database, "reset" if self.reset else "")
-        call = ("EVALSHA", self.script.digest, len(indexes) + 3, *keys)
+        call = ("EVALSHA", self.script.digest, len(indexes) + len(keys), *keys)
         raised = [part for field, position in floors.items() for part in (field, hexed(position))]
         counted = (self.scopes, len(floors))
         return (*call, *indexes, *map(hexed, positions), *birth, *steps, *counted, *raised, *touched)

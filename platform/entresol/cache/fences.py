@@ -87,24 +87,27 @@ class Fences:
             log.warning("a write goes on without its fences: %s", error)
             self._commands = self._tables = ()
 
-    async def after_commit(self, lsn: int) -> None:
-        """Raise the floors of tables to `lsn`, a position behind the commit.
+    async def after_commit(self, lsn: int) -> bool:
+        """Raise the floors of tables to `lsn`, which is behind the commit, and tell whether STRONG records may be put.
 
-        When the commit took long, fence again: whoever read before it must have given up when the fences expire.
+        When the commit took long, they are fenced again: whoever read before it must have given up when the fences
+        expire. Then nothing is put: a newer write may have been here, acknowledged, and its fence gone.
 
         Raises:
             UnavailableError: Redis did not take them, so that an older value may still be shown.
         """
         if self.clock.monotonic_s() - self._raised_s <= self.seconds / 2:
             self._commands = ()
-        if not self._commands and not self._tables:
-            return
+        is_late = bool(self._commands)
+        if not is_late and not self._tables:
+            return True
         try:
             await self._raise(lsn)
         except CacheError as error:
             if self._refusing is not None:
                 text = "the change was made, but readers may not see it yet; read before you try again"
                 raise _not_fenced(self._refusing, text) from error
+        return not is_late
 
     async def _raise(self, floor: int) -> None:
         self._raised_s = self.clock.monotonic_s()

@@ -73,6 +73,10 @@ class Layout:
         """Return the key of the partition's fences: by entry key, stamp, position and expiry of each."""
         return self._fences[partition]
 
+    def stream(self, partition: int) -> bytes:
+        """Return the key of the stream that tells what the relay changed."""
+        return self._streams[partition]
+
     def floor(self, table: str) -> bytes:
         """Return the field of the table's floor in the hash of every partition."""
         return f"f:{table.removeprefix('public.')}".encode()
@@ -87,10 +91,6 @@ class Layout:
         _, _, identity = entry.partition(b"}:e:")
         table, _, name = identity.decode(errors="replace").partition(":")
         return Key(table, name) if self._place(table, name).entry == entry else None
-
-    def stream(self, partition: int) -> bytes:
-        """Return the key of the stream that tells what the relay changed."""
-        return self._streams[partition]
 
     def scope(self, table: str, pins: Sequence[str]) -> Place:
         """Return the place of a list scope: it has a bucket of its own kind, `s:<bucket>`, and no entry."""

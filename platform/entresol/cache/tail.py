@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager
 from typing import cast
 
 from entresol import telemetry
-from entresol.background import kept_running
 from entresol.cache.breaker import Breaker
 from entresol.cache.connection import Connection
 from entresol.cache.failure import CacheError
@@ -37,14 +35,10 @@ class Tail:
 
     @classmethod
     def open(cls, settings: Settings, near: Near) -> Tail:
-        """Return the tail of the cache that the settings name. Nothing connects before `following`."""
+        """Return the tail of the cache that the settings name. Nothing connects before `run`."""
         timeout_s = near.silence_s_max + settings.cache_timeout_s
         connection = Connection(settings.cache_url, timeout_s=timeout_s, breaker=Breaker.never())
         return cls(connection, near)
-
-    def following(self) -> AbstractAsyncContextManager[None]:
-        """Follow while the block lasts; then the near cache is empty."""
-        return kept_running(self.run(), "entresol near cache tail")
 
     async def run(self) -> None:
         """Follow until cancelled. Every failure empties the near cache, is logged, counted, and tried again."""

@@ -70,13 +70,15 @@ class Tour:
         return str(stories[-1].name)
 
     async def cold_and_cached(self, name: str) -> None:
-        """Read a record twice: from a replica, then from the cache."""
+        """Read a record three times: from a replica, from the cache, and from the server's own copy."""
         cold = await self._call("GetStory", name=name)
         self._note("read one, cold", cold, _title(cold))
         # Once is enough, unless the relay was still busy with the stories that were loaded a moment ago.
         cached = await self._until(lambda: self._call("GetStory", name=name), lambda a: _by(a) == "cache")
         self._note("the same read, cached", cached, _title(cached))
-        self._require(cached.reply == cold.reply, "the cache answered with another story")
+        near = await self._until(lambda: self._call("GetStory", name=name), lambda a: _by(a) == "near")
+        self._note("and once more", near, "a copy in the server itself, for at most a second")
+        self._require(cold.reply == cached.reply == near.reply, "the cache answered with another story")
 
     async def written_and_read(self, name: str) -> None:
         """Write while the replicas lag, and read the write back at once."""

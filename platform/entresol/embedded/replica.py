@@ -22,13 +22,14 @@ class Replica(PostgresServer):
     def __init__(self, name: str, *parts: Any, primary: Primary) -> None:
         super().__init__(name, *parts)
         self._primary = primary
+        self._source: PostgresServer = primary
 
     async def create(self) -> None:
         """Copy the data folder of the primary, which must not have run yet."""
         await self._clone(["cp", "-Rp", f"{self._primary.data}/.", str(self.data)])
 
     async def rebuild(self) -> None:
-        """Throw the data away, copy the running primary and follow it: after `promote`, or when left behind."""
+        """Throw the data away, copy what it follows and follow that: after `promote`, or when left behind."""
         await self.kill()
         await asyncio.to_thread(shutil.rmtree, self.data)
         argv = [
@@ -36,12 +37,15 @@ class Replica(PostgresServer):
             "-D",
             str(self.data),
             "-h",
-            str(self._primary.sockets),
+            str(self._source.sockets),
         ]
-        await self._clone(
-            [*argv, "-p", str(self._primary.port), "-U", USER, "--checkpoint=fast", "--no-sync"]
-        )
+        await self._clone([*argv, "-p", str(self._source.port), "-U", USER, "--checkpoint=fast", "--no-sync"])
         await self.start()
+
+    async def follow(self, source: PostgresServer) -> None:
+        """Follow another server from now on, such as a replica that was promoted."""
+        self._source = source
+        await self.rebuild()
 
     async def catch_up(self) -> None:
         """Start with the data of an earlier run, or with new ones if those cannot follow the primary."""
@@ -99,6 +103,6 @@ class Replica(PostgresServer):
         os.chown(signal, owner.st_uid, owner.st_gid)
 
     def _settings(self) -> dict[str, str]:
-        primary = self._primary
-        source = f"host='{primary.sockets}' port={primary.port} user={USER} application_name={self.name}"
+        followed = self._source
+        source = f"host='{followed.sockets}' port={followed.port} user={USER} application_name={self.name}"
         return {**super()._settings(), "primary_conninfo": source}

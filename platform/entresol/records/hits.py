@@ -28,7 +28,12 @@ class Hits:
 
     def near_by(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
         """Return what copies in this process may answer (rule R8)."""
-        if self.near is None or demand.level(resource) is Consistency.STRONG:  # no fence reaches a copy
+        # No fence reaches a copy, and a bound in seconds is the relay's to keep, not a copy's.
+        if (
+            self.near is None
+            or demand.level(resource) is Consistency.STRONG
+            or resource.cache.staleness_s_max
+        ):
             return {}
         table, near = resource.table, self.near
         found = self._shown(resource, [(name, near.get(table, name)) for name in names], demand, NEAR)

@@ -138,9 +138,10 @@ class Records:
         ) as transaction:
             yield transaction
         if transaction.committed:
-            if fences is not None:
-                await fences.after_commit(transaction.commit_lsn)
-            await self._publish(transaction, mark)
+            changes = transaction.changes
+            if fences is not None and not await fences.after_commit(transaction.commit_lsn):
+                changes = [change for change in changes if not change.resource.is_fenced]
+            await self._publish(changes, mark, transaction.commit_lsn)
 
     async def delete_where(
         self,
@@ -196,20 +197,15 @@ class Records:
         """Wait for the loads that are under way."""
         await self._loads.close()
 
-    async def _publish(self, transaction: Transaction, mark: Mark) -> None:
+    async def _publish(self, changes: Sequence[Change], mark: Mark, seen: int) -> None:
         if self.entries is None:
             return
         last = {
-            (change.resource.type, change.name): change
-            for change in transaction.changes
-            if change.resource.cache.enabled
+            (change.resource.type, change.name): change for change in changes if change.resource.cache.enabled
         }
         changed = list(last.values())
         for at in range(0, len(changed), PUTS_MAX):
-            puts = [
-                self._put(self.entries, change, mark, transaction.commit_lsn)
-                for change in changed[at : at + PUTS_MAX]
-            ]
+            puts = [self._put(self.entries, change, mark, seen) for change in changed[at : at + PUTS_MAX]]
             await asyncio.gather(*puts)
 
     async def _put(self, entries: Entries, change: Change, mark: Mark, seen: int) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 
 from entresol.errors import ConfigurationError, StoreUnavailableError
 from entresol.storage.connections import Connection, addresses
+from entresol.storage.sqlstate import DRIVER_ERRORS
 
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 60.0  # where the statement's own call gives no other
@@ -36,23 +37,30 @@ async def connect_primary(url: str, settings: Mapping[str, str] | None = None) -
 
 
 async def _connect(url: str, settings: dict[str, str]) -> Connection:
-    try:
-        return await asyncpg.connect(
-            url,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
-            target_session_attrs=asyncpg.connect_utils.SessionAttribute.primary,
-            server_settings=settings,
-        )
-    except (
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.InvalidCatalogNameError,
-        asyncpg.ClientConfigurationError,
-    ) as error:
-        raise ConfigurationError(f"the database refuses the connection: {error}") from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        hosts = ", ".join(str(address) for address in addresses(url))
-        raise StoreUnavailableError(
-            f"no database at {hosts} accepts writes ({error or type(error).__name__}): start one, for instance with "
-            "`entresol up`, or set ENTRESOL_DATABASE_WRITE"
-        ) from error
+    """Ask one server after another: the driver would not go on after one that accepts and then breaks."""
+    failure: Exception | None = None
+    for address in addresses(url):
+        try:
+            return await asyncpg.connect(
+                url,
+                host=address.host,
+                port=address.port,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=COMMAND_TIMEOUT_S,
+                target_session_attrs=asyncpg.connect_utils.SessionAttribute.primary,
+                server_settings=settings,
+            )
+        except (
+            asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
+            asyncpg.ClientConfigurationError,
+        ) as error:
+            raise ConfigurationError(f"the database refuses the connection: {error}") from error
+        except DRIVER_ERRORS as error:
+            failure = error
+    hosts = ", ".join(str(address) for address in addresses(url))
+    problem = str(failure) or type(failure).__name__
+    raise StoreUnavailableError(
+        f"no database at {hosts} accepts writes ({problem}): start one, for instance with "
+        "`entresol up`, or set ENTRESOL_DATABASE_WRITE"
+    ) from failure

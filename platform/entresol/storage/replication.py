@@ -10,7 +10,7 @@ import asyncio
 import struct
 import time
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,6 +32,7 @@ from entresol.storage.wire import ServerError, Wire
 CONNECT_TIMEOUT_S = 10.0
 STATUS_S = 1.0
 SILENCE_S = 30.0
+LEASE_S = 5.0
 _STATUS = struct.Struct("!cqqqqB")
 _XLOG_DATA = struct.Struct("!cqqq")
 _KEEPALIVE = struct.Struct("!cqqB")
@@ -83,11 +84,15 @@ class ReplicationStream:
         columns: frozenset[str] | None = None,
         status_s: float = STATUS_S,
         silence_s: float = SILENCE_S,
+        lease_s: float = LEASE_S,
     ) -> AsyncIterator[Self]:
         """Connect to the server of `url` that accepts writes, and stream from the slot's acknowledged position.
 
         Every `status_s` the server hears what is acknowledged and is asked where it is; it is taken for lost after
         `silence_s` without a word. `columns` is for `pgoutput.Decoder`.
+
+        The server takes this process for lost after `lease_s` without a status, and the slot is free: one that is
+        frozen, or whose host is gone, would keep its connection open.
 
         Raises:
             SlotBusyError: another process reads the slot; ask again later.
@@ -95,7 +100,7 @@ class ReplicationStream:
             UnavailableError: no server accepts writes, or the connection broke.
             ConfigurationError: credentials, TLS, or a privilege.
         """
-        wire, system = await _connect(url)
+        wire, system = await _connect(url, lease_s)
         try:
             start_lsn = await _start(wire, slot, publication)
             stream = cls(wire, system, start_lsn, Decoder(columns), silence_s)
@@ -105,7 +110,8 @@ class ReplicationStream:
             finally:
                 beat.cancel()
                 await asyncio.wait([beat])
-                stream._send_status(ask=False)
+                with suppress(StoreUnavailableError):  # the connection may be what failed
+                    stream._send_status(ask=False)
         finally:
             await wire.close()
 
@@ -168,21 +174,31 @@ class ReplicationStream:
 
 @asynccontextmanager
 async def open_stream(
-    url: str, slot: str, publication: str, tables: Collection[str], *, status_s: float = STATUS_S
+    url: str,
+    slot: str,
+    publication: str,
+    tables: Collection[str],
+    *,
+    status_s: float = STATUS_S,
+    lease_s: float = LEASE_S,
 ) -> AsyncIterator[ReplicationStream]:
     """Make what is missing of publication and slot, then open the stream: what a relay calls, each time it starts.
 
     Raises: what `slots.prepare` and `ReplicationStream.open` raise, except SlotLostError in all but rare races.
     """
     await prepare(url, slot, publication, tables)
-    async with ReplicationStream.open(url, slot, publication, status_s=status_s) as stream:
+    async with ReplicationStream.open(url, slot, publication, status_s=status_s, lease_s=lease_s) as stream:
         yield stream
 
 
-async def _connect(url: str) -> tuple[Wire, System]:
+async def _connect(url: str, lease_s: float) -> tuple[Wire, System]:
     """Return a connection to the first server that accepts writes."""
     credentials = read_credentials(url)
-    parameters = {"replication": "database", "application_name": "entresol relay"}
+    parameters = {
+        "replication": "database",
+        "application_name": "entresol relay",
+        "wal_sender_timeout": str(round(1000 * lease_s)),
+    }
     problems: list[str] = []
     for address in addresses(url):
         try:
@@ -196,6 +212,10 @@ async def _connect(url: str) -> tuple[Wire, System]:
             ] == "f":
                 return wire, await _identify(wire)
             problems.append(f"{address} is a replica")
+        except StoreUnavailableError as error:
+            wire.abort()
+            problems.append(error.message)
+            continue
         except BaseException:
             wire.abort()
             raise

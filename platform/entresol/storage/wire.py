@@ -135,8 +135,15 @@ class Wire:
         self.send(b"d", body)
 
     def send(self, kind: bytes, body: bytes) -> None:
-        """Send one message."""
-        self._writer.write(_HEADER.pack(kind, len(body) + 4) + body)
+        """Send one message.
+
+        Raises:
+            StoreUnavailableError: the connection is closed; not every event loop tells.
+        """
+        try:
+            self._writer.write(_HEADER.pack(kind, len(body) + 4) + body)
+        except RuntimeError as error:
+            raise StoreUnavailableError(f"the connection to {self.address} is closed") from error
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until the network has taken what was sent."""
@@ -150,7 +157,7 @@ class Wire:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 while await self._reader.read(_CHUNK_BYTES):
                     pass
-        except (OSError, RuntimeError):  # a TimeoutError is an OSError; RuntimeError: closed before
+        except (OSError, RuntimeError, StoreUnavailableError):  # a TimeoutError is an OSError; closed before
             pass
         finally:
             self.abort()

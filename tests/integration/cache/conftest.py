@@ -32,7 +32,8 @@ def own_servers() -> Iterator[EmbeddedServers]:
     run(started.stop())
 
 
-async def _migrate(url: str) -> None:
+async def migrate_items(url: str) -> None:
+    """Make the table of items in an empty database."""
     connection = await asyncpg.connect(url)
     await connection.execute(SCHEMA)
     await connection.close()
@@ -53,7 +54,7 @@ def own_cache_numbers() -> Iterator[int]:
 @pytest.fixture
 def items(own_databases: Databases) -> Iterator[Database]:
     """Give a database with the table of items, on the replica too."""
-    made = run(own_databases.create(_migrate))
+    made = run(own_databases.create(migrate_items))
     yield made
     run(own_databases.drop(made))
 

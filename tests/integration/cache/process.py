@@ -15,6 +15,7 @@ from typing import Any, cast
 from tests.integration.cache.stage import ITEM, LSN, Stage
 
 import entresol.cache.near
+from entresol.background import kept_running
 from entresol.cache import Entries, Entry
 from entresol.cache.batch import Advance, Change
 from entresol.cache.near import Near
@@ -109,7 +110,7 @@ class Process:
         """Give a process that hears of changes; `rule` is left out of its near cache."""
         settings = stage.with_settings(**{"near_age_max_s": FOREVER_S, **overrides})
         process = cls(stage, settings, near_without(rule))
-        async with process.tail.following():
+        async with kept_running(process.tail.run(), "tail"):
             await process.hears()
             try:
                 yield process
@@ -200,7 +201,13 @@ class Process:
         await reading
 
 
-async def advance(stage: Stage, *names: str, reset: bool = False, then: Sequence[Any] = ()) -> None:
+async def advance(
+    stage: Stage,
+    *names: str,
+    reset: bool = False,
+    floors: dict[bytes, int] | None = None,
+    then: Sequence[Any] = (),
+) -> None:
     """Do what the relay does with the last change of each record, and then other commands, all at one moment."""
     layout = stage.entries.layout
     meta = layout.meta(0)
@@ -210,7 +217,7 @@ async def advance(stage: Stage, *names: str, reset: bool = False, then: Sequence
     newest = max(position, int(watermark, 16))
     call = Advance(script, int(watermark, 16), newest, b"renewed!", database.decode(), reset)
     changes = [Change(layout.place("items", name), newest, b"") for name in names]
-    commands = call.commands((meta, layout.fences(0), layout.stream(0)), changes)
+    commands = call.commands((meta, layout.fences(0), layout.stream(0)), changes, floors or {})
     await stage.entries.connection.execute(("MULTI",), *commands, *then, ("EXEC",))
 
 

@@ -19,7 +19,8 @@ class Partition:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         layout = stage.entries.layout
-        self.meta, self.fences, self.stream = layout.meta(0), layout.fences(0), layout.stream(0)
+        self.meta, self.fences = layout.meta(0), layout.fences(0)
+        self.keys = self.meta, self.fences, layout.stream(0)
         self.floors: dict[bytes, int] = {}
         script = stage.entries.connection.scripts.advance
         self.advance = Advance(script, 100, 200, b"generate", "database", reset=True)
@@ -35,7 +36,7 @@ class Partition:
 
     async def apply(self, changes: list[Change], calls: slice = slice(None)) -> list[tuple[bytes, bytes]]:
         """Run the calls of a batch, or some of them."""
-        commands = self.advance.commands((self.meta, self.fences, self.stream), changes, self.floors)[calls]
+        commands = self.advance.commands(self.keys, changes, self.floors)[calls]
         return [tuple(reply) for reply in await self.stage.entries.connection.execute(*commands)]
 
     async def field(self, name: str | bytes) -> object:

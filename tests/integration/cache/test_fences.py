@@ -60,7 +60,9 @@ class Writing:
 
     async def commit(self) -> None:
         await self._transaction.commit()
-        await self.fences.after_commit(0)
+
+    async def acknowledge(self) -> bool:
+        return await self.fences.after_commit(0)
 
     async def roll_back(self) -> None:
         await self._transaction.rollback()
@@ -84,6 +86,7 @@ async def writing(
         await made.fence()
     yield made
     await made.commit()
+    await made.acknowledge()
 
 
 async def write(stage: Stage, name: str, body: str | None, entries: Entries | None = None) -> Writing:
@@ -154,13 +157,16 @@ async def slow_put(stage: Stage) -> None:
 
 
 async def slow_put_that_the_relay_confirms(stage: Stage) -> None:
-    """Put late a change that the relay has just applied, when a newer write was acknowledged."""
+    """Put late a change that the relay has just applied, when a newer write was acknowledged and its fence expired."""
+    entries = stage.another(**QUICK)
     async with stage.relaying() as relay:
         first = await write(stage, "a", "first")
         await stage.applied()
         assert relay.progress.applied
-    await write(stage, "a", "second")
+    await write(stage, "a", "second", entries)
+    await until_expired(stage, "a")
     await first.put()
+    await entries.close()
 
 
 async def fence_lifted_by_the_change_before(stage: Stage) -> None:
@@ -198,7 +204,7 @@ RACES = (
     Race(fill_between_fence_and_commit, "fill fence"),
     Race(fill_after_the_fence_expired, "fill lease"),
     Race(commit_that_takes_long, "fill lease"),
-    Race(slow_put, "own fence"),
+    Race(slow_put, "put fence"),
     Race(slow_put_that_the_relay_confirms, "put fence"),
     Race(fence_lifted_by_the_change_before, "fence lifts"),
     Race(fence_that_comes_late, "fence order"),
@@ -227,6 +233,24 @@ async def test_a_commit_that_takes_long_is_fenced_again_before_it_is_acknowledge
     monkeypatch.setattr(Fences, "after_commit", nothing)
     await commit_that_takes_long(stage)
     assert not await stage.is_coherent("a")
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+async def test_who_fenced_again_does_not_put(stage: Stage, obeys: bool) -> None:
+    """A newer write was acknowledged while the first one slept, and its fence has expired when that fences again."""
+    entries = stage.another(**QUICK)
+    first = Writing(entries, await stage.connect(), STRONG)
+    await first.write("a", "first")
+    await first.fence()
+    await first.commit()
+    await write(stage, "a", "second", entries)
+    await until_expired(stage, "a")
+    may_put = await first.acknowledge()
+    assert not may_put
+    if not obeys:
+        await first.put()
+    assert await stage.is_coherent("a") is obeys
+    await entries.close()
 
 
 async def test_an_entry_goes_with_the_fence_and_comes_back_with_the_put(stage: Stage) -> None:

@@ -102,7 +102,7 @@ class Forgetful(Scopes):
 
 
 @pytest.mark.parametrize("kind", [Scopes, Forgetful])
-async def test_25_a_record_that_moves_touches_the_list_it_leaves(
+async def test_32_a_record_that_moves_touches_the_list_it_leaves(
     kind: type[Scopes], open_board: OpenBoard
 ) -> None:
     async with open_board() as board, board.relaying(kind.of(board.model.resources.values())):
@@ -131,7 +131,7 @@ class Torn:
 
 
 @pytest.mark.parametrize("is_torn", [False, True])
-async def test_26_a_watermark_from_after_the_stamp_would_promise_too_much(
+async def test_33_a_watermark_from_after_the_stamp_would_promise_too_much(
     is_torn: bool, open_board: OpenBoard
 ) -> None:
     async with open_board() as board:
@@ -155,7 +155,7 @@ async def test_26_a_watermark_from_after_the_stamp_would_promise_too_much(
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-async def test_27_a_position_from_after_the_rows_would_hide_a_change(
+async def test_34_a_position_from_after_the_rows_would_hide_a_change(
     is_late: bool, open_board: OpenBoard
 ) -> None:
     async with open_board() as board, board.relaying():

@@ -87,6 +87,16 @@ async def new_generation(stage: Stage, process: Process) -> Demand:
     return ANY
 
 
+async def table_floor(stage: Stage, process: Process) -> Demand:
+    """Change more of a table than can be named."""
+    await _old(stage, process)
+    await process.copy("a")
+    written = await stage.write("a", "new")
+    await advance(stage, floors={stage.entries.layout.floor("items"): written.lsn})
+    await process.heard()
+    return ANY
+
+
 async def cut_connection(stage: Stage, process: Process) -> Demand:
     """Change the row while the process hears nothing."""
     await _old(stage, process)
@@ -188,11 +198,14 @@ async def test_without_its_rule_the_race_is_lost(race: Race, open_stage: OpenSta
         assert not await is_true(process, "a", demand)
 
 
-@pytest.mark.parametrize("rule", [None, "told"])
-async def test_what_the_relay_changes_is_told(open_stage: OpenStage, rule: str | None) -> None:
-    async with open_stage(without(rule) if rule else None) as stage, Process.open(stage) as process:
-        demand = await told_of_a_change(stage, process)
-        assert await is_true(process, "a", demand) is (rule is None)
+@pytest.mark.parametrize(("play", "rule"), [(told_of_a_change, "told"), (table_floor, "floors told")])
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_what_the_relay_changes_is_told(
+    open_stage: OpenStage, play: Play, rule: str, is_told: bool
+) -> None:
+    async with open_stage(None if is_told else without(rule)) as stage, Process.open(stage) as process:
+        demand = await play(stage, process)
+        assert await is_true(process, "a", demand) is is_told
 
 
 async def test_a_copy_is_not_shown_to_who_has_seen_more(stage: Stage) -> None:

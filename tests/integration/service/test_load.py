@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 from tests.integration.service.conftest import ROOT, settings_of
 
+from entresol.app import load_model, open_records, relaying
 from entresol.cache.session import EMPTY
+from entresol.embedded import EmbeddedServers
 from entresol.embedded.polling import until
 from entresol.errors import ResourceExhaustedError
-from entresol.records import Demand, Records
+from entresol.records import CACHE, Demand, Records
 from entresol.schema.model import Consistency, Resource
 from entresol.testing.running import RunningPlatform
-from entresol.testing.servers import Database
+from entresol.testing.servers import Database, Databases, Migrate
 
 READERS = 1000
 ROUNDS = 3
@@ -143,3 +147,58 @@ def test_who_wants_the_last_commit_is_never_given_what_the_cache_holds(
         return sources
 
     assert loaded.run(work())[1:] == ["cache", "primary"]
+
+
+async def test_a_redis_that_is_killed_under_load_costs_nobody_an_answer_and_fills_again(
+    migrate_database: Migrate,
+) -> None:
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(await EmbeddedServers.start(replicas=1))
+        database = await Databases(servers).create(migrate_database)
+        await database.psql(INSERT)
+        await database.settle()
+        settings = settings_of(database, database.name, ROOT / "protos")
+        await stack.enter_async_context(relaying(settings))
+        model = load_model(settings)
+        records = await stack.enter_async_context(open_records(settings, model))
+        users = model.by_message["stories.v1.User"]
+        about = users.by_name["about"]
+        sources: list[str] = []
+        stopped = asyncio.Event()
+
+        async def read(number: int) -> None:
+            while not stopped.is_set():
+                number += 7
+                (found,) = await records.get(users, [NAMES[number % len(NAMES)]])
+                sources.append(found.answered_by)
+                await asyncio.sleep(0.005)
+
+        async def write(number: int) -> None:
+            while not stopped.is_set():
+                number += 7
+                changed = users.message_class(name=NAMES[number % len(NAMES)], about="changed")
+                async with records.transaction(timeout_s=5.0) as transaction:
+                    await transaction.update(users, changed, [about], version=None)
+                await asyncio.sleep(0.02)
+
+        async def has_hits(least: float, most: float) -> bool:
+            """Tell whether this share of the next answers comes from the cache."""
+            sources.clear()
+
+            async def are_enough() -> bool:
+                return len(sources) >= 200
+
+            assert await until(are_enough, 20.0)
+            return least <= sources.count(CACHE) / len(sources) <= most
+
+        async with asyncio.TaskGroup() as group:  # which ends with the first call that fails
+            for number in range(16):
+                group.create_task(read(number))
+            for number in range(2):
+                group.create_task(write(number))
+            assert await until(partial(has_hits, 0.95, 1.0), 20.0)
+            await servers.redis.kill()
+            assert await until(partial(has_hits, 0.0, 0.0), 20.0)
+            await servers.redis.start()
+            assert await until(partial(has_hits, 0.95, 1.0), 20.0)
+            stopped.set()

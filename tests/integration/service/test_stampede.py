@@ -49,6 +49,16 @@ def test_a_thousand_cold_readers_over_four_processes_cost_one_query(
     assert queries == [story.name]
 
 
+def test_a_strong_read_is_answered_by_the_primary_though_the_cache_has_the_record(
+    stories: RunningPlatform, api: Api
+) -> None:
+    user = api.call("CreateUser", user={"display_name": "Ada"}, user_id=new_id("u"))
+    api.read_until_cached("GetUser", name=user.name)
+    api.session = ""  # one that has seen nothing: any entry would do
+    api.call("GetUser", {"entresol-consistency": "strong"}, name=user.name)
+    assert api.answered_by == "primary"
+
+
 def spy(process: RunningPlatform, queries: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Note the names that this process asks the database for."""
     store = process.platform.records.store

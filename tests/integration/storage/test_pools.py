@@ -448,6 +448,31 @@ async def test_writes_follow_the_primary_to_another_server(
             assert pools.servers()[0].address == f"{other.name}:{other.port}"
 
 
+async def test_while_the_primary_is_away_one_caller_looks_and_the_others_hear_at_once(
+    settings: Settings, breakable: EmbeddedServers
+) -> None:
+    dialled = 0
+
+    async def accept_and_break(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dialled
+        dialled += 1
+        await reader.read(8)
+        writer.close()
+
+    async def write(pools: Pools) -> None:
+        with pytest.raises(StoreUnavailableError):
+            async with pools.write():
+                pass
+
+    async with await asyncio.start_server(accept_and_break, "127.0.0.1", 0) as dead:
+        url = f"postgresql://entresol@127.0.0.1:{dead.sockets[0].getsockname()[1]}/entresol?sslmode=disable"
+        away = replace(settings, database_write=url, database_read=breakable.read_urls)
+        async with opened(away) as pools:
+            dialled = 0
+            await asyncio.gather(*(write(pools) for _ in range(200)))
+            assert dialled < 20
+
+
 async def test_a_server_that_turned_read_only_is_left_for_the_one_that_writes(
     settings: Settings, database: Database
 ) -> None:

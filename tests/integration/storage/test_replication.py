@@ -333,6 +333,24 @@ async def test_of_several_servers_the_one_that_accepts_writes_is_read(
             pass
 
 
+async def test_a_dead_server_behind_an_address_that_still_accepts_is_passed_over(
+    tcp_url: str, slot: str, connection: asyncpg.Connection
+) -> None:
+    async def accept_and_break(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.close()
+
+    async with await asyncio.start_server(accept_and_break, "127.0.0.1", 0) as balancer:
+        dead_port = balancer.sockets[0].getsockname()[1]
+        parts = urlsplit(tcp_url)
+        user, _, host = parts.netloc.rpartition("@")
+        hosts = f"{user}@127.0.0.1:{dead_port},{host}"
+        url = parts._replace(netloc=hosts, query="sslmode=disable").geturl()
+        async with open_stream(url, slot, slot, TABLES) as stream:
+            await insert(connection, "users/a")
+            assert names(await transaction(stream)) == [("insert", "users/a")]
+
+
 async def test_a_server_that_is_away_is_unavailable(tcp_url: str, slot: str) -> None:
     async with Proxy(tcp_url) as proxy:
         url = proxy.url()

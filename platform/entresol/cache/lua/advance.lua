@@ -10,11 +10,11 @@ local meta = redis.call('HMGET', KEYS[1], 'W', 'g', 'base', 'database', 'step', 
 local watermark, base = meta[1], meta[3]
 generation = meta[2]
 
--- Tells those who keep copies of entries. The number says whether they missed anything; a new hash counts anew. A floor
--- leaves numbers out, for it changes more than could be told.
--- What is further behind than the stream is long has been silent for too long anyway.
-local function tell(reached, changed)
-  local number = redis.call('HINCRBY', KEYS[1], 'told', 1)
+-- Tells those who keep copies of entries what this call changed. By the number they know whether they missed anything:
+-- a new hash counts anew, and what cannot be named leaves a gap. Who is further behind than the stream is long has been
+-- silent for too long anyway.
+local function tell(step, reached, changed)
+  local number = redis.call('HINCRBY', KEYS[1], 'told', step)
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'g', generation, 'n', number, 'W', reached, 'changed', changed)
 end
 
@@ -22,7 +22,7 @@ if not watermark or meta[4] ~= ARGV[5] or ARGV[6] == 'reset' then
   redis.call('UNLINK', KEYS[1])
   redis.call('HSET', KEYS[1], 'W', ARGV[3], 'base', ARGV[3], 'g', ARGV[4], 'database', ARGV[5], 'step', ARGV[8], 'scopes', ARGV[9])
   generation = ARGV[4]
-  tell(ARGV[3], '')
+  tell(1, ARGV[3], '')
   return {'created', ARGV[3]}
 end
 if watermark < ARGV[1] then return {'rewind', watermark} end  -- rule: rewind
@@ -34,10 +34,7 @@ if meta[6] ~= ARGV[9] then  -- rule: new scopes
 end  -- rule: new scopes
 
 local changes = 11 + 2 * ARGV[10]
-for first = 11, changes - 1, 2 do
-  raise(KEYS[1], ARGV[first], ARGV[first + 1])
-  redis.call('HINCRBY', KEYS[1], 'told', 1)  -- rule: floor told
-end
+for first = 11, changes - 1, 2 do raise(KEYS[1], ARGV[first], ARGV[first + 1]) end
 local floor = redis.call('HGET', KEYS[1], 'floor')
 
 local fenced = redis.call('EXISTS', KEYS[2]) == 1
@@ -79,7 +76,8 @@ for first = changes, #ARGV, 4 do
 end
 if ARGV[8] ~= ARGV[7] then redis.call('HSET', KEYS[1], 'step', ARGV[8]) end
 if ARGV[2] > watermark then redis.call('HSET', KEYS[1], 'W', ARGV[2]) end
-local changed = ''
+local changed, step = '', 1
 changed = table.concat(KEYS, '\0', 4)  -- rule: told
-tell(ARGV[2] > watermark and ARGV[2] or watermark, changed)
+step = step + ARGV[10]  -- rule: floors told
+tell(step, ARGV[2] > watermark and ARGV[2] or watermark, changed)
 return answer

@@ -1,0 +1,159 @@
+"""The verdict over one scenario: what was done, what was broken, what held, in one line of JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos import checks
+from tests.chaos.checks import History, Violation
+from tests.chaos.ground import Fault
+from tests.chaos.operation import Operation
+from tests.chaos.scenarios import Scenario
+from tests.chaos.workload import Failure
+
+from entresol.errors import Code
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a scenario that was played."""
+
+    operations: Sequence[Operation]
+    after: Sequence[Operation]  # what every server answered when all was quiet
+    failures: Sequence[Failure]
+    faults: Sequence[Fault]
+    rows: Mapping[str, int | None]
+    ends_s: float
+    recovery_s: float
+    loss: Sequence[tuple[float, float]] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is printed, and whether all held."""
+
+    line: dict[str, Any]
+    held: bool
+
+
+def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
+    """Check everything."""
+    operations = list(evidence.operations)
+    for start_s, end_s in evidence.loss:
+        operations = checks.without(operations, start_s, end_s)
+    history = History(operations)
+    violations = [
+        *checks.invented(history),
+        *checks.session_order(history),
+        *checks.strong(history),
+        *checks.lost(history, evidence.rows, evidence.ends_s),
+        *checks.stale_for_good(evidence.after, evidence.rows),
+        *_internal(evidence.failures),
+    ]
+    kinds = Counter(violation.kind for violation in violations)
+    missed = [] if scenario.is_naive else _missed(scenario, evidence)
+    held = bool(violations) if scenario.is_naive else not violations and not missed
+    line = {
+        "scenario": scenario.name,
+        "seed": seed,
+        "held": held,
+        "operations": len(evidence.operations),
+        "faults": dict(Counter(fault.kind for fault in evidence.faults)),
+        "outcomes": _count(f"{one.kind} {one.outcome}" for one in evidence.operations),
+        "answered_by": _count(one.answered_by for one in evidence.operations if one.answered_by),
+        "violations": dict(kinds),
+        "missed": missed,
+        "staleness_s": {
+            f"{level} {source}": _spread(checks.ages_s(history, level, source))
+            for level in ("BOUNDED", "EVENTUAL", "SESSION")
+            for source in ("cache", "replica")
+        },
+        "recovery_s": round(evidence.recovery_s, 3),
+        "answered_in_faults": _answered(evidence),
+        "failures": _count(_name(failure) for failure in evidence.failures),
+        "updates_refused_ms": _spread(
+            [(one.end_s - one.start_s) * 1000 for one in evidence.failures if one.kind != "read"]
+        ),
+        **evidence.figures,
+        "examples": [f"{one.kind}: {one.key}: {one.text}" for one in _examples(violations)],
+    }
+    return Verdict(line, held)
+
+
+def _internal(failures: Sequence[Failure]) -> list[Violation]:
+    """Find calls that the server itself calls its own mistake: no fault may come out as one."""
+    return [
+        Violation("internal error", "", f"{one.kind} at {one.start_s:.3f}: {one.text}")
+        for one in failures
+        if one.code in (Code.INTERNAL, Code.UNKNOWN) and one.reason
+    ]
+
+
+def _missed(scenario: Scenario, evidence: Evidence) -> list[str]:
+    """Return the bounds of the scenario that were not kept."""
+    answered, missed = _answered(evidence), []
+    if evidence.recovery_s > scenario.recovery_s_max:
+        missed.append(f"recovered after {evidence.recovery_s:.1f} s, not {scenario.recovery_s_max:g}")
+    for kind, least in (("reads", scenario.reads_min), ("updates", scenario.updates_min)):
+        if answered[kind] is not None and answered[kind] < least:
+            missed.append(f"{answered[kind]:.5f} of {kind} were answered, not {least:g}")
+    return missed
+
+
+def _answered(evidence: Evidence) -> dict[str, float | None]:
+    """Return the share of calls that were answered, of those that began while something was broken."""
+    counts: Counter[tuple[str, bool]] = Counter()
+    spans = [(fault.start_s, fault.end_s) for fault in evidence.faults]
+    for one in evidence.operations:
+        if any(start_s <= one.start_s <= end_s for start_s, end_s in spans):
+            kind = "updates" if one.kind != "read" else "strong" if one.level == "STRONG" else "reads"
+            counts[kind, one.outcome == "ok"] += 1
+    shares: dict[str, float | None] = {}
+    for kind in ("reads", "strong", "updates"):
+        total = counts[kind, True] + counts[kind, False]
+        shares[kind] = round(counts[kind, True] / total, 5) if total else None
+    return shares
+
+
+def _name(failure: Failure) -> str:
+    try:
+        code = Code(failure.code).name
+    except ValueError:
+        code = str(failure.code)
+    retry = "" if failure.retry_s is None else " with retry"
+    return f"{failure.kind} {code} {failure.reason or 'by the connection'}{retry}"
+
+
+def _count(names: Any) -> dict[str, int]:
+    return dict(Counter(names).most_common())
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    """Return how many there are, and their median, 99th percentile and maximum."""
+    ordered = sorted(values)
+    if not ordered:
+        return {"count": 0}
+    last = len(ordered) - 1
+    return {
+        "count": len(ordered),
+        "p50": round(ordered[last // 2], 3),
+        "p99": round(ordered[int(last * 0.99)], 3),
+        "max": round(ordered[-1], 3),
+    }
+
+
+def _examples(violations: Sequence[Violation]) -> list[Violation]:
+    """Return some of each kind."""
+    seen: Counter[str] = Counter()
+    chosen = []
+    for violation in violations:
+        seen[violation.kind] += 1
+        if seen[violation.kind] <= EXAMPLES:
+            chosen.append(violation)
+    return chosen

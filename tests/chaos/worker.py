@@ -1,0 +1,147 @@
+"""A process of clients: reads its plan, lives it until told to be quiet, and leaves its history in files.
+
+SIGUSR1 ends the load. SIGTERM has every key read once more at every server, and ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import random
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from tests.chaos.calls import PlatformServer, Server, WireServers
+from tests.chaos.naive import NaiveServer
+from tests.chaos.operation import Operation
+from tests.chaos.workload import Client, Crowd, Failure, Requests, live
+
+from entresol.app import Platform, load_model
+from entresol.config import Settings
+
+FLUSH_S = 1.0
+AFTER = "after"  # the session that reads everything when all is quiet
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one worker does. `way`: platform (in this process), wire, or a naive strategy."""
+
+    number: int
+    seed: int
+    way: str
+    settings: dict[str, str]
+    addresses: list[str]  # of servers, on the way by wire
+    platforms: int  # in this process, on the other ways
+    crowd: dict[str, Any]
+    pause_s: float
+    payload_bytes: int
+    folder: str
+
+    @property
+    def history(self) -> Path:
+        """Return the file of operations."""
+        return Path(self.folder) / f"worker-{self.number}.history"
+
+    @property
+    def failures(self) -> Path:
+        """Return the file of failures."""
+        return self.history.with_suffix(".failures")
+
+    @property
+    def ready(self) -> Path:
+        """Return the file that appears when the load begins."""
+        return self.history.with_suffix(".ready")
+
+    @property
+    def quiet(self) -> Path:
+        """Return the file that appears when the load has ended."""
+        return self.history.with_suffix(".quiet")
+
+
+class Notes:
+    """What was seen since it was last written to the files."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.operations: list[Operation] = []
+        self.failures: list[Failure] = []
+
+    def write(self) -> None:
+        """Append it."""
+        for path, noted in ((self._plan.history, self.operations), (self._plan.failures, self.failures)):
+            with path.open("a") as file:
+                file.writelines(f"{json.dumps(dataclasses.astuple(item))}\n" for item in noted)
+            noted.clear()  # type: ignore[attr-defined]
+
+
+async def work(plan: Plan) -> None:
+    """Live the plan."""
+    quiet, over = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, quiet.set)
+    loop.add_signal_handler(signal.SIGTERM, lambda: (quiet.set(), over.set()))
+    settings = Settings.load(plan.settings)
+    crowd = Crowd(**plan.crowd)
+    notes = Notes(plan)
+    async with AsyncExitStack() as stack:
+        servers = await _servers(plan, settings, stack)
+        requests = Requests(load_model(settings), plan.payload_bytes)
+
+        def client(name: str, dice: random.Random, among: Sequence[Server]) -> Client:
+            return Client(name, among, requests, dice, notes.operations.append, notes.failures.append)
+
+        plan.ready.touch()
+        lives = [_live(plan, crowd, session, client, servers, quiet) for session in range(crowd.sessions)]
+        writing = asyncio.create_task(_write_regularly(notes))
+        await asyncio.gather(*lives)
+        plan.quiet.touch()
+        await over.wait()
+        if plan.way != "wire":  # the servers behind the wire are asked by whoever runs the faults
+            names = sorted({*crowd.every(), *crowd.common()})
+            for number, server in enumerate(servers):
+                reader = client(f"{AFTER}-{plan.number}-{number}", random.Random(0), [server])
+                for name in names:
+                    await reader.read(name, "EVENTUAL")
+        writing.cancel()
+        notes.write()
+
+
+async def _live(
+    plan: Plan, crowd: Crowd, session: int, client: Any, servers: list[Server], quiet: asyncio.Event
+) -> None:
+    dice = random.Random(f"{plan.seed}/{plan.number}/{session}")
+    one = client(f"w{plan.number}-{session}", dice, servers)
+    await live(one, crowd, plan.number, session, dice, plan.pause_s, quiet)
+
+
+async def _write_regularly(notes: Notes) -> None:
+    while True:
+        await asyncio.sleep(FLUSH_S)
+        notes.write()
+
+
+async def _servers(plan: Plan, settings: Settings, stack: AsyncExitStack) -> list[Server]:
+    if plan.way == "wire":
+        wire = WireServers(plan.addresses, random.Random(f"{plan.seed}/{plan.number}/wire"))
+        stack.push_async_callback(wire.close)
+        return [wire]
+    servers: list[Server] = []
+    for number in range(plan.platforms):
+        if plan.way == "platform":
+            servers.append(PlatformServer(await stack.enter_async_context(await Platform.open(settings))))
+        else:
+            dice = random.Random(f"{plan.seed}/{plan.number}/{number}")
+            servers.append(await stack.enter_async_context(NaiveServer(settings, plan.way, dice)))
+    return servers
+
+
+if __name__ == "__main__":
+    uvloop.run(work(Plan(**json.loads(Path(sys.argv[1]).read_text()))))
