@@ -16,10 +16,12 @@ from tests.integration.cache.stage import ITEM, LSN, Stage, Written, without
 
 from entresol.cache import Entries, Rank
 from entresol.cache.fences import Fences
+from entresol.embedded import EmbeddedServers
 from entresol.embedded.polling import until
 from entresol.errors import ConfigurationError, UnavailableError
 from entresol.schema.model import CachePolicy, Consistency, Resource, UnfencedWrites
 from entresol.storage.writer import Change
+from entresol.testing import ManualClock
 
 STRONG = replace(ITEM, consistency=Consistency.STRONG)
 QUICK = {"cache_lease_s": 0.05, "cache_fence_s": 0.1}  # a fence that a test can outwait
@@ -250,6 +252,26 @@ async def test_who_fenced_again_does_not_put(stage: Stage, obeys: bool) -> None:
     if not obeys:
         await first.put()
     assert await stage.is_coherent("a") is obeys
+    await entries.close()
+
+
+async def test_a_late_commit_that_cannot_be_fenced_again_is_not_acknowledged(
+    stage: Stage, own_servers: EmbeddedServers
+) -> None:
+    clock = ManualClock()
+    entries = Entries.open(stage.with_settings(cache_timeout_s=0.1), clock=clock)
+    fences = entries.fences()
+    await fences.before_commit([Change(STRONG, "a", 1, None, 1)])
+    assert await fences.after_commit(0)
+    fences = entries.fences()
+    await fences.before_commit([Change(STRONG, "a", 2, None, 2)])
+    clock.advance(stage.settings.cache_fence_s)
+    await own_servers.redis.pause()
+    try:
+        with pytest.raises(UnavailableError, match="the change was made"):
+            await fences.after_commit(0)
+    finally:
+        await own_servers.redis.resume()
     await entries.close()
 
 

@@ -133,7 +133,7 @@ def test_a_custom_method_deletes_by_filter_and_its_caller_sees_that_it_did(
         assert records.entries is not None
         keys = [records.entries.layout.place(resource.table, name).entry for name in names]
         await records.entries.connection.execute(("DEL", *keys))
-        demand = Demand.of(call.trailing[SESSION_KEY], None)
+        demand = Demand(records.tokens.decode(call.trailing[SESSION_KEY]))
         answers = await records.get(resource, names, demand)
         return [name for name, item in zip(names, answers, strict=True) if item.message is not None]
 

@@ -389,7 +389,7 @@ class Race:
             if self.is_over():
                 return
             await entries.connection.execute(("DEL", entries.layout.place("accounts", name).entry))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
     def is_over(self) -> bool:
         """Tell whether it has run for RACE_S and seen enough, however busy the machine is."""
