@@ -22,6 +22,7 @@ from entresol.cache.gate import Snapshot
 from entresol.cache.near import Near
 from entresol.cache.refill import Read
 from entresol.cache.relay import Relay
+from entresol.cache.scopes import Scopes
 from entresol.cache.server import check_server
 from entresol.cache.tail import Tail
 from entresol.clock import Clock
@@ -155,7 +156,8 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
 
     try:
         open_reader = partial(_open_reader, settings, model) if settings.relay_refill else None
-        yield Relay.open(settings, open_feed, take_snapshot, open_reader=open_reader)
+        scopes = Scopes.of(model.resources.values())
+        yield Relay.open(settings, open_feed, take_snapshot, open_reader=open_reader, scopes=scopes)
     finally:
         await snapshots.close()
 

@@ -35,6 +35,9 @@ CACHE_READS = meter.create_counter(
 CACHE_WRITES = meter.create_counter(
     "entresol.cache.writes", description="Puts and fills, by the script's answer"
 )
+CACHE_LISTS = meter.create_counter(
+    "entresol.cache.lists", description="Lists looked up, by resource and hit or why not"
+)
 CACHE_FAILURES = meter.create_counter(
     "entresol.cache.failures", description="Cache commands that failed, by reason"
 )

@@ -18,6 +18,7 @@ from entresol.cache.failure import CacheError
 from entresol.cache.feed import Feed
 from entresol.cache.keys import Layout
 from entresol.cache.progress import Progress
+from entresol.cache.scopes import NO_SCOPES, Scopes
 from entresol.cache.wire import Command, Reply
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,10 @@ class RewoundError(Exception):
 class Applier:
     """Calls ADVANCE on every partition. One relay uses it, one batch at a time."""
 
-    def __init__(self, connection: Connection, layout: Layout) -> None:
+    def __init__(self, connection: Connection, layout: Layout, scopes: Scopes = NO_SCOPES) -> None:
         self._connection = connection
         self._layout = layout
+        self._scopes = scopes
         self._name = secrets.token_hex(4)
         self._beats = 0
         self._cursors: list[bytes] = [b"0"] * layout.partitions
@@ -72,7 +74,9 @@ class Applier:
         """
         parts: dict[int, Sequence[Change]] = self._parts(batch)
         script, generation = self._connection.scripts.advance, self.new_generation()
-        advance = Advance(script, expected, batch.newest, generation, feed.database)
+        advance = Advance(
+            script, expected, batch.newest, generation, feed.database, scopes=self._scopes.digest
+        )
         pause_s = PAUSE_S_MIN
         while True:
             try:
@@ -109,7 +113,7 @@ class Applier:
     def _parts(self, batch: Batch) -> dict[int, Sequence[Change]]:
         """Return the changes of each partition."""
         parts: dict[int, list[Change]] = {partition: [] for partition in range(self._layout.partitions)}
-        for change in batch.changes:
+        for change in (*batch.changes, *batch.stamps()):
             parts[change.place.partition].append(change)
         return dict(parts)
 

@@ -10,6 +10,7 @@ from typing import cast
 from entresol.cache.entry import Rank, hexed, stamp
 from entresol.cache.feed import Event, Keepalive, RowChange, is_transaction
 from entresol.cache.keys import Layout, Place
+from entresol.cache.scopes import NO_SCOPES, Scopes
 from entresol.cache.scripts import Script
 from entresol.cache.wire import Command
 
@@ -20,7 +21,10 @@ CHANGES_MAX = 50_000  # of one table in one transaction; whoever changes more ra
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One record that changed. `stamp` is empty when its version is not known: the entry is then dropped."""
+    """One record that changed. `stamp` is empty when its version is not known: the entry is then dropped.
+
+    Or, with a place without an entry, a list scope that was touched.
+    """
 
     place: Place
     position: int
@@ -37,19 +41,24 @@ class Batch:
 
     newest: int
     changes: list[Change] = field(default_factory=list)
+    touched: dict[Place, int] = field(default_factory=dict)  # list scopes, with their newest position
     xids: set[int] = field(default_factory=set)
     commit_time_s: float | None = None
     floors: dict[bytes, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, events: Sequence[Event], applied: int, layout: Layout) -> Batch:
+    def of(cls, events: Sequence[Event], applied: int, layout: Layout, scopes: Scopes = NO_SCOPES) -> Batch:
         """Return the batch of `events`, which follow what was applied."""
         batch = cls(applied)
         for event in events:
-            batch._add(event, layout)
+            batch._add(event, layout, scopes)
         return batch
 
-    def _add(self, event: Event, layout: Layout) -> None:
+    def stamps(self) -> list[Change]:
+        """Return the list scopes that were touched, as changes of records without entries."""
+        return [Change(place, position, b"") for place, position in self.touched.items()]
+
+    def _add(self, event: Event, layout: Layout, scopes: Scopes) -> None:
         if not is_transaction(event):
             self.newest = max(self.newest, cast("Keepalive", event).wal_end)
             return
@@ -67,6 +76,12 @@ class Batch:
             for name, mark in _rows(change)
         }
         self.changes += (Change(place, event.end_lsn, mark) for place, mark in last.items())
+        # Of every change, not of the last: a row may have been in a list in between.
+        if scopes.resources:
+            for change in event.changes:
+                if change.table in many:
+                    continue
+                self.touched |= dict.fromkeys(scopes.touched(change, layout), event.end_lsn)
 
 
 def _tables_without_names(changes: Sequence[RowChange]) -> set[str]:
@@ -102,6 +117,7 @@ class Advance:
     generation: bytes
     database: str
     reset: bool = False
+    scopes: bytes = b""  # digest of the list scopes that are stamped
 
     def commands(
         self, keys: tuple[bytes, bytes, bytes], changes: Sequence[Change], floors: Mapping[bytes, int]
@@ -127,7 +143,8 @@ class Advance:
         indexes: dict[bytes, int] = {}
         touched: list[bytes | int] = []
         for change in changes[index * CHANGES_PER_CALL : (index + 1) * CHANGES_PER_CALL]:
-            number = indexes.setdefault(change.place.entry, len(indexes) + len(keys) + 1)
+            entry = change.place.entry
+            number = indexes.setdefault(entry, len(indexes) + len(keys) + 1) if entry else 0
             touched += number, change.place.bucket, hexed(change.position), change.stamp
         is_last = index == count - 1
         positions = (self.expected, self.newest if is_last else self.expected, self.newest)
@@ -135,7 +152,8 @@ class Advance:
         birth = (self.generation, self.database, "reset" if self.reset else "")
         call = ("EVALSHA", self.script.digest, len(indexes) + len(keys), *keys)
         raised = [part for field, position in floors.items() for part in (field, hexed(position))]
-        return (*call, *indexes, *map(hexed, positions), *birth, *steps, len(floors), *raised, *touched)
+        counted = (self.scopes, len(floors))
+        return (*call, *indexes, *map(hexed, positions), *birth, *steps, *counted, *raised, *touched)
 
     def _step(self, index: int) -> bytes:
         return b"%016x:%d" % (self.newest, index) if index >= 0 else b""

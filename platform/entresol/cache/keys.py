@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -39,7 +40,7 @@ class Layout:
     """The keys of one cache.
 
     Per partition `{<prefix>:<partition>}:meta`, `...:fences`, `...:changes`, `...:e:<table>:<name>`,
-    `...:l:<table>:<name>`; `<prefix>:relay`.
+    `...:l:<table>:<name>`, `...:q:<digest>`; `<prefix>:relay`.
 
     All keys of a partition share the part in braces, so that one script may touch them wherever a cluster
     puts them. Every process of a fleet must have the same prefix, partitions and buckets.
@@ -56,6 +57,9 @@ class Layout:
         self._entries = tuple(f"{tag}:e:".encode() for tag in tags)
         self._prefix = f"{{{prefix}:".encode()
         self._leases = tuple(f"{tag}:l:".encode() for tag in tags)
+        self._lists = tuple(f"{tag}:q:".encode() for tag in tags)
+        # What moves `lists` instead of one scope's stamp makes every list of the partition stale.
+        self.all_scopes = tuple(Place(partition, b"lists", b"", b"", b"") for partition in range(partitions))
         self.place = functools.lru_cache(maxsize=16384)(self._place)
 
     def meta(self, partition: int) -> bytes:
@@ -87,6 +91,16 @@ class Layout:
         _, _, identity = entry.partition(b"}:e:")
         table, _, name = identity.decode(errors="replace").partition(":")
         return Key(table, name) if self._place(table, name).entry == entry else None
+
+    def scope(self, table: str, pins: Sequence[str]) -> Place:
+        """Return the place of a list scope: it has a bucket of its own kind, `s:<bucket>`, and no entry."""
+        identity = "\n".join((table.removeprefix("public."), *pins)).encode()
+        bucket, partition = divmod(zlib.crc32(identity), self.partitions)
+        return Place(partition, b"s:%d" % (bucket % self._buckets), b"", b"", self.floor(table))
+
+    def list_key(self, scope: Place, digest: bytes) -> bytes:
+        """Return the key of the list of this query, beside its scope."""
+        return self._lists[scope.partition] + digest
 
     def _place(self, table: str, name: str) -> Place:
         identity = f"{table.removeprefix('public.')}:{name}".encode()

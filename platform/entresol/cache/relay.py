@@ -22,6 +22,7 @@ from entresol.cache.keys import Layout
 from entresol.cache.progress import Progress
 from entresol.cache.pump import Pump
 from entresol.cache.refill import OpenReader, Refill
+from entresol.cache.scopes import NO_SCOPES, Scopes
 from entresol.cache.scripts import Scripts
 from entresol.clock import Clock
 from entresol.config import Settings
@@ -51,11 +52,13 @@ class Relay:
         retain_s: float,
         clock: Clock | None = None,
         open_reader: OpenReader | None = None,
+        scopes: Scopes = NO_SCOPES,
     ) -> None:
         self.applier = applier
         self.refill = Refill(layout, open_reader) if open_reader else None
         self.progress = Progress(clock or Clock(), retain_s)
         self._layout = layout
+        self._scopes = scopes
         self._open_feed = open_feed
         self._take_snapshot = take_snapshot
         self._tick_s = tick_s
@@ -69,6 +72,7 @@ class Relay:
         *,
         scripts: Scripts | None = None,
         open_reader: OpenReader | None = None,
+        scopes: Scopes = NO_SCOPES,
     ) -> Relay:
         """Return the relay of the cache that the settings name. Nothing connects before `run`.
 
@@ -81,13 +85,14 @@ class Relay:
             settings.cache_url, timeout_s=timeout_s, breaker=Breaker.never(), scripts=scripts
         )
         return cls(
-            Applier(connection, layout),
+            Applier(connection, layout, scopes),
             layout,
             open_feed,
             take_snapshot,
             tick_s=settings.relay_tick_s,
             retain_s=settings.relay_retain_s,
             open_reader=open_reader,
+            scopes=scopes,
         )
 
     async def ready(self) -> None:
@@ -140,7 +145,7 @@ class Relay:
             while True:
                 events = await pump.take(self._tick_s)
                 self.progress.hear(events)
-                batch = Batch.of(events, applied, self._layout)
+                batch = Batch.of(events, applied, self._layout, self._scopes)
                 lag_s = await self._pass_gate(batch)
                 dropped = await self.applier.apply(batch, applied, feed)
                 if self.refill is not None:

@@ -10,7 +10,7 @@ from entresol.cache.keys import Key
 from entresol.cache.session import EMPTY, Session
 from entresol.errors import NotFoundError
 from entresol.schema.model import Consistency, Resource
-from entresol.storage.store import Page, Row
+from entresol.storage.store import Row
 
 CACHE = "cache"
 NEAR = "near"  # a copy in this process
@@ -44,9 +44,9 @@ class Demand:
                 session = session.read(Key.of(resource.table, name), item.version, item.rank, item.seen)
         return session
 
-    def after_listing(self, resource: Resource, page: Page) -> Session:
-        """Return the session when it has been shown this page."""
-        return self.session.after(page.seen) if self.remembers(resource) else self.session
+    def after_listing(self, resource: Resource, seen: int) -> Session:
+        """Return the session when it has been shown a page of what committed at or before `seen`."""
+        return self.session.after(seen) if self.remembers(resource) else self.session
 
 
 ANYTHING = Demand()

@@ -53,7 +53,15 @@ class Hits:
 
     def are_refused(self, resource: Resource, demand: Demand) -> bool:
         """Tell whether hits may be older than the resource allows, and it would rather have none."""
-        return resource.cache.stale_reads is StaleReads.REFUSE and self._staleness_s(resource, demand) > 0
+        return resource.cache.stale_reads is StaleReads.REFUSE and self.staleness_s(resource, demand) > 0
+
+    def staleness_s(self, resource: Resource, demand: Demand) -> float:
+        """Return how old a hit may be when that is more than the resource allows, else 0."""
+        most_s = resource.cache.staleness_s_max
+        if not most_s or demand.level(resource) not in (Consistency.BOUNDED, Consistency.SESSION):
+            return 0.0
+        seconds = self.entries.lag.seconds
+        return seconds if seconds > most_s else 0.0
 
     def _shown(
         self,
@@ -65,7 +73,7 @@ class Hits:
         """Return those that may answer (rule R5), and have those read again that are about to end."""
         session, now_ms = demand.session, self.clock.now_s() * 1000
         anything = session.is_empty or demand.level(resource) is Consistency.EVENTUAL
-        staleness_s = self._staleness_s(resource, demand)
+        staleness_s = self.staleness_s(resource, demand)
         hits: dict[str, Found] = {}
         for name, entry in listed:
             if entry is None:
@@ -75,11 +83,3 @@ class Hits:
                 if is_due(entry, now_ms):
                     self.loads.refresh(resource, name)
         return hits
-
-    def _staleness_s(self, resource: Resource, demand: Demand) -> float:
-        """Return how old a hit may be when that is more than the resource allows, else 0."""
-        most_s = resource.cache.staleness_s_max
-        if not most_s or demand.level(resource) not in (Consistency.BOUNDED, Consistency.SESSION):
-            return 0.0
-        seconds = self.entries.lag.seconds
-        return seconds if seconds > most_s else 0.0

@@ -188,6 +188,17 @@ class CachePolicy:
     stale_reads: StaleReads = StaleReads.SERVE
 
 
+@dataclass(frozen=True, slots=True)
+class ListScope:
+    """Lists that are cached and become stale together; see `list_scopes.py`.
+
+    `fields` are those that the lists' filters pin; none stands for all lists of a parent, or of the table.
+    """
+
+    fields: tuple[str, ...]
+    ttl_s: float
+
+
 @dataclass(frozen=True)
 class Resource:
     """A resource type: its message, names, table and policies.
@@ -208,6 +219,7 @@ class Resource:
     cache: CachePolicy = CachePolicy()
     consistency: Consistency = Consistency.BOUNDED
     search_fields: tuple[str, ...] = ()
+    list_scopes: tuple[ListScope, ...] = ()
     soft_delete_retention_s: float | None = None
     id_source: IdSource = IdSource.EITHER
     page_size_default: int = 50

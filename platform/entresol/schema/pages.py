@@ -40,7 +40,7 @@ class PageTokens:
 
         Values are str, int, float, bool, bytes, None, aware datetime and timedelta; TypeError for others.
         """
-        content = b"".join(map(_encode, values))
+        content = pack(values)
         sealed = self._seals[0].close(content, query_hash)
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
 
@@ -54,7 +54,7 @@ class PageTokens:
         for seal in self._seals:
             content = seal.open(sealed, query_hash)
             if content is not None:
-                return tuple(_values(content))
+                return unpack(content)
         raise _foreign()
 
 
@@ -143,7 +143,13 @@ def _record(letter: bytes, content: bytes) -> bytes:
     return letter + _framed(content)
 
 
-def _values(content: bytes) -> list[object]:
+def pack(values: Sequence[object]) -> bytes:
+    """Return the values of a page's end as bytes, of the types that `PageTokens.issue` takes."""
+    return b"".join(map(_encode, values))
+
+
+def unpack(content: bytes) -> tuple[object, ...]:
+    """Return the values that `pack` was given."""
     values: list[object] = []
     at = 0
     while at < len(content):
@@ -151,7 +157,7 @@ def _values(content: bytes) -> list[object]:
         (length,) = _LENGTH.unpack(content[at + 1 : start])
         values.append(_decode(content[at : at + 1], content[start : start + length]))
         at = start + length
-    return values
+    return tuple(values)
 
 
 def _decode(letter: bytes, content: bytes) -> object:

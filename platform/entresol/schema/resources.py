@@ -12,6 +12,7 @@ from google.protobuf.descriptor import Descriptor
 from entresol.schema import options
 from entresol.schema.fields import read_field
 from entresol.schema.indexes import read_index
+from entresol.schema.list_scopes import never_null, read_list_scopes
 from entresol.schema.model import (
     CachePolicy,
     Column,
@@ -51,6 +52,8 @@ def read_resource(source: Source, message: Descriptor) -> Resource:
     annotation = source.option(message, options.RESOURCE)
     storage = source.option(message, options.STORAGE)
     fields = tuple(read_field(source, field) for field in message.fields)
+    if storage is not None:
+        fields = never_null(fields, storage)
     by_name = {field.name: field for field in fields}
     table = _table(annotation, storage)
     return Resource(
@@ -99,12 +102,14 @@ def _table(annotation: Any, storage: Any) -> str:
 
 
 def _policies(storage: Any, table: str, fields: Mapping[str, Field]) -> dict[str, Any]:
+    cache = _cache(storage.cache)
     return {
         "indexes": tuple(read_index(table, fields, index) for index in storage.indexes),
         "server_columns": tuple(_server_column(column) for column in storage.server_columns),
-        "cache": _cache(storage.cache),
+        "cache": cache,
         "consistency": options.choice(Consistency, storage.consistency, Consistency.BOUNDED),
         "search_fields": tuple(storage.search_fields),
+        "list_scopes": read_list_scopes(storage, cache.ttl_s),
         "soft_delete_retention_s": _retention_s(storage),
         "id_source": options.choice(IdSource, storage.id_source, IdSource.EITHER),
         "page_size_default": storage.default_page_size or PAGE_SIZE,

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from entresol.errors import InvalidArgumentError
-from entresol.records import CACHE, NEAR, Records
+from entresol.records import CACHE, NEAR, Listings, Records
 from entresol.schema.filters import parse
 from entresol.schema.masks import WHOLE, Mask, apply_read, parse_mask_text
 from entresol.schema.model import Method, Resource
@@ -56,7 +56,7 @@ def batch_get(method: Method, records: Records) -> Handler:
     return handler
 
 
-def list_(method: Method, records: Records, tokens: PageTokens) -> Handler:
+def list_(method: Method, records: Records, listings: Listings, tokens: PageTokens) -> Handler:
     """Return the handler of a List method (AIP-132): keyset pages with opaque tokens bound to the query."""
     resource = resource_of(method)
     number = reply_field_number(method)
@@ -66,11 +66,11 @@ def list_(method: Method, records: Records, tokens: PageTokens) -> Handler:
         mask = read_mask(resource, call)
         digest = _digest(request, call)
         query = _query(request, resource, tokens, digest)
-        page = await records.list(resource, query, call.demand, timeout_s=call.remaining_s())
-        call.remember(call.demand.after_listing(resource, page), records.tokens)
-        call.answered_by(str(page.source))
-        reply = repeated(number, _masked(resource, [row.message for row in page.rows], mask))
-        if page.more:
+        page = await listings.get(resource, query, call.demand, timeout_s=call.remaining_s())
+        call.remember(call.demand.after_listing(resource, page.seen), records.tokens)
+        call.answered_by(page.answered_by)
+        reply = repeated(number, _masked(resource, page.messages, mask))
+        if page.last:
             reply += repeated(token_number, [tokens.issue(page.last, digest).encode()])
         return reply
 

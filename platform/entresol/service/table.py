@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from entresol.clock import Identifiers
 from entresol.config import Settings
 from entresol.errors import ConfigurationError
-from entresol.records import Records
+from entresol.records import Listings, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.pages import PageTokens
@@ -88,6 +88,7 @@ class _Standard:
         self._model = model
         self._records = records
         self._identifiers = identifiers
+        self._listings = Listings(records)
         self._tokens = _page_tokens(settings)
         self._inserter = Inserter(model, identifiers)
         self._writes = Writes(records, settings, self._inserter)
@@ -99,7 +100,7 @@ class _Standard:
             case MethodKind.BATCH_GET:
                 return methods.batch_get(method, self._records)
             case MethodKind.LIST:
-                return methods.list_(method, self._records, self._tokens)
+                return methods.list_(method, self._records, self._listings, self._tokens)
             case MethodKind.CREATE:
                 return self._writes.create(method, Creator(method, self._identifiers))
             case MethodKind.BATCH_CREATE:

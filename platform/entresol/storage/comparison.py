@@ -102,7 +102,7 @@ def _changed_column(wanted: Table, column: TableColumn, have: TableColumn) -> It
         yield refusals.retyped(wanted, column, have)
     if have.nullable and not column.nullable:
         yield refusals.not_null(wanted, column)
-    if column.nullable and not have.nullable:
+    if column.nullable and not have.nullable and not column.required:
         yield refusals.nullable(wanted, column)
     if column.field is not None and have.field is not None and column.field != have.field:
         yield refusals.other_field(wanted, column, have)
@@ -166,9 +166,16 @@ def _indexes(wanted: Table, found: Table, taken: Collection[str]) -> Iterator[St
 def _identity(wanted: Table, found: Table) -> Iterator[Step]:
     index = next(index for index in wanted.indexes if index.name == wanted.identity)
     same = [other.name for other in found.indexes if other.definition == index.definition and other.valid]
-    if found.identity is not None and found.identity in same:
+    # One that tells more is as good: a newer release may have list scopes over more columns.
+    covering = {
+        other.name for other in found.indexes if other.valid and set(other.columns) >= set(index.columns)
+    }
+    if found.identity in covering:
         return
     name = same[0] if same else index.name
-    sql = f"SET lock_timeout = '2s';\n{ddl.replica_identity(wanted.name, name)}\nSET lock_timeout = '60s';"
-    lacks = f"table {wanted.name} has no replica identity over (name, row_version)"
+    change = ddl.replica_identity(wanted.name, name)
+    if found.published:
+        change = ddl.replica_identity_published(wanted.name, name)
+    sql = f"SET lock_timeout = '2s';\n{change}\nSET lock_timeout = '60s';"
+    lacks = f"table {wanted.name} has no replica identity over ({', '.join(index.columns)})"
     yield Statement(wanted.title, sql, in_transaction=False, lacks=lacks)

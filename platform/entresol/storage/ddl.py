@@ -66,9 +66,18 @@ def replica_identity(table: str, index: str) -> str:
     return f"ALTER TABLE {quote_table(table)} REPLICA IDENTITY USING INDEX {quote(index)};"
 
 
+def replica_identity_published(table: str, index: str) -> str:
+    """Return the same for a published table: with its list of columns, which must never cover less."""
+    return f"DO $$ BEGIN\n    {replica_identity(table, index)}\n    PERFORM {_publish(table)};\nEND $$;"
+
+
 def publish(table: str) -> str:
     """Return the statement that lets the relay hear of every change from here on."""
-    return f"SELECT entresol.publish({literal(quote_table(table))});"
+    return f"SELECT {_publish(table)};"
+
+
+def _publish(table: str) -> str:
+    return f"entresol.publish({literal(quote_table(table))})"
 
 
 def add_foreign_key(table: str, key: ForeignKey, *, validated: bool) -> str:

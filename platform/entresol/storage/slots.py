@@ -126,9 +126,9 @@ async def _widening(
 
 def _column_list(connection: Connection, identity: set[str], columns: Sequence[str]) -> tuple[str, ...]:
     """Return the columns to send, which must cover the replica identity; nothing for all of them."""
-    if connection.get_server_version().major < _COLUMN_LISTS_SINCE or not identity <= set(columns):
+    if connection.get_server_version().major < _COLUMN_LISTS_SINCE:
         return ()
-    return tuple(columns)
+    return (*columns, *sorted(identity - set(columns)))
 
 
 def _item(table: str, columns: Sequence[str]) -> str:

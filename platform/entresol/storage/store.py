@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class Page:
     more: bool
     last: tuple[object, ...]
     source: Source
+    position: int | None = None  # as in `Read`
     seen: int = 0
 
 
@@ -99,8 +101,14 @@ class Store:
             more=len(answer.records) > query.limit,
             last=last_values(table, query, records[-1]) if records else (),
             source=answer.source,
+            position=answer.position,
             seen=answer.seen,
         )
+
+    def digest(self, resource: Resource, query: ListQuery) -> bytes:
+        """Return what tells this query from any other: a hash of its statement, so that nothing can be left out."""
+        statement = select_page(self._schema.table(resource), query)
+        return hashlib.blake2b(repr(statement).encode(), digest_size=16).hexdigest().encode()
 
     async def count(self, resource: Resource, selection: Selection, *, timeout_s: float | None = None) -> int:
         """Return how many records `selection` has, on any server; what is raised is as for `get`."""

@@ -15,7 +15,8 @@ TRIGGER_FUNCTION = "entresol.stamp_row_version"
 class TableColumn:
     """A column. `field` is the number of the proto field it holds: what stays when the field is renamed.
 
-    `default` is an SQL constant; in a catalog only whether there is one matters.
+    `default` is an SQL constant; in a catalog only whether there is one matters. `required`: no record of the model is
+    without a value, so that the column may be NOT NULL.
     """
 
     name: str
@@ -24,6 +25,7 @@ class TableColumn:
     default: str | None = None
     field: int | None = None
     comment: str | None = None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

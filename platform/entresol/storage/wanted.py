@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from entresol.schema.list_scopes import identity_columns
 from entresol.schema.model import Column, Field, Index, Model, OnDelete, Resource, Role
 from entresol.storage.identifiers import fitted, full_name, quote, split_table
 from entresol.storage.tables import ForeignKey, OneofCheck, Table, TableColumn, TableIndex
@@ -17,7 +18,7 @@ def table_of(resource: Resource, model: Model) -> Table:
     """Return the table that `resource` wants; `model` resolves its references."""
     table = split_table(resource.table)[1]
     foreign_keys = tuple(_foreign_keys(resource, model, table))
-    identity = TableIndex(fitted(f"{table}_row_version_key"), ("name", "row_version"), unique=True)
+    identity = _identity(resource, table)
     return Table(
         name=full_name(resource.table),
         columns=tuple(_columns(resource)),
@@ -27,6 +28,16 @@ def table_of(resource: Resource, model: Model) -> Table:
         identity=identity.name,
         title=resource.type,
     )
+
+
+def _identity(resource: Resource, table: str) -> TableIndex:
+    """Return the index whose columns the relay is told of a row before its change: also those of list scopes.
+
+    Its name holds the columns, so that the index of other scopes can be built beside it.
+    """
+    columns = identity_columns(resource)
+    name = fitted("_".join((table, "row_version", *columns, "key")))
+    return TableIndex(name, ("name", "row_version", *map(quote, columns)), unique=True)
 
 
 def _columns(resource: Resource) -> Iterator[TableColumn]:
@@ -46,7 +57,8 @@ def _column(field: Field) -> TableColumn:
     column = _stored(field)
     # Names compare byte by byte everywhere: the index of a reference then serves the foreign key too.
     kind = NAME_TYPE if field.reference and column.type == "text" else column.type
-    return TableColumn(column.name, kind, column.nullable, column.default, field.number)
+    required = field.required and field.reference is not None
+    return TableColumn(column.name, kind, column.nullable, column.default, field.number, required=required)
 
 
 def _stored(field: Field) -> Column:

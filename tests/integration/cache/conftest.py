@@ -8,13 +8,19 @@ from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 import pytest
+from tests.integration.cache.notes import Board, notes_model
 from tests.integration.cache.stage import SCHEMA, Stage
 
 from entresol.cache.scripts import Scripts
+from entresol.cli.folders import system_folder
 from entresol.embedded import EmbeddedServers
+from entresol.storage.catalog import read_catalog
+from entresol.storage.migrate import migrate
+from entresol.storage.plan import plan
 from entresol.testing.plugin import run
 from entresol.testing.servers import Database, Databases
 
+OpenBoard = Callable[..., AbstractAsyncContextManager[Board]]
 OpenStage = Callable[..., AbstractAsyncContextManager[Stage]]
 
 
@@ -75,4 +81,39 @@ def open_stage(items: Database, items_cache_url: str) -> OpenStage:
 async def stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
     """Give a stage with the scripts as shipped."""
     async with open_stage() as opened:
+        yield opened
+
+
+async def _migrate_notes(url: str) -> None:
+    await migrate(url, [system_folder()])
+    connection = await asyncpg.connect(url)
+    for text in plan(notes_model(), await read_catalog(connection)).texts():
+        await connection.execute(text)
+    await connection.close()
+
+
+@pytest.fixture
+def notes(own_databases: Databases) -> Iterator[Database]:
+    """Give a database with the tables of notes and words, on the replica too."""
+    made = run(own_databases.create(_migrate_notes))
+    yield made
+    run(own_databases.drop(made))
+
+
+@pytest.fixture
+def open_board(notes: Database, items_cache_url: str) -> OpenBoard:
+    """Give what opens a board, with other scripts if need be."""
+
+    def open_one(
+        scripts: Scripts | None = None, *, replicas: bool = False
+    ) -> AbstractAsyncContextManager[Board]:
+        return Board.open(notes, items_cache_url, scripts, replicas=replicas)
+
+    return open_one
+
+
+@pytest.fixture
+async def board(open_board: OpenBoard) -> AsyncIterator[Board]:
+    """Give a board with a relay."""
+    async with open_board() as opened, opened.relaying():
         yield opened

@@ -51,6 +51,7 @@ ITEM = Resource(
     revision="00000001",
 )
 Row = tuple[int, bytes] | None
+Copy = dict[bytes, tuple[int, bytes]]  # of all that Redis holds: milliseconds to live and content, by key
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,19 @@ def without(rule: str) -> Scripts:
     reduced = {name: line.sub("", text) for name, text in texts.items()}
     assert reduced != texts, f"no script has a rule {rule!r}"
     return Scripts(**{name: Script.of(text) for name, text in reduced.items()})
+
+
+async def copy_of(entries: Entries) -> Copy:
+    """Return all that Redis holds at this moment: what an asynchronous replica may have when it is promoted."""
+    (copied,) = await entries.connection.execute(("EVAL", COPY, 0))
+    assert isinstance(copied, list)
+    return {key: (max(ttl, 0), data) for key, ttl, data in copied}
+
+
+async def fail_over(entries: Entries, copy: Copy) -> None:
+    """Make Redis what it was."""
+    restores = (("RESTORE", key, ttl, data) for key, (ttl, data) in copy.items())
+    await entries.connection.execute(("MULTI",), ("FLUSHDB",), *restores, ("EXEC",))
 
 
 class Stage:
@@ -256,16 +270,13 @@ class Stage:
 
         assert await until(can_fill, 10.0)
 
-    async def copy(self) -> dict[bytes, tuple[int, bytes]]:
-        """Return all that Redis holds at this moment: what an asynchronous replica may have when it is promoted."""
-        copied = await self.redis("EVAL", COPY, 0)
-        assert isinstance(copied, list)
-        return {key: (max(ttl, 0), data) for key, ttl, data in copied}
+    async def copy(self) -> Copy:
+        """Return all that Redis holds at this moment."""
+        return await copy_of(self.entries)
 
-    async def fail_over(self, copy: dict[bytes, tuple[int, bytes]]) -> None:
+    async def fail_over(self, copy: Copy) -> None:
         """Make Redis what it was."""
-        restores = (("RESTORE", key, ttl, data) for key, (ttl, data) in copy.items())
-        await self.entries.connection.execute(("MULTI",), ("FLUSHDB",), *restores, ("EXEC",))
+        await fail_over(self.entries, copy)
 
 
 class Renamed:

@@ -143,7 +143,7 @@ async def test_a_change_does_not_lift_an_entry_over_its_floor(
         partition = Partition(stage)
         await partition.begin()
         change = partition.change("a", 270, 6)
-        deleted = b"generate" + stamp(7, Rank.ABSENT) + b"d" + hexed(210) + b"00000001"
+        deleted = b"generate" + stamp(7, Rank.ABSENT) + b"d" + hexed(210) + b"00000001" + bytes(20)
         await stage.redis("SET", change.place.entry, deleted, "PX", 50_000)
         partition.floors = {b"f:items": 260}
         await partition.apply([change])
@@ -173,3 +173,27 @@ async def test_an_entry_is_confirmed_kept_or_dropped(
     expected = b"generate" + stamp(*old) + left + hexed(250) + b"00000001body" if left else None
     assert await partition.stage.redis("GET", change.place.entry) == expected
     assert await partition.stage.redis("PTTL", change.place.entry) != -1
+
+
+async def test_new_list_scopes_make_stale_whatever_lacks_a_change_that_was_applied_without_them(
+    partition: Partition,
+) -> None:
+    await partition.apply([])
+    assert await partition.field("lists") is None
+    # A relay that starts again reads from before the watermark.
+    partition.advance = replace(partition.advance, expected=100, newest=250, scopes=b"others")
+    await partition.apply([])
+    assert (await partition.field("scopes"), await partition.field("lists")) == (b"others", hexed(300))
+    partition.advance = replace(partition.advance, expected=250, newest=400, scopes=b"again")
+    await partition.apply([])
+    assert await partition.field("lists") == hexed(400)
+    await partition.apply([])
+    assert (await partition.field("W"), await partition.field("lists")) == (hexed(400), hexed(400))
+
+
+async def test_a_list_scope_moves_its_stamp_and_drops_nothing(partition: Partition) -> None:
+    place = partition.stage.entries.layout.scope("items", ("owner=ann",))
+    await partition.apply([Change(place, 250, b""), partition.change("a", 240)])
+    assert await partition.field(place.bucket) == hexed(250)
+    await partition.apply([Change(place, 230, b"")])
+    assert await partition.field(place.bucket) == hexed(250)

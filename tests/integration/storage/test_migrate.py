@@ -267,7 +267,7 @@ async def test_a_server_is_told_what_its_database_lacks_and_not_what_it_has_besi
         "column public.users.about is missing",
         "index votes_voter_create_time_idx on public.votes (voter, create_time DESC, name) is missing or invalid",
         "public.users.karma: the column is numeric, the model wants bigint; changing a type rewrites the table",
-        "table public.stories has no replica identity over (name, row_version)",
+        "table public.stories has no replica identity over (name, row_version, author)",
         "table public.users has no trigger that stamps row_version",
         "the platform's own requests is missing",
     ]

@@ -8,7 +8,10 @@ from entresol.cache.batch import CHANGES_MAX, CHANGES_PER_CALL, Advance, Batch, 
 from entresol.cache.entry import Rank, hexed, stamp
 from entresol.cache.feed import Event
 from entresol.cache.keys import Layout
+from entresol.cache.scopes import Scopes
 from entresol.cache.scripts import Scripts
+from entresol.schema.model import ListScope, Resource
+from entresol.schema.names import Pattern
 
 LAYOUT = Layout("test", 2, 16)
 KEYS = (b"meta", b"fences", b"changes")
@@ -41,6 +44,10 @@ def _row(name: str, version: int) -> dict[str, str | None]:
 
 def _batch(*events: Event) -> Batch:
     return Batch.of(events, 5, LAYOUT)
+
+
+def _scope(*pins: str) -> Change:
+    return Change(LAYOUT.scope("items", pins), 10, b"")
 
 
 def _change(name: str, position: int, mark: bytes) -> Change:
@@ -109,7 +116,7 @@ def _advance() -> Advance:
 def test_without_changes_there_is_one_call_which_moves_the_watermark() -> None:
     (command,) = _advance().commands(KEYS, [], {})
     assert command[2:6] == (3, *KEYS)
-    assert command[6:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"", 0)
+    assert command[6:] == (hexed(5), hexed(99), hexed(99), b"generate", "database", "", b"", b"", b"", 0)
 
 
 def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_one_before() -> None:
@@ -122,11 +129,34 @@ def test_only_the_last_of_many_calls_moves_the_watermark_and_each_looks_for_the_
     assert arguments[1][6] == arguments[0][7] != b""
     assert arguments[2][6] == arguments[1][7] != arguments[0][7]
     assert arguments[2][7] == b""
-    assert [item[8] for item in arguments] == [1, 0, 0]
-    assert arguments[0][9:11] == (b"f:items", hexed(40))
+    assert [item[9] for item in arguments] == [1, 0, 0]
+    assert arguments[0][10:12] == (b"f:items", hexed(40))
 
 
 def test_a_key_that_changed_twice_is_passed_once() -> None:
     (command,) = _advance().commands(KEYS, [_change("a", 50, b""), _change("a", 60, b"")], {})
     assert command[2] == 4
     assert command.count(LAYOUT.place("items", "a").entry) == 1
+
+
+def test_what_lists_a_change_touches_is_told_beside_the_records() -> None:
+    item = Resource(
+        type="test/Item",
+        message="test.Item",
+        singular="item",
+        plural="items",
+        patterns=(Pattern("boxes/{box}/items/{item}"),),
+        table="items",
+        fields=(),
+        list_scopes=(ListScope((), 60.0),),
+    )
+    rows = [
+        Row("update", _row("boxes/b/items/1", 2), _row("boxes/a/items/1", 1)),
+        Row("insert", {}, None, "public.x"),
+    ]
+    batch = Batch.of([Transaction(1, 10, rows)], 5, LAYOUT, Scopes.of([item]))
+    assert set(batch.stamps()) == {_scope(), _scope("parent=boxes/a"), _scope("parent=boxes/b")}
+    stamp_of = _scope("parent=boxes/a")
+    (command,) = _advance().commands(KEYS, [stamp_of], {})
+    assert command[2:6] == (3, *KEYS)
+    assert command[-4:] == (0, stamp_of.place.bucket, hexed(10), b"")

@@ -11,7 +11,7 @@ from tests.unit.storage.shop import shop
 from entresol.codegen.protos import compile_protos
 from entresol.errors import ConfigurationError
 from entresol.schema.load import load
-from entresol.schema.model import Model
+from entresol.schema.model import Model, Resource
 from entresol.storage.catalog import Catalog
 from entresol.storage.plan import NO_TRANSACTION, Plan, next_file, plan, write_files
 from entresol.storage.tables import Table, TableColumn, TableIndex, canonical_type
@@ -63,10 +63,64 @@ def products(model: Model) -> Table:
     return live(model).tables["shop.products"]
 
 
-def test_the_committed_migration_of_the_stories_is_what_the_plan_writes_for_an_empty_database() -> None:
+def unlisted(resource: Resource) -> Resource:
+    """Return the resource as it was before it had list scopes, for which references became NOT NULL."""
+    fields = (
+        replace(field, column=replace(field.column, nullable=True))
+        if field.column and field.reference
+        else field
+        for field in resource.fields
+    )
+    return replace(resource, list_scopes=(), fields=tuple(fields))
+
+
+def test_the_committed_migrations_of_the_stories_are_what_the_plan_wrote() -> None:
     stories = load(compile_protos(ROOT / "protos"))
-    (text,) = plan(stories, Catalog(), only="stories.v1").texts()
+    first = replace(
+        stories, resources={key: unlisted(resource) for key, resource in stories.resources.items()}
+    )
+    (text,) = plan(first, Catalog(), only="stories.v1").texts()
     assert text == (ROOT / "migrations" / "stories" / "0001_stories.sql").read_text()
+    planned = plan(stories, live(first), only="stories.v1")
+    assert [refusal.element for refusal in planned.refused] == ["public.stories.author"]
+    (text,) = planned.texts()
+    assert text == (ROOT / "migrations" / "stories" / "0003_list_scopes_concurrently.sql").read_text()
+
+
+def test_a_release_from_before_the_list_scopes_starts_on_the_new_schema() -> None:
+    stories = load(compile_protos(ROOT / "protos"))
+    first = replace(
+        stories, resources={key: unlisted(resource) for key, resource in stories.resources.items()}
+    )
+    before = live(first).tables
+    both = {
+        name: replace(table, indexes=(*before[name].indexes, *table.indexes))
+        for name, table in live(stories).tables.items()
+    }
+    assert sql(plan(first, Catalog(both))) == []
+
+
+SCOPED = ('table: "shop.products"', 'table: "shop.products" list_scopes: [{fields: ["sku", "order"]}]')
+
+
+def test_columns_of_a_list_scope_are_in_the_replica_identity(model: Model) -> None:
+    index = "products_row_version_sku_order_key"
+    created = sql(plan(shop(SCOPED), Catalog()))
+    assert f'CREATE UNIQUE INDEX {index} ON shop.products (name, row_version, sku, "order");' in created
+    assert f"ALTER TABLE shop.products REPLICA IDENTITY USING INDEX {index};" in created
+    made, switched = sql(plan(shop(SCOPED), live(model)))
+    assert made.startswith(f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {index} ")
+    assert switched == (
+        "SET lock_timeout = '2s';\nDO $$ BEGIN\n"
+        f"    ALTER TABLE shop.products REPLICA IDENTITY USING INDEX {index};\n"
+        "    PERFORM entresol.publish('shop.products');\nEND $$;\nSET lock_timeout = '60s';"
+    )
+
+
+def test_a_replica_identity_that_tells_more_is_left_as_it_is(model: Model, products: Table) -> None:
+    wider = live(shop(SCOPED)).tables["shop.products"]
+    both = replace(wider, indexes=(*wider.indexes, *products.indexes))
+    assert sql(plan(model, changed(live(model), both))) == []
 
 
 def test_a_database_that_has_everything_needs_nothing(model: Model) -> None:
