@@ -30,8 +30,20 @@ def story(api: Api, ann: str) -> Any:
     return api.call("CreateStory", story={"title": "Old", "author": ann, "url": f"https://x.test/{new_id()}"})
 
 
+@pytest.fixture
+def user(api: Api) -> Any:
+    return api.call("CreateUser", user={"display_name": new_id(), "about": "Old"})
+
+
+def abouts(api: Api, user: Any) -> list[str]:
+    """Return what a List shows of the user; lists of users are not cached, so a server answers that is new enough."""
+    return [
+        item.about for item in api.call("ListUsers", filter=f'display_name = "{user.display_name}"').users
+    ]
+
+
 def titles(api: Api, story: Any) -> list[str]:
-    """Return what a List shows of the story; lists are not cached, so it comes from a replica that is new enough."""
+    """Return what a List shows of the story."""
     return [item.title for item in api.call("ListStories", filter=f'url = "{story.url}"').stories]
 
 
@@ -43,27 +55,27 @@ def test_only_a_read_that_asks_for_it_begins_a_session(story: Any, reader: Api) 
 
 
 def test_what_was_read_in_the_cache_is_not_forgotten_by_a_lagging_replica(
-    api: Api, story: Any, reader: Api, lagging: Lag, stories_caller: Caller
+    api: Api, user: Any, reader: Api, lagging: Lag, stories_caller: Caller
 ) -> None:
     stranger = Api(stories_caller, api.model)
     with lagging():
-        api.call("UpdateStory", story={"name": story.name, "title": "New"}, update_mask="title")
-        assert reader.call("GetStory", SESSION, name=story.name).title == "New"
-        assert titles(reader, story) == ["New"]
-        assert titles(stranger, story) == ["Old"]  # so the replicas were really behind
+        api.call("UpdateUser", user={"name": user.name, "about": "New"}, update_mask="about")
+        assert reader.call("GetUser", SESSION, name=user.name).about == "New"
+        assert abouts(reader, user) == ["New"]
+        assert abouts(stranger, user) == ["Old"]  # so the replicas were really behind
 
 
 def test_what_was_listed_is_not_forgotten_either(
-    api: Api, story: Any, reader: Api, lagging: Lag, stories_caller: Caller
+    api: Api, user: Any, reader: Api, lagging: Lag, stories_caller: Caller
 ) -> None:
-    strong = {CONSISTENCY_KEY: "strong"}
+    strong, of_user = {CONSISTENCY_KEY: "strong"}, {"filter": f'display_name = "{user.display_name}"'}
     with lagging():
-        api.call("UpdateStory", story={"name": story.name, "title": "New"}, update_mask="title")
-        reader.call("GetStory", SESSION, name=api.call("GetStory", name=story.name).name)
-        reader.session = ""
-        reader.call("GetUser", SESSION, name=story.author)
-        reader.call("ListStories", strong, filter=f'url = "{story.url}"')
-        assert titles(reader, story) == ["New"]
+        reader.call("ListUsers", SESSION, **of_user)
+        seen = TOKENS.decode(reader.session).lsn
+        api.call("UpdateUser", user={"name": user.name, "about": "New"}, update_mask="about")
+        reader.call("ListUsers", strong, **of_user)
+        assert TOKENS.decode(reader.session).lsn > seen
+        assert abouts(reader, user) == ["New"]
 
 
 def test_a_record_that_was_seen_to_be_gone_does_not_come_back(
