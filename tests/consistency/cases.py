@@ -27,11 +27,7 @@ SMALL = (
     ),
     Case("P7", "W read apart from the entry", Bounds(fillers=1, readers=1, evictions=False)),
     Case("P8", "an uncached table moves W alone", Bounds(fillers=1, others=True)),
-    Case(
-        "P9",
-        "truncate",
-        Bounds(keys=2, fillers=1, truncates=True, existing=1, evictions=False, crashes=False),
-    ),
+    Case("P9", "fillers read although there is an entry", Bounds(fillers=1, refreshes=True, evictions=False)),
     Case("P10", "re-insertion with a smaller version", REINSERT),
     Case("P11", "the replica is promoted, what it lacks is lost", PROMOTION),
 )
@@ -91,8 +87,8 @@ FULL = (
     ),
     Case(
         "F10",
-        "two records, truncate, failover",
-        Bounds(keys=2, fillers=1, truncates=True, failovers=1, existing=2, evictions=False, crashes=False),
+        "two fillers, which read although there is an entry, failover",
+        Bounds(refreshes=True, failovers=1, evictions=False),
     ),
     Case(
         "F11",

@@ -107,7 +107,7 @@ def _begin_write(state: State, bounds: Bounds) -> WriterSteps:
     for key in range(bounds.keys):
         if bounds.floors and (bounds.strong or key not in locked) and TABLE + key not in locked:
             yield f"truncates {NAMES[TABLE + key]}", state, start._replace(key=TABLE + key, rank=ABSENT)
-        if key in locked or BOTH in locked or (TABLE + key in locked and not bounds.strong):
+        if key in locked or (TABLE + key in locked and not bounds.strong):
             continue
         last = _last(state, key)
         left = last.scopes[-1:] if last.rank == VALUE else ()
@@ -120,8 +120,6 @@ def _begin_write(state: State, bounds: Bounds) -> WriterSteps:
         if last.rank == VALUE and bounds.inversions:
             waiting = Writer("drawn", key, version)
             yield f"inserts {NAMES[key]} with version {version}, waits for the row in its way", drawn, waiting
-    if bounds.truncates and not locked - {NEITHER}:
-        yield "truncates", state, start._replace(key=BOTH, rank=ABSENT)
     if bounds.others:
         yield "writes another table", state, start._replace(key=NEITHER, rank=VALUE)
 
@@ -216,7 +214,7 @@ def _filler_steps(state: State, filler: Filler, rules: Rules, bounds: Bounds) ->
 def _begin_fill(state: State, rules: Rules, bounds: Bounds) -> FillerSteps:
     meta = state.redis.meta
     for key in range(bounds.keys):
-        if meta is None or is_visible(state.redis.entries[key], meta, key, rules):
+        if meta is None or (not bounds.refreshes and is_visible(state.redis.entries[key], meta, key, rules)):
             continue
         position = max(meta.of(key) if rules.floor_claims else meta.bucket(key), meta.watermark)
         leased = any(f.key == key and f.phase in ("begun", "read") for f in state.fillers)
@@ -254,7 +252,7 @@ def fill(redis: Redis, key: int, offer: Entry, generation: int, rules: Rules) ->
         return "reborn", redis
     if rules.fill_admission and _m(meta, key, rules) > offer.asof:
         return "behind", redis
-    if redis.fences and fences.refuses_fill(redis, key, (offer.version, offer.rank)):
+    if redis.fences and fences.refuses_fill(redis, key, (offer.version, offer.rank), rules):
         return "fenced", redis
     if old is None or not is_visible(old, meta, key, rules):
         return "ok", with_entry(redis, key, offer)

@@ -52,10 +52,10 @@ def know(state: State, writer: Writer, rules: Rules) -> Iterator[State]:
         yield state
 
 
-def refuses_fill(redis: Redis, key: int, stamp: tuple[int, int]) -> bool:
+def refuses_fill(redis: Redis, key: int, stamp: tuple[int, int], rules: Rules) -> bool:
     """Tell whether a fence keeps out what was read: all but the very change that it stands for."""
     standing = redis.fences[key]
-    return standing is not None and stamp != (standing.version, standing.rank)
+    return rules.fill_fence and standing is not None and stamp != (standing.version, standing.rank)
 
 
 def refuses_put(redis: Redis, writer: Writer, rules: Rules) -> bool:

@@ -43,8 +43,8 @@ FULL_PARTS = (
     Case("L10", "lists: three writers, two listers", replace(LISTS, writers=3, listers=2, deletes=False)),
     Case(
         "T2",
-        "floors: two tables",
-        replace(FLOORS, keys=2, existing=2, evictions=False, crashes=False, deletes=False),
+        "floors: two tables, failover",
+        replace(FLOORS, keys=2, existing=2, failovers=1, evictions=False, crashes=False, deletes=False),
     ),
     Case("T3", "floors: failover", replace(FLOORS, failovers=1, crashes=False)),
     Case("T4", "floors: relay restart, batches", replace(FLOORS, restarts=True, batches=True)),
@@ -71,6 +71,11 @@ FULL_PARTS = (
     Case("S7", "fences: positions evicted", replace(EXPIRY, meta_losses=1)),
     Case("S8", "fences: changes without a name raise a floor", replace(EXPIRY, floors=True)),
     Case("S9", "fences: two fillers", replace(EXPIRY, fillers=2)),
+    Case(
+        "S10",
+        "fences: fillers read although there is an entry",
+        replace(EXPIRY, refreshes=True, evictions=False),
+    ),
 )
 
 BROKEN_PARTS = (
@@ -125,6 +130,7 @@ BROKEN_PARTS = (
     without("XS8", "an older put enters under a fence", EXPIRY, put_fence=False),
     without("XS9", "a put comes when its fence has come and gone", EXPIRY, put_in_time=False),
     without("XS10", "a replica is asked", EXPIRY, strong_on_primary=False),
+    without("XS13", "what was read is filled under a fence", STRONG, fill_fence=False),
     without("XS11", "(limit) a failover of Redis loses the fence", replace(STRONG, failovers=1)),
     without("XS12", "(limit) a loss of Redis loses the fence", replace(STRONG, losses=1)),
 )

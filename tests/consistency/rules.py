@@ -60,6 +60,7 @@ class Rules:
     fence_drops: bool = True  # a fence drops the entry
     fence_order: bool = True  # a fence gives way only to one of a later position
     fence_again: bool = True  # when the fence has expired, the writer fences again before it acknowledges
+    fill_fence: bool = True  # under a fence only the change that it stands for is filled
     fence_lifts: bool = True  # only a change behind the fence's position lifts it
     fence_lease: bool = (
         True  # a fence takes the lease, too, and none that is older than the commit outlasts the fence
@@ -88,7 +89,7 @@ class Bounds:
     primary_fills: bool = True
     replica_fills: bool = True
     deletes: bool = True
-    truncates: bool = False
+    refreshes: bool = False  # fillers read although there is an entry, before it ends
     others: bool = False  # writes to uncached tables: they move W alone
     inversions: bool = False  # an insert may draw its version before the row that stands in its way is gone
     batches: bool = False  # the relay may apply two changes in two calls with one watermark

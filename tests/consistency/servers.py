@@ -69,9 +69,6 @@ def _advances(state: State, meta: Meta, rules: Rules, bounds: Bounds) -> Iterato
         if not rules.watermark_last:
             early = state.redis._replace(meta=meta._replace(watermark=max(meta.watermark, end)))
             yield f"relay: moves W={end} before the changes", taken._replace(redis=early)
-        elif any(state.log[at - 1].key == BOTH for at in wanted):
-            after = state._replace(relay=relay._replace(applied=end))
-            yield f"relay: everything changed by {end}", _reborn(after, end, rules, bounds)
         elif end == relay.applied + 1:
             yield _apply(taken, (end, end), rules, bounds)
         else:
