@@ -66,7 +66,7 @@ def explore(rules: Rules, bounds: Bounds, states_max: int = 40_000_000) -> Outco
     states, and two of ten million are taken for one with a probability of one in a million.
     """
     began_s = time.monotonic()
-    first = start(bounds)
+    first = canonical(start(bounds), rules, bounds)
     parents = {hash(first): 0}
     ahead = deque([first])
     gc.disable()  # nothing here is a cycle, and looking for some takes a third of the time

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tests.consistency.rules import Bounds, Rules
 from tests.consistency.world import (
     BOTH,
@@ -13,6 +15,7 @@ from tests.consistency.world import (
     Entry,
     Filler,
     ListEntry,
+    Lister,
     Meta,
     Near,
     State,
@@ -21,25 +24,37 @@ from tests.consistency.world import (
 
 def canonical(state: State, rules: Rules, bounds: Bounds) -> State:
     """Return the state without what nobody can look at any more: states that differ in nothing else are one."""
-    left = state.left
-    fillers = tuple(sorted(_still_of_use(filler, state, rules) for filler in state.fillers))
-    on_replica = any(
-        f.phase == "idle" or (f.phase == "begun" and not f.on_primary) for f in (*fillers, *state.listers)
-    )
-    return state._replace(
-        fillers=fillers,
-        copy=state.copy if left.failovers else NOTHING,
-        told=0 if rules.watermark_moves else state.told,
-        replayed=state.replayed
-        if left.promotions or (on_replica and bounds.replica_fills)
-        else len(state.log),
-        sequence=state.sequence if any(w.phase == "idle" for w in state.writers) else 0,
-    )
+    left, fillers = state.left, state.fillers
+    changes: dict[str, object] = {}
+    if not left.failovers:
+        if state.copy is not NOTHING:
+            changes["copy"] = NOTHING
+        if any(filler.phase in ("begun", "read") for filler in fillers):
+            fillers = tuple(sorted(_still_of_use(filler, state, rules) for filler in fillers))
+            changes["fillers"] = fillers
+    if rules.watermark_moves and state.told:
+        changes["told"] = 0
+    if (
+        state.replayed < len(state.log)
+        and not left.promotions
+        and not _replica_is_read((*fillers, *state.listers), bounds)
+    ):
+        changes["replayed"] = len(state.log)
+    if state.sequence and not any(writer.phase == "idle" for writer in state.writers):
+        changes["sequence"] = 0
+    return state._replace(**changes) if changes else state
+
+
+def _replica_is_read(readers: Iterable[Filler | Lister], bounds: Bounds) -> bool:
+    """Tell whether somebody may yet look at the replica."""
+    if not bounds.replica_fills:
+        return False
+    return any(r.phase == "idle" or (r.phase == "begun" and not r.on_primary) for r in readers)
 
 
 def _still_of_use(filler: Filler, state: State, rules: Rules) -> Filler:
     """Return the filler, or one that is done when the cache is going to refuse whatever it brings."""
-    if filler.phase not in ("begun", "read") or state.left.failovers:
+    if filler.phase not in ("begun", "read"):
         return filler
     meta = state.redis.meta
     if rules.fill_generation and rules.generation and (meta is None or meta.generation != filler.generation):

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from tests.consistency.case import Case
-from tests.consistency.cases import BROKEN, FULL, SMALL
+from tests.consistency.cases import BROKEN, BROKEN_LARGE, FULL, SMALL
 from tests.consistency.explorer import Outcome
-from tests.consistency.part_cases import BROKEN_PARTS, FULL_PARTS, SMALL_PARTS
+from tests.consistency.part_cases import BROKEN_PARTS, BROKEN_PARTS_LARGE, FULL_PARTS, SMALL_PARTS
 
-QUICK = (*SMALL, *SMALL_PARTS, *BROKEN, *BROKEN_PARTS)
+QUICK = (*BROKEN_LARGE, *BROKEN_PARTS_LARGE, *SMALL, *SMALL_PARTS, *BROKEN, *BROKEN_PARTS)
 ALL = (*FULL, *FULL_PARTS, *QUICK)  # the largest first
 
 
