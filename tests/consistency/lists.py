@@ -56,7 +56,7 @@ def views(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
             for scope in range(bounds.scopes):
                 for list_first in range(1 + bounds.stamp_last):
                     took = Viewer("took", scope, bool(list_first), meta.generation, meta.watermark)
-                    took = took._replace(stamp=meta.stamp(scope, rules), entry=state.redis.lists[scope])
+                    took = took._replace(stamp=meta.newest(scope, rules), entry=state.redis.lists[scope])
                     after = state._replace(viewers=replaced(state.viewers, index, _seen(took)))
                     yield f"viewer: takes {'the list' if list_first else 'W and stamp'} of {scope}", after
         elif viewer.phase == "took":
@@ -73,7 +73,7 @@ def _is_wrong(state: State, viewer: Viewer, meta: Meta, rules: Rules) -> bool:
     entry = viewer.entry if viewer.list_first else state.redis.lists[viewer.scope]
     watermark, stamp = viewer.watermark, viewer.stamp
     if viewer.list_first:
-        watermark, stamp = meta.watermark, meta.stamp(viewer.scope, rules)
+        watermark, stamp = meta.watermark, meta.newest(viewer.scope, rules)
     elif not rules.stamp_with_watermark:
         watermark = meta.watermark
     if entry is None or viewer.generation != meta.generation or (rules.stamp and stamp > entry.position):

@@ -139,7 +139,7 @@ def _list_complaint(state: State, meta: Meta, rules: Rules, *, is_quiet: bool) -
             continue
         if list_is_behind(state, entry, scope, entry.position):
             return "list: it misses a change at or before its own S"
-        if rules.stamp and meta.stamp(scope, rules) > entry.position:
+        if rules.stamp and meta.newest(scope, rules) > entry.position:
             continue
         if list_is_behind(state, entry, scope, meta.watermark):
             return "list: it is valid, and misses a change at or before W"

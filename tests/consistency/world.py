@@ -80,9 +80,13 @@ class Meta(NamedTuple):
         return self.base if moved is None else moved
 
     def stamp(self, scope: int, rules: Rules) -> int:
-        """Return the newest change of the list, as far as the partition knows."""
+        """Return the newest change of the list, but for those that moved the floor."""
         stamp, base = self.stamps[scope], self.base if rules.stamp_base else 0
-        return max(base if stamp is None else stamp, self.floors[0] if rules.stamp_floor else 0)
+        return base if stamp is None else stamp
+
+    def newest(self, scope: int, rules: Rules) -> int:
+        """Return what a list is judged by."""
+        return max(self.stamp(scope, rules), self.floors[0] if rules.stamp_floor else 0)
 
 
 class Redis(NamedTuple):
