@@ -22,6 +22,9 @@ REASON = "entresol.reason"
 OPERATION = "db.operation.name"
 SERVER = "server.address"
 ANSWERED_BY = "entresol.answered_by"
+AGE = "entresol.age"  # seconds
+OUTCOME = "entresol.outcome"
+EXPLAINED = "entresol.explained"
 
 # Rate, errors and duration of every method.
 CALL_DURATION = meter.create_histogram(
@@ -61,6 +64,18 @@ QUERY_DURATION = meter.create_histogram(
     unit="s",
     description="Duration of statements, by resource and operation",
 )
+
+# `entresol verify`, beside production.
+VERIFY_READS = meter.create_counter(
+    "entresol.verify.reads", description="Writes read back, by age and outcome"
+)
+VERIFY_STALENESS = meter.create_histogram(
+    "entresol.verify.staleness", unit="s", description="Age of the first change that a read did not show"
+)
+VERIFY_DIFFERENCES = meter.create_counter(
+    "entresol.verify.differences", description="Hits that were not what the primary had"
+)
+VERIFY_SKIPPED = meter.create_counter("entresol.verify.skipped", description="Reads not made, by reason")
 
 # Spans.
 SPAN_STATEMENT = "entresol.storage.statement"

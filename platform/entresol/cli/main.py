@@ -22,6 +22,7 @@ COMMANDS = {
     "import": ("importer", "Load a CSV or NDJSON file into a resource."),
     "purge": ("purge", "Delete the records that a filter matches."),
     "warm": ("warm", "Note what the cache holds, or bring it back."),
+    "verify": ("verify", "Read beside production, and say how consistent the cache is."),
     "call": ("call", "Call a method, and say who answered and how long it took."),
     "generate": ("generate", "Write a typed client of every service."),
 }

@@ -25,6 +25,8 @@ CONSISTENCY_KEY = "entresol-consistency"
 READ_MASK_KEY = "entresol-read-mask"
 ANSWERED_BY_KEY = "entresol-answered-by"
 STALENESS_KEY = "entresol-staleness"
+SHOW_VERSION_KEY = "entresol-show-version"  # "true": the reply of Get tells the row's version
+VERSION_KEY = "entresol-version"
 PRIMARY = "primary"
 TRACE_KEY = "entresol-trace"
 

@@ -15,7 +15,7 @@ from entresol.schema.model import Method, Resource
 from entresol.schema.names import WILDCARD
 from entresol.schema.orders import parse_order
 from entresol.schema.pages import PageTokens, query_hash
-from entresol.service.call import READ_MASK_KEY, Call, Handler
+from entresol.service.call import READ_MASK_KEY, SHOW_VERSION_KEY, VERSION_KEY, Call, Handler
 from entresol.service.frames import repeated
 from entresol.service.standard import reply_field_number, resource_of
 from entresol.storage.store import ListQuery
@@ -31,6 +31,8 @@ def get(method: Method, records: Records) -> Handler:
         call.remember(call.demand.after_reading(resource, [request.name], [found]), records.tokens)
         call.answered_by(found.answered_by)
         call.serve_stale(found.staleness_s)
+        if call.metadata.get(SHOW_VERSION_KEY) == "true":
+            call.trailing[VERSION_KEY] = str(found.version)
         (message,) = _masked(resource, [found.message_of(request.name)], mask)
         return message
 

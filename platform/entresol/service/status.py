@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
@@ -20,11 +22,12 @@ _INTERNAL_TEXT = "the server failed; its log has the cause under this trace id"
 
 
 class CallFailedError(Exception):
-    """A call ended with this status. Transports send it and look no further."""
+    """A call ended with this status. Transports send it and look no further; `trailing` is what a client received."""
 
-    def __init__(self, status: status_pb2.Status) -> None:
+    def __init__(self, status: status_pb2.Status, trailing: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(status.message)
         self.status = status
+        self.trailing = trailing
 
 
 def status_of(error: Exception, domain: str, trace_id: str) -> status_pb2.Status:

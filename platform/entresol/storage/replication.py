@@ -26,7 +26,7 @@ from entresol.storage.connections import addresses
 from entresol.storage.credentials import read_credentials
 from entresol.storage.identifiers import literal, quote
 from entresol.storage.pgoutput import POSTGRES_EPOCH_S, Decoder, ReplicationProtocolError
-from entresol.storage.slots import prepare
+from entresol.storage.slots import CREATE_TIMEOUT_S, PLUGIN, prepare
 from entresol.storage.wire import ServerError, Wire
 
 CONNECT_TIMEOUT_S = 10.0
@@ -81,6 +81,7 @@ class ReplicationStream:
         slot: str,
         publication: str,
         *,
+        temporary: bool = False,
         columns: frozenset[str] | None = None,
         status_s: float = STATUS_S,
         silence_s: float = SILENCE_S,
@@ -88,6 +89,7 @@ class ReplicationStream:
     ) -> AsyncIterator[Self]:
         """Connect to the server of `url` that accepts writes, and stream from the slot's acknowledged position.
 
+        A `temporary` slot is made here, begins with the next commit, and goes with the connection.
         Every `status_s` the server hears what is acknowledged and is asked where it is; it is taken for lost after
         `silence_s` without a word. `columns` is for `pgoutput.Decoder`.
 
@@ -102,7 +104,7 @@ class ReplicationStream:
         """
         wire, system = await _connect(url, lease_s)
         try:
-            start_lsn = await _start(wire, slot, publication)
+            start_lsn = await (_start_temporary if temporary else _start)(wire, slot, publication)
             stream = cls(wire, system, start_lsn, Decoder(columns), silence_s)
             beat = asyncio.create_task(stream._beat(status_s), name="replication status")
             try:
@@ -237,13 +239,33 @@ async def _start(wire: Wire, slot: str, publication: str) -> int:
         raise SlotBusyError(
             f"replication slot {slot} is read by process {rows[0]['active_pid']} of the server"
         )
+    await _stream(wire, slot, publication)
+    return _position(rows[0]["confirmed_flush_lsn"])
+
+
+async def _start_temporary(wire: Wire, slot: str, publication: str) -> int:
+    """Make a temporary slot, start streaming, and return the position that it begins at."""
+    published = f"SELECT 1 FROM pg_publication WHERE pubname = {literal(publication)}"  # noqa: S608 - quoted
+    if not await wire.query(published, CONNECT_TIMEOUT_S):
+        raise ConfigurationError(f"there is no publication {publication}: run `entresol migrate`")
+    create = f"CREATE_REPLICATION_SLOT {quote(slot)} TEMPORARY LOGICAL {PLUGIN} NOEXPORT_SNAPSHOT"
+    try:
+        (row,) = await wire.query(create, CREATE_TIMEOUT_S)
+    except ServerError as error:
+        if error.state == "42501":
+            raise _meaning(error) from error
+        raise ConfigurationError(f"a temporary replication slot cannot be made: {error.message}") from error
+    await _stream(wire, slot, publication)
+    return _position(row["consistent_point"])
+
+
+async def _stream(wire: Wire, slot: str, publication: str) -> None:
     names = literal(quote(publication))
     start = f"START_REPLICATION SLOT {quote(slot)} LOGICAL 0/0 (proto_version '1', publication_names {names})"
     try:
         await wire.copy_both(start, CONNECT_TIMEOUT_S)
     except ServerError as error:
         raise _meaning(error) from error
-    return _position(rows[0]["confirmed_flush_lsn"])
 
 
 def _position(text: str | None) -> int:

@@ -19,7 +19,7 @@ COLUMNS = ("name", "row_version")
 PLUGIN = "pgoutput"
 _PUBLISHED = "insert, update, delete, truncate"
 # A slot begins only when every transaction that is open now has ended.
-_CREATE_TIMEOUT_S = 60.0
+CREATE_TIMEOUT_S = 60.0
 _CREATE = "SELECT (lsn - '0/0'::pg_lsn)::bigint FROM pg_create_logical_replication_slot($1, $2)"
 _CREATE_FAILOVER = _CREATE.replace("$2", "$2, failover => true")
 _ADVISORY_LOCK = 0x656E747265736F6D
@@ -159,12 +159,12 @@ async def _slot(connection: Connection, slot: str) -> Slot:
 async def _create(connection: Connection, slot: str) -> Slot:
     query = _CREATE_FAILOVER if connection.get_server_version().major >= _FAILOVER_SINCE else _CREATE
     try:
-        position = await connection.fetchval(query, slot, PLUGIN, timeout=_CREATE_TIMEOUT_S)
+        position = await connection.fetchval(query, slot, PLUGIN, timeout=CREATE_TIMEOUT_S)
     except asyncpg.DuplicateObjectError as error:
         raise SlotBusyError(f"another process has just made replication slot {slot}") from error
     except TimeoutError as error:
         raise SlotBusyError(
-            f"replication slot {slot} waits for transactions that have been open for over {_CREATE_TIMEOUT_S:g} s; "
+            f"replication slot {slot} waits for transactions that have been open for over {CREATE_TIMEOUT_S:g} s; "
             "end them (pg_stat_activity)"
         ) from error
     return Slot(slot, int(position), created=True)

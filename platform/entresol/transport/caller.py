@@ -87,10 +87,9 @@ class Caller:
                 message.SerializeToString(), timeout=self._timeout_s, metadata=tuple((metadata or {}).items())
             )
         except grpc.RpcError as error:
-            raise CallFailedError(_status(error)) from error
+            raise CallFailedError(_status(error), _trailing(error)) from error
         duration_s = time.perf_counter() - started
-        trailing = {key: value for key, value in call.trailing_metadata() if isinstance(value, str)}
-        return Answer(GetMessageClass(method.output_type).FromString(reply), trailing, duration_s)
+        return Answer(GetMessageClass(method.output_type).FromString(reply), _trailing(call), duration_s)
 
     def filled(self, message: Message, values: Mapping[str, Any]) -> Message:
         """Return `message` with these fields, written as JSON has them."""
@@ -113,6 +112,10 @@ class Caller:
                 raise InvalidArgumentError.of(assignment, "write field=value")
             _assign(message, path.split("."), text, path)
         return message
+
+
+def _trailing(call: Any) -> dict[str, str]:
+    return {key: value for key, value in call.trailing_metadata() or () if isinstance(value, str)}
 
 
 def _status(error: Any) -> status_pb2.Status:

@@ -182,8 +182,8 @@ def _following(
         if after is not REFUSED and after != state:
             yield _Configuration(passed, effective | bit, after)
     others = [entry for entry in reversed(changing) if entry is not ending]
-    for bit, call, is_pure in (*others, ending):
-        if not is_pure and not effective & bit:
+    for bit, call, _ in (*others, ending):
+        if not effective & bit:
             after = model.step(state, call)
             if after is not REFUSED:
                 yield _Configuration(passed, effective | bit, after)

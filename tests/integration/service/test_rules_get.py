@@ -8,6 +8,7 @@ import pytest
 from tests.integration.service.api import Api, new_id
 
 from entresol.errors import Code
+from entresol.service.call import CONSISTENCY_KEY, SHOW_VERSION_KEY, VERSION_KEY
 
 
 @pytest.fixture
@@ -123,3 +124,17 @@ def test_rule_57_a_batch_has_no_pages(api: Api, ann: str) -> None:
     requests = [{"story": {"title": "t", "author": ann}} for _ in range(60)]
     made = api.call("BatchCreateStories", requests=requests).stories
     assert len(api.call("BatchGetStories", names=[story.name for story in made]).stories) == 60
+
+
+def test_get_tells_the_version_to_those_who_ask(api: Api, three: list[Any]) -> None:
+    name, shows = three[0].name, {SHOW_VERSION_KEY: "true"}
+    api.call("GetStory", name=name)
+    assert VERSION_KEY not in api.trailing
+    versions = []
+    for consistency in ("bounded", "strong"):
+        api.call("GetStory", {**shows, CONSISTENCY_KEY: consistency}, name=name)
+        versions.append(int(api.trailing[VERSION_KEY]))
+    assert versions[0] == versions[1] > 0
+    api.call("UpdateStory", story={"name": name, "title": "changed"}, update_mask="title")
+    api.call("GetStory", shows, name=name)
+    assert int(api.trailing[VERSION_KEY]) > versions[0]

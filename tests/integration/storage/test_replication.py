@@ -169,6 +169,31 @@ async def test_a_slot_that_is_gone_is_lost_and_made_anew(database: Database, slo
     await remove(url, slot, slot)
 
 
+async def test_a_temporary_slot_tells_what_comes_and_goes_with_its_connection(
+    database: Database, slot: str, connection: asyncpg.Connection
+) -> None:
+    await prepare(database.write_url, slot, slot, TABLES)
+    await insert(connection, "users/before")
+    temporary = f"{slot}_temporary"
+    slots = f"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{temporary}' AND temporary"
+    async with ReplicationStream.open(database.write_url, temporary, slot, temporary=True) as stream:
+        assert await connection.fetchval(slots) == 1
+        await insert(connection, "users/after")
+        assert names(await transaction(stream)) == [("insert", "users/after")]
+    while await connection.fetchval(slots):
+        pass  # the server notices the end of the connection in its own time
+
+
+async def test_a_temporary_slot_needs_a_publication_and_a_free_place(database: Database, slot: str) -> None:
+    with pytest.raises(ConfigurationError, match="run `entresol migrate`"):
+        async with ReplicationStream.open(database.write_url, slot, "nothing", temporary=True):
+            pass
+    await prepare(database.write_url, slot, slot, TABLES)
+    with pytest.raises(ConfigurationError, match="cannot be made"):
+        async with ReplicationStream.open(database.write_url, slot, slot, temporary=True):
+            pass
+
+
 async def test_a_server_that_ends_the_connection_ends_the_stream(database: Database, slot: str) -> None:
     async with open_stream(database.write_url, slot, slot, TABLES) as stream:
         await past(stream, stream.start_lsn)

@@ -52,7 +52,7 @@ def test_every_command_has_help_and_json_where_it_answers(name: str) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.startswith(f"Usage: entresol {name} [OPTIONS]")
     assert ("--json" in result.output) is (
-        name in {"demo", "up", "check", "plan", "migrate", "import", "purge", "warm", "call"}
+        name in {"demo", "up", "check", "plan", "migrate", "import", "purge", "warm", "verify", "call"}
     )
 
 
@@ -72,6 +72,7 @@ def test_the_summaries_are_short_enough_for_one_line() -> None:
         (["relay", "--protos", "."], {}, "error: "),
         (["call", "a.B/C", "--address", "127.0.0.1:1"], {}, "Error: UNAVAILABLE"),
         (["import", "f.csv", "--resource", "a.B"], {}, "error: protos does not exist"),
+        (["verify"], {}, "error: protos does not exist"),
     ],
 )  # fmt: skip
 def test_an_error_is_one_sentence_and_exit_code_1(
@@ -87,7 +88,14 @@ def test_an_error_is_one_sentence_and_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nothing"], ["check", "--nothing"], ["import"], ["import", "nowhere.csv"]]
+    "arguments",
+    [
+        ["nothing"],
+        ["check", "--nothing"],
+        ["import"],
+        ["import", "nowhere.csv"],
+        ["verify", "--metadata", "x"],
+    ],
 )
 def test_a_wrong_command_line_is_exit_code_2_with_usage(tmp_path: Path, arguments: list[str]) -> None:
     done = run(tmp_path, *arguments)

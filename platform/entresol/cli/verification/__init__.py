@@ -1,0 +1,1 @@
+"""What `entresol verify` does beside production: follow commits, read as a client, compare, and report."""

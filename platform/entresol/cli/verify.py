@@ -1,0 +1,113 @@
+"""`entresol verify`: how consistent is the cache, measured from beside production within a load that is given."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+
+import click
+
+from entresol.app import load_model, start_telemetry
+from entresol.cli.run import run, until_told
+from entresol.cli.verification.findings import Findings
+from entresol.cli.verification.readers import Readers
+from entresol.cli.verification.report import page, text
+from entresol.cli.verification.verifier import Plan, Verifier
+from entresol.clock import Clock
+from entresol.config import Settings
+from entresol.service.status import CallFailedError
+from entresol.storage.replication import ReplicationStream
+
+
+@click.command("verify")
+@click.option("--protos", help="Folder of .proto files, or a descriptor set.")
+@click.option(
+    "--target", "targets", default="127.0.0.1:9000", show_default=True, help="Servers, HOST:PORT with commas."
+)
+@click.option(
+    "--for", "for_s", default=60.0, show_default=True, type=click.FloatRange(0.1), help="Seconds to run."
+)
+@click.option(
+    "--sample", default=0.01, show_default=True, type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the committed changes that are read back.",
+)  # fmt: skip
+@click.option(
+    "--reads-per-second", default=50.0, show_default=True, type=click.FloatRange(1),
+    help="The load that is never exceeded.",
+)  # fmt: skip
+@click.option(
+    "--lag-max", "lag_max_s", default=2.0, show_default=True, type=click.FloatRange(0),
+    help="Seconds of the relay's lag: a difference no older than this is explained.",
+)  # fmt: skip
+@click.option("--metadata", "pairs", multiple=True, help="KEY=VALUE to send with every call.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with a plot.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    protos: str | None,
+    targets: str,
+    for_s: float,
+    sample: float,
+    reads_per_second: float,
+    lag_max_s: float,
+    pairs: tuple[str, ...],
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Read beside production, and say how consistent the cache is.
+
+    Follows the database's log through a temporary replication slot, which goes with its connection. A sample of the
+    changes is read back as a client 0.1, 1, 10 and 60 s after the commit, and from every target after 2 s. Hits of the
+    same records are compared with the primary: a difference is explained when the row had changed no longer ago than
+    the relay's lag, else unexplained, and reported by the record's name.
+
+    Ends after --for, or when told to stop. Exit code 1: there was an unexplained difference.
+    """
+    metadata = dict(_pair(text) for text in pairs)
+    settings = Settings.load(protos=protos)
+    plan = Plan(for_s, sample, reads_per_second, lag_max_s)
+    try:
+        findings = run(_verify(settings, plan, [target.strip() for target in targets.split(",")], metadata))
+    except CallFailedError as error:
+        raise click.ClickException(f"a target cannot be read: {error}") from error
+    facts = findings.facts()
+    if report is not None:
+        report.write_text(page(facts))
+    click.echo(json.dumps(facts) if as_json else text(facts))
+    if findings.unexplained:
+        click.get_current_context().exit(1)
+
+
+async def _verify(settings: Settings, plan: Plan, targets: list[str], metadata: dict[str, str]) -> Findings:
+    """Return what was found until the time is over, or a signal came."""
+    clock = Clock()
+
+    def open_feed() -> AbstractAsyncContextManager[ReplicationStream]:
+        slot = f"entresol_verify_{secrets.token_hex(6)}"  # the one before may not be gone yet
+        return ReplicationStream.open(
+            settings.database_write, slot, settings.relay_publication, temporary=True
+        )
+
+    async with AsyncExitStack() as stack:
+        start_telemetry(settings, stack, "entresol-verify")
+        readers = stack.enter_context(Readers(targets, load_model(settings), metadata, clock))
+        verifier = Verifier(plan, open_feed, readers, clock, random.SystemRandom())
+        verifying = asyncio.create_task(verifier.run(), name="entresol verify")
+        told = asyncio.create_task(until_told(), name="signal")
+        await asyncio.wait((verifying, told), return_when=asyncio.FIRST_COMPLETED)
+        for task in (verifying, told):
+            task.cancel()
+        await asyncio.wait((verifying, told))
+        if not verifying.cancelled():
+            verifying.result()
+        return verifier.findings
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r}: write KEY=VALUE", param_hint="--metadata")
+    return key, value
