@@ -7,6 +7,7 @@ import json
 import random
 import secrets
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,13 +15,17 @@ import click
 from entresol.app import load_model, start_telemetry
 from entresol.cli.run import run, until_told
 from entresol.cli.verification.findings import Findings
-from entresol.cli.verification.readers import Readers
+from entresol.cli.verification.readers import Primary, Readers
 from entresol.cli.verification.report import page, text
 from entresol.cli.verification.verifier import Plan, Verifier
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.service.status import CallFailedError
+from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream
+from entresol.storage.store import Store
+
+CONNECTIONS = 2  # for rows of the primary
 
 
 @click.command("verify")
@@ -93,8 +98,15 @@ async def _verify(settings: Settings, plan: Plan, targets: list[str], metadata: 
 
     async with AsyncExitStack() as stack:
         start_telemetry(settings, stack, "entresol-verify")
-        readers = stack.enter_context(Readers(targets, load_model(settings), metadata, clock))
-        verifier = Verifier(plan, open_feed, readers, clock, random.SystemRandom())
+        model = load_model(settings)
+        readers = stack.enter_context(Readers(targets, model, metadata, clock))
+        few = replace(
+            settings, database_read=(), database_read_connections=CONNECTIONS, database_write_connections=1
+        )
+        pools = await Pools.open(few)
+        stack.push_async_callback(pools.close)
+        primary = Primary(Store(pools, model), model, clock)
+        verifier = Verifier(plan, open_feed, readers, primary, clock, random.SystemRandom())
         verifying = asyncio.create_task(verifier.run(), name="entresol verify")
         told = asyncio.create_task(until_told(), name="signal")
         await asyncio.wait((verifying, told), return_when=asyncio.FIRST_COMPLETED)

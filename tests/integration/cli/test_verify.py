@@ -19,6 +19,7 @@ from tests.integration.service.api import Api, new_id
 from entresol.cache import Entries
 from entresol.cache.entry import HEADER_BYTES
 from entresol.cli.main import entresol
+from entresol.cli.verification.readers import Primary
 from entresol.config import Settings
 from entresol.embedded.polling import until
 from entresol.service.status import CallFailedError
@@ -210,15 +211,21 @@ def test_the_load_is_never_exceeded_and_what_is_skipped_is_counted(
 ) -> None:
     reads = []
     real = Caller.call
+    real_primary = Primary.read
 
     def counted(caller: Caller, path: str, request: Any, metadata: Any = None) -> Any:
         reads.extend([path] if path.rpartition("/")[2].startswith("Get") else [])
         return real(caller, path, request, metadata)
 
+    async def counted_primary(primary: Primary, record: Any) -> Any:
+        reads.append("primary")
+        return await real_primary(primary, record)
+
     def write() -> None:
         api.call("UpdateStory", story={"name": stories[4], "score": len(reads)}, update_mask="score")
 
     monkeypatch.setattr(Caller, "call", counted)
+    monkeypatch.setattr(Primary, "read", counted_primary)
     beside(write, again=True)
     _, facts = verify("--for", "3", "--reads-per-second", "5")
     assert 0 < len(reads) <= 5 * (3 + 1)

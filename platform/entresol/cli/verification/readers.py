@@ -1,4 +1,4 @@
-"""Reads records as a client does: Get over gRPC, from one server after the other."""
+"""Reads records as a client does, Get over gRPC from one server after the other, and as the primary has them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from entresol.cli.verification.ledger import State, Watched
 from entresol.clock import Clock
 from entresol.errors import Code, ConfigurationError
 from entresol.schema.model import MethodKind, Model
-from entresol.service.call import ANSWERED_BY_KEY, CONSISTENCY_KEY, SHOW_VERSION_KEY, VERSION_KEY
+from entresol.service.call import ANSWERED_BY_KEY, PRIMARY, SHOW_VERSION_KEY, VERSION_KEY
 from entresol.service.status import CallFailedError
 from entresol.storage.identifiers import full_name
+from entresol.storage.store import Store
 from entresol.transport.caller import Caller
 
 CONCURRENCY = 32
@@ -27,7 +28,7 @@ TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What `target` answered to a Get that began at `began_s` of the monotonic clock; no message: not found."""
+    """What `target` answered to a read that began at `began_s` of the monotonic clock; no message: not found."""
 
     target: str
     began_s: float
@@ -45,8 +46,8 @@ class Readers:
         self.targets = tuple(targets)
         self._callers = {target: Caller(target, timeout_s=TIMEOUT_S) for target in targets}
         self._turns = itertools.cycle(targets)
-        self._paths = {
-            full_name(method.resource.table): method.path
+        self._methods = {
+            full_name(method.resource.table): method
             for method in model.methods.values()
             if method.kind is MethodKind.GET and method.resource is not None
         }
@@ -67,8 +68,8 @@ class Readers:
             self._open.enter_context(caller)
         try:
             for caller in self._callers.values():
-                for path in self._paths.values():
-                    caller.method(path)
+                for method in self._methods.values():
+                    caller.method(method.path)
         except BaseException:
             self._open.close()
             raise
@@ -79,31 +80,29 @@ class Readers:
 
     def can_read(self, table: str) -> bool:
         """Tell whether records of the table have a Get method."""
-        return table in self._paths
+        return table in self._methods
 
     def next_target(self) -> str:
         """Return the target whose turn it is."""
         return next(self._turns)
 
-    async def read(self, record: Watched, target: str, *, from_primary: bool = False) -> Reading:
-        """Get the record from this target, which may answer from its cache or, with `from_primary`, may not.
+    async def read(self, record: Watched, target: str) -> Reading:
+        """Get the record from this target.
 
         Raises:
             CallFailedError: it failed, other than by not finding the record.
             ConfigurationError: the target does not tell versions.
         """
-        strong = {CONSISTENCY_KEY: "strong"} if from_primary else {}
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, self._read, record, target, {**self._metadata, **strong}
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, record, target)
 
-    def _read(self, record: Watched, target: str, metadata: Mapping[str, str]) -> Reading:
+    def _read(self, record: Watched, target: str) -> Reading:
+        method, request = self._methods[record.table], {"name": record.name}
         began_s = self._clock.monotonic_s()
         message: Message | None = None
         try:
-            answer = self._callers[target].call(self._paths[record.table], {"name": record.name}, metadata)
-            message, trailing = answer.reply, answer.trailing
+            answer = self._callers[target].call(method.path, request, self._metadata)
+            message = method.output_class.FromString(answer.reply.SerializeToString())
+            trailing = answer.trailing
         except CallFailedError as error:
             trailing = error.trailing
             if error.status.code != Code.NOT_FOUND or ANSWERED_BY_KEY not in trailing:
@@ -112,3 +111,27 @@ class Readers:
             raise ConfigurationError(f"{target} does not tell {VERSION_KEY}: it needs a newer server")
         state = State(int(trailing[VERSION_KEY]), message is not None)
         return Reading(target, began_s, trailing.get(ANSWERED_BY_KEY, ""), state, message)
+
+
+class Primary:
+    """What the database has: read past the servers, whose STRONG reads of some resources are hits, too."""
+
+    def __init__(self, store: Store, model: Model, clock: Clock) -> None:
+        self._store = store
+        self._resources = {full_name(resource.table): resource for resource in model.resources.values()}
+        self._clock = clock
+
+    async def read(self, record: Watched) -> Reading:
+        """Read the row.
+
+        Raises:
+            EntresolError: it cannot be read.
+        """
+        resource = self._resources[record.table]
+        began_s = self._clock.monotonic_s()
+        read = await self._store.get(resource, [record.name], primary=True, timeout_s=TIMEOUT_S)
+        row = read.rows.get(record.name)
+        if row is None:
+            return Reading(PRIMARY, began_s, PRIMARY, State(0, is_found=False), None)
+        message = resource.message_class.FromString(row.message)
+        return Reading(PRIMARY, began_s, PRIMARY, State(row.version, is_found=True), message)

@@ -18,10 +18,11 @@ from typing import Any
 from entresol.cli.verification.budget import Budget
 from entresol.cli.verification.findings import Difference, Findings, fields_that_differ
 from entresol.cli.verification.ledger import Change, Ledger, State, Watched
-from entresol.cli.verification.readers import CONCURRENCY, Readers, Reading
+from entresol.cli.verification.readers import CONCURRENCY, Primary, Readers, Reading
 from entresol.clock import Clock
 from entresol.errors import EntresolError
-from entresol.records import CACHE
+from entresol.records.demand import CACHE, NEAR
+from entresol.service.call import PRIMARY
 from entresol.service.status import CallFailedError
 from entresol.storage.changes import ChangeKind, RowChange, Transaction
 from entresol.storage.replication import ReplicationStream
@@ -68,12 +69,19 @@ class Verifier:
     """One run. `findings` can be read at any time, and when `run` was cancelled."""
 
     def __init__(
-        self, plan: Plan, open_feed: OpenFeed, readers: Readers, clock: Clock, dice: random.Random
+        self,
+        plan: Plan,
+        open_feed: OpenFeed,
+        readers: Readers,
+        primary: Primary,
+        clock: Clock,
+        dice: random.Random,
     ) -> None:
         self.findings = Findings(plan.ages_s)
         self._plan = plan
         self._open_feed = open_feed
         self._readers = readers
+        self._primary = primary
         self._clock = clock
         self._dice = dice
         self._ledger = Ledger()
@@ -212,7 +220,7 @@ class Verifier:
         if state.shows(change):
             return True
         self._budget.borrow()
-        primary = await self._read(record, reading.target, from_primary=True)
+        primary = await self._read_primary(record)
         if primary is not None and _is_same(state, primary.state):
             return True
         newer = self._ledger.first_newer(record, state) or change
@@ -229,10 +237,10 @@ class Verifier:
 
     async def _compare(self, record: Watched) -> None:
         hit = await self._read(record)
-        if hit is None or hit.answered_by != CACHE:
+        if hit is None or hit.answered_by not in (CACHE, NEAR):
             self._budget.give_back()
             return
-        primary = await self._read(record, hit.target, from_primary=True)
+        primary = await self._read_primary(record)
         if primary is None:
             return
         difference = await self._difference(record, hit, primary)
@@ -265,15 +273,21 @@ class Verifier:
             await asyncio.sleep(POLL_S)  # who reads the primary may be ahead of who follows the log
         return max(0.0, hit.began_s - newer.told_s)
 
-    async def _read(
-        self, record: Watched, target: str | None = None, *, from_primary: bool = False
-    ) -> Reading | None:
+    async def _read(self, record: Watched, target: str | None = None) -> Reading | None:
         target = target or self._readers.next_target()
         try:
-            return await self._readers.read(record, target, from_primary=from_primary)
+            return await self._readers.read(record, target)
         except CallFailedError as error:
             log.warning("%s was not read from %s: %s", record.name, target, error)
             self.findings.fail(target)
+            return None
+
+    async def _read_primary(self, record: Watched) -> Reading | None:
+        try:
+            return await self._primary.read(record)
+        except EntresolError as error:
+            log.warning("%s was not read from the primary: %s", record.name, error)
+            self.findings.fail(PRIMARY)
             return None
 
 
