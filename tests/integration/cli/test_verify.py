@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +32,13 @@ from entresol.testing.servers import Database, Databases, Migrate
 from entresol.transport.caller import Caller
 
 PATIENT = ("--for", "5", "--reads-per-second", "200", "--lag-max", "10")  # a busy machine makes any lag long
+ENTRESOL = str(Path(sys.executable).parent / "entresol")
 OURS = "slot_name LIKE 'entresol_verify%' AND active"
 SLOTS = f"SELECT count(*) FROM pg_replication_slots WHERE {OURS}"
+
+
+async def is_followed(database: Database) -> bool:
+    return (await database.psql(SLOTS)).strip() == "1"
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +104,8 @@ def beside(database: Database) -> Iterator[Callable[..., None]]:
     """Give what does work in a thread once the log is followed, and again until the test ends if it is to."""
     ended = threading.Event()
 
-    async def is_followed() -> bool:
-        return (await database.psql(SLOTS)).strip() == "1"
-
     def act(work: Callable[[], None], *, again: bool) -> None:
-        assert asyncio.run(until(is_followed, 30.0))
+        assert asyncio.run(until(lambda: is_followed(database), 30.0))
         work()
         while again and not ended.is_set():
             work()
@@ -230,6 +236,26 @@ def test_the_load_is_never_exceeded_and_what_is_skipped_is_counted(
     _, facts = verify("--for", "3", "--reads-per-second", "5")
     assert 0 < len(reads) <= 5 * (3 + 1)
     assert facts["skipped"]["over the budget"] > 0
+
+
+def test_one_who_is_told_to_stop_reports_what_was_found_so_far(
+    fleet: list[RunningPlatform], database: Database
+) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENTRESOL_DATABASE_WRITE": database.write_url,
+        "ENTRESOL_PROTOS": str(ROOT / "protos"),
+    }
+    command = [ENTRESOL, "verify", "--target", fleet[0].address, "--for", "3600", "--json"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert asyncio.run(until(lambda: is_followed(database), 60.0))
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert json.loads(said)["writes"]["gaps_in_the_log"] == 0
 
 
 def test_a_target_that_is_not_there_is_told(database: Database) -> None:

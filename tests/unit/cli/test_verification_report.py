@@ -6,7 +6,10 @@ import json
 import re
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from entresol import telemetry
 from entresol.cli.verification.findings import LISTED_MAX, Difference, Findings, Share
 from entresol.cli.verification.report import page, text
 
@@ -17,7 +20,10 @@ def _difference(name: str, *, is_explained: bool = False, age_s: float | None = 
 
 @pytest.fixture
 def findings() -> Findings:
-    findings = Findings((0.1, 1.0))
+    return _find(Findings((0.1, 1.0)))
+
+
+def _find(findings: Findings) -> Findings:
     for number in range(1000):
         findings.aged(0.1, is_right=number > 0)
         findings.aged(1.0, is_right=True)
@@ -89,3 +95,28 @@ def test_differences_are_listed_up_to_a_bound_and_counted_beyond() -> None:
     assert (facts["hits"]["explained"], len(facts["differences"])) == (LISTED_MAX + 5, LISTED_MAX + 1)
     assert facts["differences"][0]["name"] == "stories/bad"
     assert findings.unexplained == 1
+
+
+def test_the_same_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader]).get_meter("test")
+    for name in ("VERIFY_READS", "VERIFY_DIFFERENCES", "VERIFY_SKIPPED"):
+        monkeypatch.setattr(telemetry, name, meter.create_counter(name))
+    monkeypatch.setattr(telemetry, "VERIFY_STALENESS", meter.create_histogram("VERIFY_STALENESS"))
+    _find(Findings((0.1, 1.0)))
+    data = reader.get_metrics_data()
+    assert data is not None
+    points = {
+        metric.name: {tuple((point.attributes or {}).values()): point for point in metric.data.data_points}
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+    }
+    reads = {key: point.value for key, point in points["verify_reads"].items()}
+    assert reads == {
+        (0.1, "stale"): 1, (0.1, "consistent"): 999, (1.0, "consistent"): 1000, ("failed",): 1,
+    }  # fmt: skip
+    assert {key: point.value for key, point in points["verify_differences"].items()} == {
+        (True,): 1,
+        (False,): 1,
+    }
+    assert points["verify_skipped"]["over the budget",].value == 3
+    assert points["verify_staleness"][()].max == 0.25
