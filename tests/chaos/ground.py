@@ -26,6 +26,7 @@ from tests.chaos.worker import Plan
 from tests.chaos.workload import Crowd, Requests
 
 from entresol.app import load_model
+from entresol.cache.keys import Layout
 from entresol.cli.folders import migration_folders
 from entresol.config import Settings
 from entresol.embedded import EmbeddedServers, PostgresServer
@@ -70,8 +71,10 @@ class Cast:
     sessions: int = 20  # of each worker
     shared: int = 12
     extra: tuple[str, ...] = ()
+    busy: float = 0.25  # share of reads that go to shared and extra keys
     pause_s: float = 0.05
     payload_bytes: int = 0
+    lost_puts: float = 0.0  # share, of platforms in a worker's process
     settings: Mapping[str, str] = field(default_factory=dict)
     serve: tuple[str, ...] = SERVE  # arguments of Python
 
@@ -82,7 +85,7 @@ class Cast:
     @property
     def crowd(self) -> Crowd:
         """Return all clients."""
-        return Crowd(len(self.ways), self.sessions, self.shared, self.extra)
+        return Crowd(len(self.ways), self.sessions, self.shared, self.extra, self.busy)
 
 
 class Ground:
@@ -170,6 +173,8 @@ class Ground:
                 async with self.fault("heal", name):
                     await self.kill(name)
                     await self.start_server(name, SERVE)
+        for link in self.network.links.values():
+            link.heal()
         for replica in self.servers.replicas:
             if replica is not self.primary and await replica.is_running():
                 await replica.set_delay(0)
@@ -204,6 +209,11 @@ class Ground:
     async def start_relay(self, name: str) -> None:
         """Start a relay, which works or stands by."""
         await self._start_process(name, RELAY, {})
+
+    def entry(self, key: str) -> bytes:
+        """Return where Redis has the entry of a key."""
+        table = self._model.resources["stories.entresol.dev/User"].table
+        return Layout("entresol", 1, Settings().cache_buckets).place(table, key).entry
 
     async def watermark(self) -> int:
         """Return what the cache has applied; 0 while it does not answer or knows nothing."""
@@ -283,6 +293,7 @@ class Ground:
             crowd=asdict(cast.crowd),
             pause_s=cast.pause_s,
             payload_bytes=cast.payload_bytes,
+            lost_puts=cast.lost_puts,
             folder=str(self.folder),
         )
         self.plans.append(plan)

@@ -30,6 +30,14 @@ async def slow(ground: Ground) -> None:
         link.heal()
 
 
+async def slow_databases(ground: Ground) -> None:
+    """Let everything between readers and database servers take longer, from now on: the relay is quicker than they."""
+    async with ground.fault("slow databases", "all"):
+        for (process, store), link in ground.network.links.items():
+            if store != "redis" and process not in ground.relay_names:
+                link.delay_s = ground.dice.uniform(0.02, 0.1)
+
+
 async def silence(ground: Ground) -> None:
     """Let nothing through between one process and one store, with connections open as if all were well."""
     pair, link = ground.dice.choice(list(ground.network.links.items()))

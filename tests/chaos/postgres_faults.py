@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from tests.chaos.ground import META, ChaosError, Ground
 from tests.chaos.operation import Operation
@@ -78,18 +79,38 @@ async def lag_a_little(ground: Ground) -> None:
 
 
 async def psql(ground: Ground) -> None:
-    """Write by psql: one record, or a column of all, which changes no value and every version."""
+    """Write some records by psql, or now and then a column of all, which changes no value and every version."""
     async with ground.fault("psql", "primary"):
-        if ground.dice.random() < 0.1:
+        if ground.dice.random() < 0.02:
             await ground.primary.psql("UPDATE users SET about = 'touched'")
             return
-        key, value = ground.dice.choice(PSQL_KEYS), len(ground.noted) + 1
-        insert = f"INSERT INTO users (name, display_name) VALUES ('{key}', '{value}')"
-        upsert = f"{insert} ON CONFLICT (name) DO UPDATE SET display_name = '{value}'"
-        kind = "delete" if ground.dice.random() < 0.2 else "write"
-        start_s = time.monotonic()
-        await ground.primary.psql(f"DELETE FROM users WHERE name = '{key}'" if kind == "delete" else upsert)
-        written = value if kind == "write" else None
-        ground.noted.append(
-            Operation("psql", key, kind, "SESSION", written, start_s, time.monotonic(), "ok", "psql")
-        )
+        await _write(ground, ground.dice.sample(PSQL_KEYS, 4))
+
+
+async def psql_beneath_readers(ground: Ground) -> None:
+    """Evict what psql is about to write, so that readers fetch it while it changes."""
+    keys = ground.dice.sample(PSQL_KEYS, 2)
+    async with ground.fault("psql beneath readers", "primary"):
+        await ground.redis.delete(*map(ground.entry, keys))
+        await _write(ground, keys)
+
+
+async def _write(ground: Ground, keys: Sequence[str]) -> None:
+    """Write or delete each key in a transaction of its own."""
+    changes: list[tuple[str, int | None]] = []
+    for key in keys:
+        value = None if ground.dice.random() < 0.2 else len(ground.noted) + len(changes) + 1
+        changes.append((key, value))
+    start_s = time.monotonic()
+    await ground.primary.psql(";\n".join(_statement(key, value) for key, value in changes))
+    end_s = time.monotonic()
+    for key, value in changes:
+        kind = "delete" if value is None else "write"
+        ground.noted.append(Operation("psql", key, kind, "SESSION", value, start_s, end_s, "ok", "psql"))
+
+
+def _statement(key: str, value: int | None) -> str:
+    if value is None:
+        return f"DELETE FROM users WHERE name = '{key}'"
+    insert = f"INSERT INTO users (name, display_name) VALUES ('{key}', '{value}')"
+    return f"{insert} ON CONFLICT (name) DO UPDATE SET display_name = '{value}'"

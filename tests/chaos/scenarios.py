@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,7 @@ class Scenario:
     name: str
     actions: tuple[Action, ...]
     cast: Cast = field(default_factory=Cast)
+    before: tuple[Action, ...] = ()  # what is wrong all the time
     seconds: float = 85.0
     quick_seconds: float = 10.0
     calm_s: tuple[float, float] = (0.3, 1.5)
@@ -28,6 +30,7 @@ class Scenario:
     is_quick: bool = False  # played in the quick sample
     is_naive: bool = False  # violations must be seen
     recovery_s_max: float = 15.0
+    hit_age_s_max: float = math.inf  # of BOUNDED answers from the cache: the lag of the relay
     reads_min: float = 0.0  # share of reads that must be answered while a fault lasts, STRONG ones aside
     updates_min: float = 0.0
 
@@ -43,6 +46,7 @@ _STORM = (
     postgres_faults.lag,
     redis_faults.kill,
     redis_faults.empty,
+    redis_faults.evict,
     network_faults.cut,
     network_faults.refuse,
     network_faults.slow,
@@ -69,7 +73,7 @@ SCENARIOS = {
         Scenario("clock_skew", (process_faults.skew,), _AMISS, seconds=30.0, calm_s=(1.0, 4.0)),
         Scenario("rolling_restart", (process_faults.roll,)),
         Scenario("kill_redis", (redis_faults.kill,), is_quick=True, reads_min=0.999, updates_min=0.999),
-        Scenario("empty_redis", (redis_faults.empty,), seconds=60.0, calm_s=(0.5, 3.0)),
+        Scenario("empty_redis", (redis_faults.empty, redis_faults.evict), seconds=60.0, calm_s=(0.5, 3.0)),
         Scenario("redis_failover", (redis_faults.fail_over,), is_quick=True),
         Scenario("eviction", (redis_faults.squeeze,), replace(_CAST, payload_bytes=2000)),
         Scenario("kill_replica", (postgres_faults.kill_replica,), reads_min=0.999),
@@ -82,17 +86,26 @@ SCENARIOS = {
             actions_max=2,
             is_quick=True,
         ),
-        Scenario("replica_lag", (postgres_faults.lag,)),
+        Scenario("replica_lag", (postgres_faults.lag, redis_faults.evict, redis_faults.evict)),
         Scenario(
             "psql",
             (postgres_faults.psql,),
             replace(_CAST, extra=postgres_faults.PSQL_KEYS),
-            45.0,
+            seconds=45.0,
             calm_s=(0.1, 0.5),
         ),
         Scenario(
             "network",
             (network_faults.cut, network_faults.refuse, network_faults.slow, network_faults.silence),
+        ),
+        Scenario(
+            "races",
+            (postgres_faults.psql_beneath_readers,),
+            replace(_CAST, extra=postgres_faults.PSQL_KEYS, shared=2, busy=0.7, lost_puts=0.2),
+            before=(network_faults.slow_databases, postgres_faults.lag_a_little),
+            calm_s=(0.0, 0.1),
+            is_quick=True,
+            hit_age_s_max=1.0,
         ),
         Scenario("storm", _STORM, seconds=120.0, is_quick=True, recovery_s_max=20.0),
         Scenario(

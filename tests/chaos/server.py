@@ -30,6 +30,16 @@ def die_before_puts(share: float, dice: random.Random) -> None:
     Entries.put = put_or_die  # type: ignore[method-assign]
 
 
+def lose_puts(share: float, dice: random.Random) -> None:
+    """Lose this share of all puts of this process, as if it had ended before each."""
+    put = Entries.put
+
+    async def put_or_not(self: Entries, *arguments: Any, **named: Any) -> str:
+        return "failed" if dice.random() < share else await put(self, *arguments, **named)
+
+    Entries.put = put_or_not  # type: ignore[method-assign]
+
+
 def skew(dice: random.Random) -> None:
     """Let the platform's wall clock jump by up to an hour, either way, at each SIGUSR2."""
     offset_s = 0.0

@@ -55,7 +55,11 @@ async def play(scenario: Scenario, seed: int, *, quick: bool, keep: Path | None 
 
 async def _break(scenario: Scenario, ground: Ground) -> None:
     """Break things until the time is over, and leave everything working."""
-    for _ in range(scenario.actions_max):
+    for action in scenario.before:
+        await action(ground)
+    for number in range(scenario.actions_max):
+        # Dice of its own for each: how often one rolls them, which may depend on what it finds, changes no other.
+        ground.dice = random.Random(f"{ground.seed}/{number}")
         await ground.calm(*scenario.calm_s)
         if ground.is_over():
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
         *_internal(evidence.failures),
     ]
     kinds = Counter(violation.kind for violation in violations)
-    missed = [] if scenario.is_naive else _missed(scenario, evidence)
+    missed = [] if scenario.is_naive else _missed(scenario, evidence, history)
     held = bool(violations) if scenario.is_naive else not violations and not missed
     line = {
         "scenario": scenario.name,
@@ -80,6 +81,7 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
         "updates_refused_ms": _spread(
             [(one.end_s - one.start_s) * 1000 for one in evidence.failures if one.kind != "read"]
         ),
+        "first_update_s": _first_updates_s(evidence),
         **evidence.figures,
         "examples": [f"{one.kind}: {one.key}: {one.text}" for one in _examples(violations)],
     }
@@ -95,11 +97,14 @@ def _internal(failures: Sequence[Failure]) -> list[Violation]:
     ]
 
 
-def _missed(scenario: Scenario, evidence: Evidence) -> list[str]:
+def _missed(scenario: Scenario, evidence: Evidence, history: History) -> list[str]:
     """Return the bounds of the scenario that were not kept."""
     answered, missed = _answered(evidence), []
     if evidence.recovery_s > scenario.recovery_s_max:
         missed.append(f"recovered after {evidence.recovery_s:.1f} s, not {scenario.recovery_s_max:g}")
+    oldest_s = max(checks.ages_s(history, "BOUNDED", "cache"), default=0.0)
+    if oldest_s > scenario.hit_age_s_max:
+        missed.append(f"a BOUNDED hit was {oldest_s:.1f} s old, not {scenario.hit_age_s_max:g}")
     for kind, least in (("reads", scenario.reads_min), ("updates", scenario.updates_min)):
         if answered[kind] is not None and answered[kind] < least:
             missed.append(f"{answered[kind]:.5f} of {kind} were answered, not {least:g}")
@@ -119,6 +124,17 @@ def _answered(evidence: Evidence) -> dict[str, float | None]:
         total = counts[kind, True] + counts[kind, False]
         shares[kind] = round(counts[kind, True] / total, 5) if total else None
     return shares
+
+
+def _first_updates_s(evidence: Evidence) -> dict[str, float]:
+    """Return, for each kind of fault, how long after its end the next update was answered, at the latest."""
+    ends_s = sorted(one.end_s for one in evidence.operations if one.kind != "read" and one.outcome == "ok")
+    longest: dict[str, float] = {}
+    for fault in evidence.faults:
+        after = bisect_left(ends_s, fault.end_s)
+        if after < len(ends_s):
+            longest[fault.kind] = round(max(longest.get(fault.kind, 0.0), ends_s[after] - fault.end_s), 3)
+    return longest
 
 
 def _name(failure: Failure) -> str:

@@ -21,6 +21,7 @@ import uvloop
 from tests.chaos.calls import PlatformServer, Server, WireServers
 from tests.chaos.naive import NaiveServer
 from tests.chaos.operation import Operation
+from tests.chaos.server import lose_puts
 from tests.chaos.workload import Client, Crowd, Failure, Requests, live
 
 from entresol.app import Platform, load_model
@@ -43,6 +44,7 @@ class Plan:
     crowd: dict[str, Any]
     pause_s: float
     payload_bytes: int
+    lost_puts: float
     folder: str
 
     @property
@@ -91,6 +93,7 @@ async def work(plan: Plan) -> None:
     settings = Settings.load(plan.settings)
     crowd = Crowd(**plan.crowd)
     notes = Notes(plan)
+    lose_puts(plan.lost_puts, random.Random(f"{plan.seed}/{plan.number}/puts"))
     async with AsyncExitStack() as stack:
         servers = await _servers(plan, settings, stack)
         requests = Requests(load_model(settings), plan.payload_bytes)

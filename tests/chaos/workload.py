@@ -26,7 +26,7 @@ KEYS_PER_SESSION = 3  # the last of them is also deleted
 LEVELS = ("SESSION", "BOUNDED", "EVENTUAL", "STRONG")
 LEVEL_WEIGHTS = (40, 35, 15, 10)
 WRITE, DELETE, WRITE_SHARED = 0.16, 0.03, 0.03
-READ_OWN, READ_SHARED = 0.4, 0.15
+READ_OWN = 0.45  # of the reads of keys with one writer
 SHARED_STRIDE = 10_000  # writers of one key count in steps of this, from numbers of their own
 
 
@@ -38,6 +38,7 @@ class Crowd:
     sessions: int  # of each worker
     shared: int  # keys that all write
     extra: tuple[str, ...] = ()  # keys that others write, such as psql
+    busy: float = 0.25  # share of reads that go to keys of many writers and of others
 
     def own(self, worker: int, session: int) -> list[str]:
         """Return the keys that one session alone writes."""
@@ -207,6 +208,7 @@ async def live(
     keys = crowd.own(worker, session)
     own = [Owned(key, mortal=key == keys[-1]) for key in keys]
     every, common = crowd.every(), crowd.common()
+    busy = [*common, *crowd.extra]
     shared_value = worker * crowd.sessions + session
     for key in own:
         await _write(client, key)
@@ -221,7 +223,7 @@ async def live(
             shared_value += SHARED_STRIDE
             await client.write(dice.choice(common), shared_value, missing=True)
         else:
-            await client.read(_target(dice, own, common, every), dice.choices(LEVELS, LEVEL_WEIGHTS)[0])
+            await client.read(_target(dice, crowd, own, busy, every), dice.choices(LEVELS, LEVEL_WEIGHTS)[0])
         await asyncio.sleep(dice.expovariate(1 / pause_s))
 
 
@@ -230,10 +232,11 @@ async def _write(client: Client, key: Owned) -> None:
     key.note(await client.write(key.name, key.value, missing=key.mortal or not key.exists))
 
 
-def _target(dice: random.Random, own: Sequence[Owned], common: Sequence[str], every: Sequence[str]) -> str:
-    roll = dice.random()
-    if roll < READ_OWN:
+def _target(
+    dice: random.Random, crowd: Crowd, own: Sequence[Owned], busy: Sequence[str], every: Sequence[str]
+) -> str:
+    if dice.random() < crowd.busy:
+        return dice.choice(busy)
+    if dice.random() < READ_OWN:
         return dice.choice(own).name
-    if roll < READ_OWN + READ_SHARED:
-        return dice.choice(common)
     return every[min(int(dice.expovariate(8 / len(every))), len(every) - 1)]  # some are much asked for
