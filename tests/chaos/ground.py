@@ -72,6 +72,7 @@ class Cast:
     shared: int = 12
     extra: tuple[str, ...] = ()
     busy: float = 0.25  # share of reads that go to shared and extra keys
+    contention: float = 0.03  # share of writes of shared keys
     pause_s: float = 0.05
     payload_bytes: int = 0
     lost_puts: float = 0.0  # share, of platforms in a worker's process
@@ -85,7 +86,7 @@ class Cast:
     @property
     def crowd(self) -> Crowd:
         """Return all clients."""
-        return Crowd(len(self.ways), self.sessions, self.shared, self.extra, self.busy)
+        return Crowd(len(self.ways), self.sessions, self.shared, self.extra, self.busy, self.contention)
 
 
 class Ground:

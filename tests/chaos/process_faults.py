@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 from tests.chaos.ground import ROOT, SERVE, Ground
+from tests.chaos.redis_faults import evict
 
 from entresol.app import load_model
 from entresol.config import Settings
@@ -47,12 +48,16 @@ async def start_those_that_crashed(ground: Ground) -> None:
 
 
 async def pause(ground: Ground) -> None:
-    """Stop a server or a process of clients where it stands, often for longer than its leases, and let it go on."""
+    """Stop a server or a process of clients where it stands, often for longer than its leases, and let it go on.
+
+    What it was about to put waits with it, while others write the same and entries are evicted.
+    """
     workers = [f"worker-{plan.number}" for plan in ground.plans]
     name = ground.dice.choice(ground.server_names + workers)
     async with ground.fault("pause", name):
         await ground.processes.signal(name, signal.SIGSTOP)
         await ground.calm(LEASE_S / 2, 5 * LEASE_S)
+        await evict(ground)
         await ground.processes.signal(name, signal.SIGCONT)
 
 

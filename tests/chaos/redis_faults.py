@@ -41,7 +41,7 @@ async def evict(ground: Ground) -> None:
     async with ground.fault("evict", "redis"):
         keys = [key async for key in ground.redis.scan_iter("{entresol:0}:e:*", count=1000)]
         if keys:
-            await ground.redis.delete(*ground.dice.sample(sorted(keys), len(keys) // 8 + 1))
+            await ground.redis.delete(*ground.dice.sample(sorted(keys), (len(keys) + 1) // 2))
 
 
 async def squeeze(ground: Ground) -> None:

@@ -68,7 +68,13 @@ SCENARIOS = {
         Scenario(
             "pause",
             (process_faults.pause,),
-            replace(_CAST, settings={"ENTRESOL_CACHE_LEASE_S": str(process_faults.LEASE_S)}),
+            replace(
+                _CAST,
+                shared=6,
+                busy=0.5,
+                contention=0.3,
+                settings={"ENTRESOL_CACHE_LEASE_S": str(process_faults.LEASE_S)},
+            ),
         ),
         Scenario("clock_skew", (process_faults.skew,), _AMISS, seconds=30.0, calm_s=(1.0, 4.0)),
         Scenario("rolling_restart", (process_faults.roll,)),

@@ -25,7 +25,7 @@ CALL_S = 5.0
 KEYS_PER_SESSION = 3  # the last of them is also deleted
 LEVELS = ("SESSION", "BOUNDED", "EVENTUAL", "STRONG")
 LEVEL_WEIGHTS = (40, 35, 15, 10)
-WRITE, DELETE, WRITE_SHARED = 0.16, 0.03, 0.03
+WRITE, DELETE = 0.16, 0.03
 READ_OWN = 0.45  # of the reads of keys with one writer
 SHARED_STRIDE = 10_000  # writers of one key count in steps of this, from numbers of their own
 
@@ -39,6 +39,7 @@ class Crowd:
     shared: int  # keys that all write
     extra: tuple[str, ...] = ()  # keys that others write, such as psql
     busy: float = 0.25  # share of reads that go to keys of many writers and of others
+    contention: float = 0.03  # share of all that sessions do that are writes of keys of many writers
 
     def own(self, worker: int, session: int) -> list[str]:
         """Return the keys that one session alone writes."""
@@ -219,7 +220,7 @@ async def live(
         elif roll < WRITE + DELETE:
             own[-1].value += 1
             own[-1].note(await client.delete(own[-1].name))
-        elif roll < WRITE + DELETE + WRITE_SHARED:
+        elif roll < WRITE + DELETE + crowd.contention:
             shared_value += SHARED_STRIDE
             await client.write(dice.choice(common), shared_value, missing=True)
         else:
