@@ -54,7 +54,8 @@ async def promote(ground: Ground) -> None:
             raise ChaosError(f"no relay reads from the new primary after {GENERATION_S:g} s. {ground.logs()}")
         ground.loss.append((killed_s - LOSS_S, time.monotonic()))
     for other in others:
-        await other.follow(chosen)
+        async with ground.fault("rebuild replica", other.name):
+            await other.follow(chosen)
 
 
 async def lag(ground: Ground) -> None:

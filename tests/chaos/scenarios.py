@@ -56,6 +56,14 @@ _STORM = (
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
+        Scenario(
+            "naive_delete",
+            _NAIVE,
+            Cast(servers=0, relays=0, ways=("delete", "delete")),
+            seconds=20.0,
+            is_quick=True,
+            is_naive=True,
+        ),
         Scenario("kill_server", (process_faults.kill_server,)),
         Scenario(
             "crash_before_put",
@@ -111,17 +119,9 @@ SCENARIOS = {
             before=(network_faults.slow_databases, postgres_faults.lag_a_little),
             calm_s=(0.0, 0.1),
             is_quick=True,
-            hit_age_s_max=1.0,
+            hit_age_s_max=3.0,
         ),
         Scenario("storm", _STORM, seconds=120.0, is_quick=True, recovery_s_max=20.0),
-        Scenario(
-            "naive_delete",
-            _NAIVE,
-            Cast(servers=0, relays=0, ways=("delete", "delete")),
-            seconds=20.0,
-            is_quick=True,
-            is_naive=True,
-        ),
         Scenario(
             "naive_set",
             _NAIVE,

@@ -66,6 +66,7 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
         "held": held,
         "operations": len(evidence.operations),
         "faults": dict(Counter(fault.kind for fault in evidence.faults)),
+        "fault_s_max": _longest_s(evidence.faults),
         "outcomes": _count(f"{one.kind} {one.outcome}" for one in evidence.operations),
         "answered_by": _count(one.answered_by for one in evidence.operations if one.answered_by),
         "violations": dict(kinds),
@@ -134,6 +135,14 @@ def _first_updates_s(evidence: Evidence) -> dict[str, float]:
         after = bisect_left(ends_s, fault.end_s)
         if after < len(ends_s):
             longest[fault.kind] = round(max(longest.get(fault.kind, 0.0), ends_s[after] - fault.end_s), 3)
+    return longest
+
+
+def _longest_s(faults: Sequence[Fault]) -> dict[str, float]:
+    """Return how long the longest fault of each kind lasted."""
+    longest: dict[str, float] = {}
+    for fault in faults:
+        longest[fault.kind] = round(max(longest.get(fault.kind, 0.0), fault.end_s - fault.start_s), 3)
     return longest
 
 
