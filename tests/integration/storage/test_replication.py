@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+import uvloop
 from tests.integration.storage.proxy import CERTIFICATE, Proxy
 
 from entresol.embedded import EmbeddedServers
@@ -356,6 +358,19 @@ async def test_of_several_servers_the_one_that_accepts_writes_is_read(
     with pytest.raises(StoreUnavailableError, match="is a replica"):
         async with ReplicationStream.open(servers.replicas[0].url(database.name), slot, slot):
             pass
+
+
+def test_a_stream_that_breaks_is_unavailable_on_the_loop_that_the_relay_runs_on(
+    tcp_url: str, slot: str
+) -> None:
+    async def follow() -> None:
+        async with Proxy(tcp_url) as proxy, open_stream(proxy.url(), slot, slot, TABLES) as stream:
+            proxy.cut()
+            async for _ in stream:
+                pass
+
+    with ThreadPoolExecutor(1) as threads, pytest.raises(StoreUnavailableError):
+        threads.submit(uvloop.run, follow()).result()
 
 
 async def test_a_dead_server_behind_an_address_that_still_accepts_is_passed_over(
