@@ -152,10 +152,6 @@ class Ground:
         """Whether there is time for long faults."""
         return self.seconds >= LONG_S
 
-    def is_over(self) -> bool:
-        """Tell whether the time of faults has passed."""
-        return time.monotonic() >= self.ends_s
-
     async def calm(self, shortest_s: float, longest_s: float) -> None:
         """Break nothing for a time between these."""
         await asyncio.sleep(self.dice.uniform(shortest_s, longest_s))

@@ -16,7 +16,7 @@ Action = Callable[[Ground], Awaitable[None]]
 class Scenario:
     """One kind of trouble: one of `actions` after another, with calm between, as long as it lasts.
 
-    Every action leaves everything working again, but for what `Ground.heal` sees to.
+    Every action leaves everything working again, but for what `Ground.heal` mends at the end.
     """
 
     name: str

@@ -60,9 +60,10 @@ async def _break(scenario: Scenario, ground: Ground) -> None:
     for number in range(scenario.actions_max):
         # Dice of its own for each: how often one rolls them, which may depend on what it finds, changes no other.
         ground.dice = random.Random(f"{ground.seed}/{number}")
-        await ground.calm(*scenario.calm_s)
-        if ground.is_over():
+        calm_s = ground.dice.uniform(*scenario.calm_s)
+        if time.monotonic() + calm_s > ground.ends_s:
             break
+        await asyncio.sleep(calm_s)
         await ground.dice.choice(scenario.actions)(ground)
     await ground.heal()
 
