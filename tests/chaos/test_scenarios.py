@@ -12,7 +12,9 @@ SMALL = Cast(servers=1, relays=1, ways=("platform",), platforms=1, sessions=6, p
 
 
 async def test_a_small_scenario_is_played_and_holds() -> None:
-    scenario = replace(SCENARIOS["empty_redis"], cast=SMALL, seconds=1.5, recovery_s_max=60.0)
+    scenario = replace(
+        SCENARIOS["empty_redis"], cast=SMALL, seconds=1.5, calm_s=(0.1, 0.3), recovery_s_max=60.0
+    )
     verdict = await play(scenario, 1, quick=False)
     assert verdict.held, verdict.line
     assert verdict.line["faults"]
