@@ -26,6 +26,9 @@ class Flights(Generic[Name, Value]):
     def __len__(self) -> int:
         return len(self._flights)
 
+    def __contains__(self, name: Name) -> bool:
+        return name in self._flights
+
     async def join(self, name: Name, load: Callable[[], Awaitable[Value]]) -> Value:
         """Return what `load` returns, or what an earlier load of the same name that is still running does.
 

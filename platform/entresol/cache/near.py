@@ -62,6 +62,7 @@ class _Copy:
     view: View
     began_s: float
     size_bytes: int
+    changed: bool = False  # the relay has told of a newer content
 
 
 class Near:
@@ -99,6 +100,22 @@ class Near:
 
         It reflects every change that was heard of, so its `watermark` is at least the one that was heard last.
         """
+        copy = self._find(table, name)
+        if copy is None or copy.changed:
+            return None
+        if copy.entry.watermark < copy.view.watermark:
+            copy.entry = copy.entry._replace(watermark=copy.view.watermark)
+        return copy.entry
+
+    def outdated(self, table: str, name: str) -> Entry | None:
+        """Return the copy of a record that has changed since: for who may be shown it while it is read again.
+
+        It is no older than `age_s_max` more than the relay was behind, as any copy.
+        """
+        copy = self._find(table, name)
+        return copy.entry if copy is not None and copy.changed else None
+
+    def _find(self, table: str, name: str) -> _Copy | None:
         place = self._place(table, name)
         copy = self._copies.get(place.entry)
         if copy is None:
@@ -112,9 +129,7 @@ class Near:
             self._forget(place.entry)
             return None
         self._copies.move_to_end(place.entry)
-        if copy.entry.watermark < copy.view.watermark:
-            copy.entry = copy.entry._replace(watermark=copy.view.watermark)
-        return copy.entry
+        return copy
 
     def begin(self, table: str, names: Sequence[str]) -> list[Placeholder | None]:
         """Return what `keep` judges by. Call it before the command that fetches the entries is sent."""
@@ -158,7 +173,10 @@ class Near:
         view.generation, view.number, view.watermark, _ = record
         view.heard_s = self._clock.monotonic_s()
         for key in record.changed:
-            self._drop(view, key)
+            view.drops[hash(key) % SLOTS] += 1
+            copy = self._copies.get(key)
+            if copy is not None:
+                copy.changed = True
 
     def lose(self) -> None:
         """Forget everything: nothing is heard any more, until a first record begins anew."""
@@ -178,7 +196,7 @@ class Near:
         if entry.watermark < watermark:
             return  # rule: watermark
         known = self._copies.get(key)
-        if known is not None and known.view is view and _is_older(entry, known.entry):
+        if known is not None and not known.changed and known.view is view and _is_older(entry, known.entry):
             return  # rule: newer
         self._forget(key)
         size_bytes = len(key) + len(entry.message) + OVERHEAD_BYTES

@@ -51,6 +51,21 @@ class Hits:
             self.near.keep(placeholders, listed)
         return self._shown(resource, zip(names, listed, strict=True), demand, CACHE)
 
+    def outdated(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
+        """Return copies that have changed, of what this process is reading again: one reader waits for that, not all.
+
+        Only for who is promised no more than a copy's age.
+        """
+        promised_more = demand.remembers(resource) or demand.level(resource) is Consistency.STRONG
+        if self.near is None or promised_more or resource.cache.staleness_s_max:
+            return {}
+        copies = [
+            (name, self.near.outdated(resource.table, name))
+            for name in names
+            if self.loads.is_reading(resource, name)
+        ]
+        return {name: Found.hit(copy, NEAR) for name, copy in copies if copy is not None}
+
     def are_refused(self, resource: Resource, demand: Demand) -> bool:
         """Tell whether hits may be older than the resource allows, and it would rather have none."""
         return resource.cache.stale_reads is StaleReads.REFUSE and self.staleness_s(resource, demand) > 0

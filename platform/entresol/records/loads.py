@@ -75,6 +75,10 @@ class Loads:
             return await asyncio.gather(*(self._loaded(resource, turn, load) for load in loads))
         return await asyncio.gather(*(self._joined(resource, turn, load) for load in loads))
 
+    def is_reading(self, resource: Resource, name: str) -> bool:
+        """Tell whether this process is reading the record just now, for who has seen nothing of it."""
+        return (resource.type, name, 0) in self._flights
+
     async def close(self) -> None:
         """Wait for the loads that are under way."""
         for turn in self._turns.values():

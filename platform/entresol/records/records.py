@@ -87,6 +87,8 @@ class Records:
         if missing := [name for name in names if name not in found]:
             found |= await self.hits.cached(resource, missing, demand)
         if missing := [name for name in missing if name not in found]:
+            found |= self.hits.outdated(resource, missing, demand)
+        if missing := [name for name in missing if name not in found]:
             loaded = await self._loads.get(resource, missing, demand, timeout_s=timeout_s)
             found.update(zip(missing, loaded, strict=True))
         return [found[name] for name in names]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from tests.integration.cache.conftest import OpenStage
@@ -336,3 +338,31 @@ async def test_a_relay_that_falls_silent_is_told(stage: Stage, caplog: pytest.Lo
             return "no word from the relay" in caplog.text
 
         assert await until(is_told, 10.0)
+
+
+async def test_while_a_changed_record_is_read_again_only_one_reader_waits(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Process.open(stage) as process:
+        await _old(stage, process)
+        await process.copy("a")
+        lsn = (await stage.write("a", "new")).lsn
+        await advance(stage, "a")
+        await process.heard()
+        reads, gate, real = asyncio.Event(), asyncio.Event(), process.records.store.get
+
+        async def held(*arguments: Any, **options: Any) -> Any:
+            reads.set()
+            await gate.wait()
+            return await real(*arguments, **options)
+
+        monkeypatch.setattr(process.records.store, "get", held)
+        first = asyncio.create_task(process.get("a"))
+        await reads.wait()
+        others = await asyncio.gather(*(process.get("a") for _ in range(20)))
+        assert {(item.message, item.answered_by) for item in others} == {(b"old", NEAR)}
+        wanted = asyncio.create_task(process.get("a", Demand(Session().after(lsn))))
+        gate.set()
+        assert (await first).message == b"new"
+        assert (await wanted).message == b"new"
+        assert await process.body("a") == b"new"

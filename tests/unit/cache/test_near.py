@@ -56,6 +56,36 @@ def test_what_was_fetched_is_kept_until_it_changes() -> None:
     assert copies.get("a") == _entry(watermark=200)
 
 
+def test_a_copy_of_what_has_changed_is_there_for_who_may_see_it_until_it_is_too_old() -> None:
+    copies = Copies(near_age_max_s=1.0)
+    copies.keep("a", _entry())
+    assert copies.near.outdated("items", "a") is None
+    copies.hear("a")
+    assert not copies.has("a")
+    assert copies.near.outdated("items", "a") == _entry()
+    copies.keep("a", _entry(version=8))
+    assert copies.has("a")
+    assert copies.near.outdated("items", "a") is None
+    copies.hear("a")
+    copies.clock.advance(1.1)
+    assert copies.near.outdated("items", "a") is None
+
+
+def test_a_copy_that_this_process_made_old_itself_is_gone() -> None:
+    copies = Copies()
+    copies.keep("a", _entry())
+    copies.near.drop("items", ["a"])
+    copies.hear("a")
+    assert copies.near.outdated("items", "a") is None
+
+
+def test_after_a_gap_no_copy_is_shown_to_anybody() -> None:
+    copies = Copies()
+    copies.keep("a", _entry())
+    copies.hear("a", missed=1)
+    assert copies.near.outdated("items", "a") is None
+
+
 def test_a_miss_is_not_kept() -> None:
     copies = Copies()
     copies.near.keep(copies.near.begin("items", ["a", "b"]), [None, _entry()])
