@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from entresol.config import Settings
-from entresol.errors import NotFoundError
+from entresol.errors import AlreadyExistsError, NotFoundError
 from entresol.records import Records
 from entresol.schema.model import Method
 from entresol.service.call import PRIMARY, Call, Handler
@@ -92,6 +92,12 @@ class Writes:
                 return (await updater.create(transaction, request, change)).message
 
             one_statement = not fenced and updater.is_one_statement(change)
+            try:
+                return await self._write(request, call, work, one_statement=one_statement)
+            except AlreadyExistsError as error:
+                if not getattr(request, "allow_missing", False) or error.metadata.get("name") != wanted.name:
+                    raise
+            # Another call created it between this one's look and its insert: now it is there to be updated.
             return await self._write(request, call, work, one_statement=one_statement)
 
         return handler

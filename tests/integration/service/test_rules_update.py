@@ -101,6 +101,17 @@ def test_rule_102_what_is_so_already_is_returned_unchanged(api: Api, story: Any)
     assert changed_fields(story, changed) == {"score"}
 
 
+def test_rule_102_of_many_who_ensure_one_record_at_once_all_succeed(api: Api, ann: str) -> None:
+    def ensure(number: int) -> int:
+        story = {"name": name, "title": "t", "author": ann, "score": number}
+        return int(api.call("UpdateStory", story=story, update_mask="score,title", allow_missing=True).score)
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(5):
+            name = f"stories/{new_id()}"
+            assert list(threads.map(ensure, range(8))) == list(range(8))
+
+
 def test_rule_102_allow_missing_needs_the_permission_to_update(halls: Api) -> None:
     wanted = {"name": f"halls/{new_id('h')}", "title": "Hall"}
     halls.refused(Code.PERMISSION_DENIED, "UpdateHall", STRANGER, hall=wanted, allow_missing=True)
