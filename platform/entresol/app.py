@@ -157,7 +157,10 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
     try:
         open_reader = partial(_open_reader, settings, model) if settings.relay_refill else None
         scopes = Scopes.of(model.resources.values())
-        yield Relay.open(settings, open_feed, take_snapshot, open_reader=open_reader, scopes=scopes)
+        fences = any(resource.is_fenced for resource in model.resources.values())
+        yield Relay.open(
+            settings, open_feed, take_snapshot, open_reader=open_reader, scopes=scopes, fences=fences
+        )
     finally:
         await snapshots.close()
 

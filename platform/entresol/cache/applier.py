@@ -37,7 +37,10 @@ class RewoundError(Exception):
 class Applier:
     """Calls ADVANCE on every partition. One relay uses it, one batch at a time."""
 
-    def __init__(self, connection: Connection, layout: Layout, scopes: Scopes = NO_SCOPES) -> None:
+    def __init__(
+        self, connection: Connection, layout: Layout, scopes: Scopes = NO_SCOPES, *, fences: bool = True
+    ) -> None:
+        self._fences = fences  # whether any resource has them
         self._connection = connection
         self._layout = layout
         self._scopes = scopes
@@ -99,7 +102,7 @@ class Applier:
 
     async def sweep(self) -> None:
         """Remove some fences that have expired from every partition; once a second is enough."""
-        if time.monotonic() - self._swept_s < SWEEP_S:
+        if not self._fences or time.monotonic() - self._swept_s < SWEEP_S:
             return
         self._swept_s = time.monotonic()
         digest, layout = self._connection.scripts.sweep.digest, self._layout

@@ -73,6 +73,7 @@ class Relay:
         scripts: Scripts | None = None,
         open_reader: OpenReader | None = None,
         scopes: Scopes = NO_SCOPES,
+        fences: bool = True,
     ) -> Relay:
         """Return the relay of the cache that the settings name. Nothing connects before `run`.
 
@@ -85,7 +86,7 @@ class Relay:
             settings.cache_url, timeout_s=timeout_s, breaker=Breaker.never(), scripts=scripts
         )
         return cls(
-            Applier(connection, layout, scopes),
+            Applier(connection, layout, scopes, fences=fences),
             layout,
             open_feed,
             take_snapshot,

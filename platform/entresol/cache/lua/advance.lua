@@ -37,7 +37,7 @@ local changes = 11 + 2 * ARGV[10]
 for first = 11, changes - 1, 2 do raise(KEYS[1], ARGV[first], ARGV[first + 1]) end
 local floor = redis.call('HGET', KEYS[1], 'floor')
 
-local fenced = redis.call('EXISTS', KEYS[2]) == 1
+local fenced = changes <= #ARGV and redis.call('EXISTS', KEYS[2]) == 1  -- a tick must not count as a miss of Redis
 local answer = {'ok', watermark}  -- behind it, the index into KEYS of each entry that was dropped
 
 local function apply(index, position, new)
