@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import grpc
@@ -28,6 +29,7 @@ _DEFINITE = {
     Code.RESOURCE_EXHAUSTED,
 }
 _NOT_DONE = "DATABASE_UNAVAILABLE"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 SHUNNED_S = 0.3
 
 CHANNEL_OPTIONS = [
@@ -41,11 +43,14 @@ CHANNEL_OPTIONS = [
 class RefusedError(Exception):
     """A call failed. `reason` is empty when it was the connection, and no server, that said so."""
 
-    def __init__(self, code: int, reason: str, retry_s: float | None, text: str) -> None:
+    def __init__(
+        self, code: int, reason: str, retry_s: float | None, text: str, trailing: Mapping[str, str] = _NOTHING
+    ) -> None:
         super().__init__(text)
         self.code = code
         self.reason = reason
         self.retry_s = retry_s
+        self.trailing = trailing
 
     @property
     def is_definite(self) -> bool:
@@ -53,8 +58,8 @@ class RefusedError(Exception):
         return self.reason == _NOT_DONE or (bool(self.reason) and self.code in _DEFINITE)
 
     @classmethod
-    def of(cls, status: status_pb2.Status) -> RefusedError:
-        """Return the error of a status."""
+    def of(cls, status: status_pb2.Status, trailing: Mapping[str, str]) -> RefusedError:
+        """Return the error of a status, and of what came behind it."""
         reason, retry_s = "", None
         info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
         for detail in status.details:
@@ -62,7 +67,7 @@ class RefusedError(Exception):
                 reason = info.reason
             elif detail.Unpack(retry):
                 retry_s = retry.retry_delay.ToTimedelta().total_seconds()
-        return cls(status.code, reason, retry_s, status.message)
+        return cls(status.code, reason, retry_s, status.message, trailing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class PlatformServer:
         try:
             reply: Any = await route.handler(request, call)
         except CallFailedError as error:
-            raise RefusedError.of(error.status) from error
+            raise RefusedError.of(error.status, call.trailing) from error
         return Answer(reply if isinstance(reply, bytes) else reply.SerializeToString(), call.trailing)
 
 
@@ -111,13 +116,13 @@ class WireServers:
         )
         try:
             reply = await calling
-            trailing = await calling.trailing_metadata()
+            trailing = _texts(await calling.trailing_metadata())
         except grpc.aio.AioRpcError as error:
-            refused = RefusedError.of(_status(error))
+            refused = RefusedError.of(_status(error), _texts(error.trailing_metadata()))
             if not refused.reason:
                 self._broken_s[number] = time.monotonic()
             raise refused from error
-        return Answer(reply, {key: value for key, value in trailing or () if isinstance(value, str)})
+        return Answer(reply, trailing)
 
     def _choose(self) -> int:
         now_s = time.monotonic()
@@ -128,6 +133,10 @@ class WireServers:
         """Close the connections."""
         for channel in self._channels:
             await channel.close()
+
+
+def _texts(metadata: Any) -> dict[str, str]:
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
 def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status:

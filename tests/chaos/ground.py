@@ -21,9 +21,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from tests.chaos.network import Network, Target, at_port, at_socket
-from tests.chaos.operation import Operation
 from tests.chaos.worker import Plan
 from tests.chaos.workload import Crowd, Requests
+from tests.consistency.checks.operation import Operation
 
 from entresol.app import load_model
 from entresol.cache.keys import Layout

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from tests.chaos.ground import META, ChaosError, Ground
-from tests.chaos.operation import Operation
+from tests.consistency.checks.operation import Operation
 
 from entresol.embedded.polling import until
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from tests.chaos.calls import WireServers
 from tests.chaos.ground import ChaosError, Ground
-from tests.chaos.operation import Operation
 from tests.chaos.scenarios import Scenario
 from tests.chaos.verdict import Evidence, Verdict, judge
 from tests.chaos.worker import AFTER
 from tests.chaos.workload import Client, Failure
+from tests.consistency.checks.operation import Operation
 
 from entresol.embedded.polling import until
 
@@ -85,7 +85,6 @@ async def _finish(ground: Ground, recovery_s: float) -> Evidence:
         await ground.processes.signal(f"worker-{plan.number}", signal.SIGUSR1)
     for plan in ground.plans:
         await ground.appears(plan.quiet)
-    ends_s = time.monotonic()
     await ground.settle(SETTLE_S)
     if ground.relay_names:
         await ground.caught_up(SETTLE_S)
@@ -105,8 +104,7 @@ async def _finish(ground: Ground, recovery_s: float) -> Evidence:
         after=after + [one for one in operations if one.session.startswith(AFTER)],
         failures=failed,
         faults=ground.faults,
-        rows={key: rows.get(key) for key in {*keys, *rows}},
-        ends_s=ends_s,
+        rows={key: rows.get(key) for key in {*keys, *rows, *(one.key for one in operations)}},
         recovery_s=max(0.0, recovery_s),
         loss=ground.loss,
         figures=ground.figures,

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos import checks
-from tests.chaos.checks import History, Violation
 from tests.chaos.ground import Fault
-from tests.chaos.operation import Operation
+from tests.chaos.loss import without
 from tests.chaos.scenarios import Scenario
 from tests.chaos.workload import Failure
+from tests.consistency.checks.endings import lost_writes, stale_for_good
+from tests.consistency.checks.inventions import invented
+from tests.consistency.checks.operation import Operation
+from tests.consistency.checks.sessions import monotonic_reads, read_your_writes
+from tests.consistency.checks.staleness import CACHE, NEAR, hits
+from tests.consistency.checks.strong import strong
+from tests.consistency.checks.violation import Violation
 
 from entresol.errors import Code
 
 EXAMPLES = 5
+SOURCES = (CACHE, NEAR, "replica")
+STATES_MAX = 100_000  # some seconds for each key that many write
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,6 @@ class Evidence:
     failures: Sequence[Failure]
     faults: Sequence[Fault]
     rows: Mapping[str, int | None]
-    ends_s: float
     recovery_s: float
     loss: Sequence[tuple[float, float]] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -47,18 +53,21 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
     """Check everything."""
     operations = list(evidence.operations)
     for start_s, end_s in evidence.loss:
-        operations = checks.without(operations, start_s, end_s)
-    history = History(operations)
+        operations = without(operations, start_s, end_s)
+    strong_reads = strong(operations, states_max=STATES_MAX)
     violations = [
-        *checks.invented(history),
-        *checks.session_order(history),
-        *checks.strong(history),
-        *checks.lost(history, evidence.rows, evidence.ends_s),
-        *checks.stale_for_good(evidence.after, evidence.rows),
+        *invented(operations, evidence.rows),
+        *read_your_writes(operations),
+        *monotonic_reads(operations),
+        *strong_reads.violations,
+        *lost_writes(operations, evidence.rows),
+        *stale_for_good(evidence.after, evidence.rows),
+        *_unanswered(evidence.after),
         *_internal(evidence.failures),
     ]
-    kinds = Counter(violation.kind for violation in violations)
-    missed = [] if scenario.is_naive else _missed(scenario, evidence, history)
+    kinds = Counter(violation.check for violation in violations)
+    ages_s = _ages_s(operations)
+    missed = [] if scenario.is_naive else _missed(scenario, evidence, ages_s)
     held = bool(violations) if scenario.is_naive else not violations and not missed
     line = {
         "scenario": scenario.name,
@@ -70,12 +79,9 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
         "outcomes": _count(f"{one.kind} {one.outcome}" for one in evidence.operations),
         "answered_by": _count(one.answered_by for one in evidence.operations if one.answered_by),
         "violations": dict(kinds),
+        "undecided": len(strong_reads.undecided),
         "missed": missed,
-        "staleness_s": {
-            f"{level} {source}": _spread(checks.ages_s(history, level, source))
-            for level in ("BOUNDED", "EVENTUAL", "SESSION")
-            for source in ("cache", "replica")
-        },
+        "staleness_s": {name: _spread(found) for name, found in sorted(ages_s.items())},
         "recovery_s": round(evidence.recovery_s, 3),
         "answered_in_faults": _answered(evidence),
         "failures": _count(_name(failure) for failure in evidence.failures),
@@ -84,26 +90,43 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
         ),
         "first_update_s": _first_updates_s(evidence),
         **evidence.figures,
-        "examples": [f"{one.kind}: {one.key}: {one.text}" for one in _examples(violations)],
+        "examples": [_sentence(violation) for violation in _examples(violations)],
     }
     return Verdict(line, held)
+
+
+def _unanswered(after: Sequence[Operation]) -> list[Violation]:
+    """Find reads that a server refuses when all is quiet."""
+    return [
+        Violation("no answer in the end", f"{one.key}: {one.session} was refused", (one,))
+        for one in after
+        if one.outcome != "ok"
+    ]
 
 
 def _internal(failures: Sequence[Failure]) -> list[Violation]:
     """Find calls that the server itself calls its own mistake: no fault may come out as one."""
     return [
-        Violation("internal error", "", f"{one.kind} at {one.start_s:.3f}: {one.text}")
+        Violation("internal error", f"{one.kind} at {one.start_s:.3f}: {one.text}", ())
         for one in failures
         if one.code in (Code.INTERNAL, Code.UNKNOWN) and one.reason
     ]
 
 
-def _missed(scenario: Scenario, evidence: Evidence, history: History) -> list[str]:
+def _ages_s(operations: Sequence[Operation]) -> dict[str, list[float]]:
+    """Return how old answers were, by level and source."""
+    ages_s: defaultdict[str, list[float]] = defaultdict(list)
+    for hit in hits(operations, SOURCES):
+        ages_s[f"{hit.read.level} {hit.read.answered_by}"].append(hit.age_s)
+    return ages_s
+
+
+def _missed(scenario: Scenario, evidence: Evidence, ages_s: Mapping[str, Sequence[float]]) -> list[str]:
     """Return the bounds of the scenario that were not kept."""
     answered, missed = _answered(evidence), []
     if evidence.recovery_s > scenario.recovery_s_max:
         missed.append(f"recovered after {evidence.recovery_s:.1f} s, not {scenario.recovery_s_max:g}")
-    oldest_s = max(checks.ages_s(history, "BOUNDED", "cache"), default=0.0)
+    oldest_s = max((*ages_s.get(f"BOUNDED {CACHE}", ()), *ages_s.get(f"BOUNDED {NEAR}", ())), default=0.0)
     if oldest_s > scenario.hit_age_s_max:
         missed.append(f"a BOUNDED hit was {oldest_s:.1f} s old, not {scenario.hit_age_s_max:g}")
     for kind, least in (("reads", scenario.reads_min), ("updates", scenario.updates_min)):
@@ -178,7 +201,13 @@ def _examples(violations: Sequence[Violation]) -> list[Violation]:
     seen: Counter[str] = Counter()
     chosen = []
     for violation in violations:
-        seen[violation.kind] += 1
-        if seen[violation.kind] <= EXAMPLES:
+        seen[violation.check] += 1
+        if seen[violation.check] <= EXAMPLES:
             chosen.append(violation)
     return chosen
+
+
+def _sentence(violation: Violation) -> str:
+    """Return what was found, and who answered at last."""
+    text = f"{violation.check}: {violation.sentence}"
+    return f"{text} ({violation.operations[-1].answered_by})" if violation.operations else text

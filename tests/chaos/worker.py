@@ -20,9 +20,9 @@ from typing import Any
 import uvloop
 from tests.chaos.calls import PlatformServer, Server, WireServers
 from tests.chaos.naive import NaiveServer
-from tests.chaos.operation import Operation
 from tests.chaos.server import lose_puts
 from tests.chaos.workload import Client, Crowd, Failure, Requests, live
+from tests.consistency.checks.operation import Operation
 
 from entresol.app import Platform, load_model
 from entresol.config import Settings

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.calls import Answer, RefusedError, Server
-from tests.chaos.operation import Operation
+from tests.chaos.calls import RefusedError, Server
+from tests.consistency.checks.operation import Operation
 
 from entresol.errors import Code
 from entresol.schema.model import Model
@@ -152,7 +152,7 @@ class Client:
         except RefusedError as error:
             end_s = time.monotonic()
             if about.kind == "read" and error.code == Code.NOT_FOUND and error.reason:
-                source = "unsaid"  # an error does not tell who found that there is none
+                source = self._received(error.trailing) or "unsaid"
             else:
                 outcome = "failed" if about.kind == "read" or error.is_definite else "unknown"
                 self._note_failure(
@@ -160,8 +160,7 @@ class Client:
                 )
         else:
             end_s = time.monotonic()
-            source = self._source(answer)
-            self._token = answer.trailing.get(SESSION_KEY, self._token)
+            source = self._received(answer.trailing)
             if about.kind == "read":
                 value = self._requests.value(answer.reply)
         operation = Operation(
@@ -170,8 +169,10 @@ class Client:
         self._note(operation)
         return operation
 
-    def _source(self, answer: Answer) -> str:
-        return answer.trailing.get(ANSWERED_BY_KEY, "").partition(":")[0]
+    def _received(self, trailing: Mapping[str, str]) -> str:
+        """Keep the token, also of an answer that there is no such record, and return who answered."""
+        self._token = trailing.get(SESSION_KEY, self._token)
+        return trailing.get(ANSWERED_BY_KEY, "").partition(":")[0]
 
 
 class Owned:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from tests.chaos.operation import Operation
+from tests.consistency.checks.operation import Operation
 from tests.consistency.checks.timeline import timelines
 from tests.consistency.checks.violation import Violation, describe
 

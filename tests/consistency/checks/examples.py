@@ -8,8 +8,8 @@ from itertools import permutations
 from typing import NamedTuple
 
 from hypothesis import strategies as st
-from tests.chaos.operation import Operation
 from tests.consistency.checks.linearizability import REFUSED, Call, Model
+from tests.consistency.checks.operation import Operation
 
 
 def write(
@@ -122,7 +122,7 @@ def right_histories(draw: st.DrawFn) -> RightHistory:
             start_s, end_s = moment_s - 4, moment_s + 4
         session = f"client{draw(st.integers(0, writers - 1))}"
         outcome = draw(st.sampled_from(("ok", "ok", "ok", "unknown", "failed")))
-        if outcome == "unknown" and writers > 1:
+        if outcome == "unknown":
             end_s = start_s  # its client gave up before it took effect
         operation = (
             write(number, start_s, end_s, session, outcome)

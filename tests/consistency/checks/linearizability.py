@@ -70,7 +70,11 @@ class Outcome:
 
 
 def check(calls: Iterable[Call], model: Model, *, states_max: int = STATES_MAX) -> Outcome:
-    """Return the verdict over all keys; at most `states_max` configurations are remembered at a time."""
+    """Return the verdict over all keys.
+
+    For each key at most `states_max` configurations are searched beyond one for each of its calls, which every history
+    may need: so time and memory are bounded.
+    """
     keys: defaultdict[str, list[Call]] = defaultdict(list)
     for call in calls:
         keys[call.key].append(call)
@@ -123,7 +127,7 @@ def _check_key(calls: Sequence[Call], model: Model, states_max: int) -> Outcome:
             seen.clear()  # all that was met before led nowhere else
         if configuration in seen:
             continue
-        if len(seen) >= states_max:
+        if states >= len(calls) + states_max:
             return Outcome(Verdict.UNDECIDED, states)
         seen.add(configuration)
         states += 1

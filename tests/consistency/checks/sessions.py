@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from tests.chaos.operation import Operation
+from tests.consistency.checks.operation import Operation
 from tests.consistency.checks.timeline import Timeline, Write, timelines, with_floors
 from tests.consistency.checks.violation import Violation, describe
 

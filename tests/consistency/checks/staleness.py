@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from tests.chaos.operation import Operation
+from tests.consistency.checks.operation import Operation
 from tests.consistency.checks.timeline import Timeline, timelines
 from tests.consistency.checks.violation import Violation, describe
 
-CACHE = "cache"
+CACHE, NEAR = "cache", "near"
 
 
 class Hit(NamedTuple):
-    """A read that the cache answered; `newer` is the first newer write that was acknowledged before it began."""
+    """A read that a cache answered; `newer` is the first newer write that was acknowledged before it began."""
 
     age_s: float
     read: Operation
@@ -38,7 +38,7 @@ class Ages:
 def ages(operations: Iterable[Operation]) -> dict[str, Ages]:
     """Return the ages of hits by level; a level without hits is not there."""
     levels: defaultdict[str, list[Hit]] = defaultdict(list)
-    for hit in _hits(operations):
+    for hit in hits(operations):
         levels[hit.read.level].append(hit)
     return {level: _summary(hits) for level, hits in sorted(levels.items())}
 
@@ -46,7 +46,7 @@ def ages(operations: Iterable[Operation]) -> dict[str, Ages]:
 def bounded_staleness(operations: Iterable[Operation], bounds_s: Mapping[str, float]) -> list[Violation]:
     """Return the hits that were older than the bound of their level, in seconds; the other levels have none."""
     violations = []
-    for hit in _hits(operations):
+    for hit in hits(operations):
         bound_s = bounds_s.get(hit.read.level, math.inf)
         if hit.newer is not None and hit.age_s > bound_s:
             sentence = (
@@ -57,12 +57,13 @@ def bounded_staleness(operations: Iterable[Operation], bounds_s: Mapping[str, fl
     return violations
 
 
-def _hits(operations: Iterable[Operation]) -> Iterator[Hit]:
+def hits(operations: Iterable[Operation], sources: Collection[str] = (CACHE, NEAR)) -> Iterator[Hit]:
+    """Yield the reads that were answered by one of the `sources`, with their ages."""
     for timeline in timelines(operations):
-        yield from _hits_of(timeline)
+        yield from _hits(timeline, sources)
 
 
-def _hits_of(timeline: Timeline) -> Iterator[Hit]:
+def _hits(timeline: Timeline, sources: Collection[str]) -> Iterator[Hit]:
     acknowledged = sorted(
         (write for write in timeline.writes if write.operation.outcome == "ok"), key=lambda write: write.low
     )
@@ -70,7 +71,7 @@ def _hits_of(timeline: Timeline) -> Iterator[Hit]:
     # firsts[n] is the first of acknowledged[n:] that was acknowledged
     firsts = list(accumulate((write.operation for write in reversed(acknowledged)), _sooner))[::-1]
     for read in timeline.reads:
-        if read.answered_by == CACHE:
+        if read.answered_by in sources:
             above = bisect_right(lows, timeline.high(read.value, read.end_s))
             newer = firsts[above] if above < len(firsts) else None
             if newer is None or newer.end_s >= read.start_s:

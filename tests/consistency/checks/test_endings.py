@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from tests.chaos.operation import Operation
 from tests.consistency.checks.endings import lost_writes, stale_for_good
 from tests.consistency.checks.examples import RightHistory, delete, read, right_histories, write
+from tests.consistency.checks.operation import Operation
 
 FIRST, SECOND = write(1, 0, 1), write(2, 2, 3)
 
@@ -28,6 +28,7 @@ def test_the_newest_acknowledged_write_and_any_that_may_follow_it_are_not_lost()
     assert lost_writes([FIRST, write(2, 2, 3, outcome="unknown")], {"story": 2}) == []
     assert lost_writes([FIRST, write(2, 2, 3, outcome="unknown")], {"story": 1}) == []
     assert lost_writes([FIRST, delete(2, 3, outcome="unknown")], {"story": None}) == []
+    assert lost_writes([write(1, 0, 1, outcome="unknown"), SECOND], {"story": 1}) == []  # it came late
     assert lost_writes([FIRST, write(2, 0, 1, "another")], {"story": 1}) == []
 
 

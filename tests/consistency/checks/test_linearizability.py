@@ -105,6 +105,16 @@ def test_too_many_orders_are_undecided_and_never_guessed() -> None:
     assert check((*writes, impossible), STORE).verdict is Verdict.NOT_LINEARIZABLE
 
 
+def test_the_search_is_bounded_by_its_states_over_all_and_not_only_at_a_time() -> None:
+    calls = [
+        _write(10 * part + number, 100 * part, 100 * part + 10) for part in range(50) for number in range(6)
+    ]
+    reads = [_read(10 * part, 100 * part + 11, 100 * part + 12) for part in range(50)]
+    outcome = check((*calls, *reads), REGISTER, states_max=100)
+    assert outcome.verdict is Verdict.UNDECIDED
+    assert outcome.states <= len(calls) + len(reads) + 100
+
+
 def test_a_long_history_needs_neither_recursion_nor_memory() -> None:
     calls = [
         call

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hypothesis import given, settings
-from tests.chaos.operation import Operation
 from tests.consistency.checks.examples import RightHistory, delete, read, right_histories, write
+from tests.consistency.checks.operation import Operation
 from tests.consistency.checks.sessions import monotonic_reads, read_your_writes
 
 FIRST, SECOND, THIRD = write(1, 0, 1, "me"), write(2, 2, 3, "me"), write(3, 4, 5, "me")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from tests.chaos.operation import Operation
 from tests.consistency.checks.examples import RightHistory, delete, read, right_histories, write
-from tests.consistency.checks.staleness import ages, bounded_staleness
+from tests.consistency.checks.operation import Operation
+from tests.consistency.checks.staleness import ages, bounded_staleness, hits
 
 WRITES = [write(1, 0, 1), write(2, 2, 3), write(3, 4, 5)]
 
@@ -46,12 +46,14 @@ def test_a_deleted_record_that_shows_is_stale_and_one_not_found_may_be_from_the_
 def test_only_hits_count_by_level() -> None:
     from_replica = replace(_hit(1, 10), answered_by="replica:one")
     failed = replace(_hit(1, 10), outcome="failed")
-    operations = [*WRITES, from_replica, failed, _hit(1, 4), _hit(2, 10, "SESSION")]
+    near = replace(_hit(1, 10), answered_by="near")
+    operations = [*WRITES, from_replica, failed, near, _hit(1, 4), _hit(2, 10, "SESSION")]
     found = ages(operations)
     assert {level: (item.hits, item.worst.age_s) for level, item in found.items()} == {
-        "BOUNDED": (1, 1.0),
+        "BOUNDED": (2, 7.0),
         "SESSION": (1, 5.0),
     }
+    assert [hit.read for hit in hits(operations, ["replica:one"])] == [from_replica]
 
 
 def test_the_99th_percentile_is_over_all_hits() -> None:

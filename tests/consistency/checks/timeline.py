@@ -1,9 +1,9 @@
 """The order of the writes of one key, as far as a recorded history proves it.
 
 A write stands somewhere between `low` and `high`: it is older than another when its high is below the other's low.
-Where one session made all writes, one after the other, both are its place in that order. Otherwise low is the start of
-the write, and high the first moment at which it is known to have happened: its acknowledgement, or the end of a read
-that saw it. What nobody wrote is older than every write.
+Low is the start of the write, and high the first moment at which it is known to have happened: its acknowledgement, or
+the end of a read that saw it. So one in doubt may stand behind what its own session wrote later. What nobody wrote is
+older than every write.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import NamedTuple
 
-from tests.chaos.operation import Operation
+from tests.consistency.checks.operation import Operation
 
 
 class Write(NamedTuple):
@@ -88,9 +88,6 @@ def _timeline(key: str, operations: Sequence[Operation], reads: Sequence[Operati
 
 
 def _placed(operations: Sequence[Operation], reads: Sequence[Operation]) -> list[Write]:
-    one_writer = len({operation.session for operation in operations}) == 1
-    if one_writer and all(one.end_s <= other.start_s for one, other in pairwise(operations)):
-        return [Write(operation, number, number) for number, operation in enumerate(operations)]
     seen: dict[int | None, float] = {}
     for read in reads:
         seen[read.value] = min(read.end_s, seen.get(read.value, math.inf))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.chaos.operation import Operation
+from tests.consistency.checks.operation import Operation
 
 
 @dataclass(frozen=True, slots=True)
