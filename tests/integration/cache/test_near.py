@@ -350,11 +350,13 @@ async def test_while_a_changed_record_is_read_again_only_one_reader_waits(
         await advance(stage, "a")
         await process.heard()
         reads, gate, real = asyncio.Event(), asyncio.Event(), process.records.store.get
+        connection = asyncio.Lock()  # the stage has one, for one query at a time
 
         async def held(*arguments: Any, **options: Any) -> Any:
             reads.set()
             await gate.wait()
-            return await real(*arguments, **options)
+            async with connection:
+                return await real(*arguments, **options)
 
         monkeypatch.setattr(process.records.store, "get", held)
         first = asyncio.create_task(process.get("a"))
