@@ -65,8 +65,8 @@ def _table(lines: list[dict[str, object]]) -> str:
     total = [0, 0, 0]
     for line in lines:
         counts = [
-            int(line.get("operations", 0)),  # type: ignore[call-overload]
-            *(sum(line.get(name, {}).values()) for name in ("faults", "violations")),  # type: ignore[attr-defined]
+            int(line.get("operations", 0)),
+            *(sum(line.get(name, {}).values()) for name in ("faults", "violations")),
         ]
         if not str(line["scenario"]).startswith("naive"):
             total = [before + count for before, count in zip(total, counts, strict=True)]

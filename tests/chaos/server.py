@@ -27,7 +27,7 @@ def die_before_puts(share: float, dice: random.Random) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return await put(self, *arguments, **named)
 
-    Entries.put = put_or_die  # type: ignore[method-assign]
+    Entries.put = put_or_die
 
 
 def lose_puts(share: float, dice: random.Random) -> None:
@@ -37,7 +37,7 @@ def lose_puts(share: float, dice: random.Random) -> None:
     async def put_or_not(self: Entries, *arguments: Any, **named: Any) -> str:
         return "failed" if dice.random() < share else await put(self, *arguments, **named)
 
-    Entries.put = put_or_not  # type: ignore[method-assign]
+    Entries.put = put_or_not
 
 
 def skew(dice: random.Random) -> None:
@@ -49,7 +49,7 @@ def skew(dice: random.Random) -> None:
         offset_s = dice.uniform(-SKEW_S_MAX, SKEW_S_MAX)
 
     signal.signal(signal.SIGUSR2, jump)
-    Clock.now_s = lambda _: time.time() + offset_s  # type: ignore[method-assign]
+    Clock.now_s = lambda _: time.time() + offset_s
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ class Notes:
         for path, noted in ((self._plan.history, self.operations), (self._plan.failures, self.failures)):
             with path.open("a") as file:
                 file.writelines(f"{json.dumps(dataclasses.astuple(item))}\n" for item in noted)
-            noted.clear()  # type: ignore[attr-defined]
+            noted.clear()
 
 
 async def work(plan: Plan) -> None:

@@ -116,7 +116,7 @@ def test_one_trace_goes_from_the_caller_to_the_sql(collector: tuple[Collector, s
     with Caller(address) as caller:
         metadata = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
         answer = caller.call("stories.v1.UserService/CreateUser", {"user": {"display_name": "Ada"}}, metadata)
-        caller.call("stories.v1.UserService/GetUser", {"name": answer.reply.name}, metadata)  # type: ignore[attr-defined]
+        caller.call("stories.v1.UserService/GetUser", {"name": answer.reply.name}, metadata)
     names = {
         "stories.v1.UserService/CreateUser",
         "stories.v1.UserService/GetUser",

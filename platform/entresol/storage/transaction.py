@@ -114,7 +114,7 @@ class Transaction:
         """
         table = self._table(resource)
         fields = table.codec.update_fields(fields)
-        name: str = message.name  # type: ignore[attr-defined]
+        name: str = message.name  # type: ignore[attr-defined]  # every resource has one
         statement = table.update(name, version, fields, table.codec.values(message, fields), live=live)
         row = await self._writer.write(table, statement, "update")
         if row is None:
@@ -234,7 +234,7 @@ class Transaction:
         values = [codec.values(message, codec.insert_fields) for message in messages]
         if not table.resource.has_parent:
             return values
-        parents = [codec.parent(message.name) for message in messages]  # type: ignore[attr-defined]
+        parents = [codec.parent(message.name) for message in messages]  # type: ignore[attr-defined]  # as above
         await self._hold_parents(table.resource, parents)
         return [(parent, *given) for parent, given in zip(parents, values, strict=True)]
 

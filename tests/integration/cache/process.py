@@ -192,10 +192,10 @@ class Process:
             await go_on.wait()
             return found
 
-        self.entries.get = get  # type: ignore[method-assign]
+        self.entries.get = get
         reading = asyncio.create_task(self.get(name))
         await read.wait()
-        self.entries.get = real  # type: ignore[method-assign]
+        self.entries.get = real
         yield
         go_on.set()
         await reading

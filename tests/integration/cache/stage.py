@@ -161,7 +161,7 @@ class Stage:
 
         relay = Relay.open(self.settings, open_feed, take_snapshot or take, scripts=self.scripts)
         if new_generation is not None:
-            relay.applier.new_generation = new_generation  # type: ignore[method-assign]
+            relay.applier.new_generation = new_generation
         task = asyncio.create_task(relay.run())
         self.relay = relay
         try:
@@ -260,7 +260,7 @@ class Stage:
 
     def with_settings(self, **overrides: object) -> Settings:
         """Return the stage's settings, but for some."""
-        return replace(self.settings, **overrides)  # type: ignore[arg-type]
+        return replace(self.settings, **overrides)
 
     async def until_back(self) -> None:
         """Wait until the cache can be filled again."""

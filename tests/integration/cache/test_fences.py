@@ -57,7 +57,7 @@ class Writing:
     async def fence(self) -> None:
         written = self.written
         row = written if written.rank is Rank.VALUE else None
-        change = Change(self.resource, written.name, written.version, row, written.position)  # type: ignore[arg-type]
+        change = Change(self.resource, written.name, written.version, row, written.position)
         await self.fences.before_commit([change])
 
     async def commit(self) -> None:

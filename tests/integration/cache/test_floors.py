@@ -53,7 +53,7 @@ async def test_who_does_not_look_at_the_floor_sees_what_was_truncated(stage: Sta
         await stage.applied()
         assert await stage.is_coherent("a")
         blind = stage.another()
-        blind.layout.floor = lambda _table: b"f:nothing"  # type: ignore[method-assign]
+        blind.layout.floor = lambda _table: b"f:nothing"
         assert await blind.get(ITEM, ["a"]) != [None]
         await blind.close()
 

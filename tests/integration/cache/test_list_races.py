@@ -98,7 +98,7 @@ class Forgetful(Scopes):
     """The scopes without the rule that a change touches the lists that the row was in before."""
 
     def touched(self, change: RowChange, layout: Layout) -> Iterator[Place]:
-        return Scopes.touched(self, New(change.table, change.new), layout)  # type: ignore[arg-type]
+        return Scopes.touched(self, New(change.table, change.new), layout)
 
 
 @pytest.mark.parametrize("kind", [Scopes, Forgetful])
@@ -148,7 +148,7 @@ async def test_33_a_watermark_from_after_the_stamp_would_promise_too_much(
         assert lists is not None
         if is_torn:
             torn = Torn(board.entries.connection, apply)
-            board.listings.lists = Lists(torn, board.entries.layout, lists.scopes)  # type: ignore[arg-type]
+            board.listings.lists = Lists(torn, board.entries.layout, lists.scopes)
         else:
             await apply()
         assert ((await board.list(query, seen=seen)).rows == ("1",)) is not is_torn

@@ -257,7 +257,7 @@ async def test_a_thousand_who_miss_one_list_are_one_query(board: Board) -> None:
 
         async def list(self, *arguments: object, **options: object) -> Page:
             self.queries += 1
-            return await super().list(*arguments, **options)  # type: ignore[arg-type]
+            return await super().list(*arguments, **options)
 
     store = board.records.store = Counting(board.pools, board.model)
     await board.note("a/1")

@@ -147,7 +147,7 @@ async def own_write(stage: Stage, process: Process) -> Demand:
     await _old(stage, process)
     await process.copy("a")
     async with process.records.transaction() as transaction:
-        await transaction.write("a", "new")  # type: ignore[attr-defined]
+        await transaction.write("a", "new")
     return ANY
 
 

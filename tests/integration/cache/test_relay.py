@@ -165,7 +165,7 @@ async def test_everybody_can_read_how_far_the_relay_is(stage: Stage) -> None:
         written = await stage.write("a", "body")
         await relay.reached(written.lsn)
         await stage.applied()
-        applied, lag_s = await stage.redis("HMGET", stage.entries.layout.relay, "applied", "lag_s")  # type: ignore[misc]
+        applied, lag_s = await stage.redis("HMGET", stage.entries.layout.relay, "applied", "lag_s")
         assert int(applied, 16) >= written.lsn
         assert 0 <= float(lag_s) < 5
 

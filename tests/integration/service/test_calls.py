@@ -142,7 +142,7 @@ def test_a_call_whose_deadline_has_passed_does_nothing(museum: RunningPlatform, 
     for left_s in (0.0, -1.0):
         call = Call(entry.method, {}, Clock(), left_s)
         with pytest.raises(CallFailedError) as caught:
-            museum.run(entry.handler(request, call))  # type: ignore[arg-type]
+            museum.run(entry.handler(request, call))
         assert caught.value.status.code == Code.DEADLINE_EXCEEDED
     halls.refused(Code.NOT_FOUND, "GetHall", {"entresol-consistency": "strong"}, name=f"halls/{name}")
 
@@ -229,7 +229,7 @@ def test_a_method_and_a_policy_are_registered_once() -> None:
     with pytest.raises(ConfigurationError, match="two functions"):
         functions.method(f"{SERVICE}.HoldHall")(functions.functions[f"{SERVICE}.HoldHall"])
     with pytest.raises(ConfigurationError, match="two policies"):
-        functions.authorizer(functions.policy)  # type: ignore[arg-type]
+        functions.authorizer(functions.policy)
 
 
 def check(address: str, service: str = "") -> int:

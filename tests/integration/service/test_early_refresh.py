@@ -36,7 +36,7 @@ def test_one_of_many_readers_reads_again_and_all_hit(
 
     async def counted(*arguments: object, **options: object) -> object:
         reads.append(story.name)
-        return await real(*arguments, **options)  # type: ignore[arg-type]
+        return await real(*arguments, **options)
 
     async def left_ms() -> int:
         (left,) = await entries.connection.execute(("PTTL", key))

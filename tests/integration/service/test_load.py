@@ -87,7 +87,7 @@ def test_a_thousand_readers_of_an_empty_or_missing_cache_are_answered_within_the
         for step in range(ROUNDS):
             name = NAMES[(number * 7 + step * 31) % len(NAMES)]
             found = await records.get_one(users, name)
-            assert users.message_class.FromString(found.message).name == name  # type: ignore[attr-defined]
+            assert users.message_class.FromString(found.message).name == name
 
     async def work() -> None:
         assert records.entries is not None

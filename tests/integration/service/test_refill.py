@@ -75,7 +75,7 @@ class Scene:
         assert self.records.entries is not None
         found = await self.records.entries.get(self.users, names)
         kind = self.users.message_class
-        return [kind.FromString(item.message).about if item else None for item in found]  # type: ignore[attr-defined]
+        return [kind.FromString(item.message).about if item else None for item in found]
 
     async def until_cached(self, about: str, *names: str) -> bool:
         async def shown() -> bool:

@@ -380,7 +380,7 @@ class Race:
             least = self.acknowledged.get(name, 0)
             found = await records.get_one(resource, name)
             self.hits += found.answered_by == "cache"
-            balance = resource.message_class.FromString(found.message).balance  # type: ignore[attr-defined]
+            balance = resource.message_class.FromString(found.message).balance
             if balance < least:
                 self.stale.append(f"{name}: {balance} from {found.answered_by}, and {least} was acknowledged")
 

@@ -153,16 +153,16 @@ def _value(value_class: Callable[..., Any], value: Any) -> Message:
             message.list_value.CopyFrom(_json(type(message.list_value), {"values": value}))
         case dict():
             message.struct_value.CopyFrom(_json(type(message.struct_value), {"fields": value}))
-    return message  # type: ignore[no-any-return]
+    return message
 
 
 def _packed(message_class: Callable[..., Any]) -> st.SearchStrategy[Message]:
     def pack(message: Message) -> Message:
         packed: Any = message_class()
         packed.Pack(message)
-        return packed  # type: ignore[no-any-return]
+        return packed
 
-    pool = message_class.DESCRIPTOR.file.pool  # type: ignore[attr-defined]
+    pool = message_class.DESCRIPTOR.file.pool
     part: Descriptor = pool.FindMessageTypeByName("zoo.v1.Part")
     return messages(GetMessageClass(part), top=False, depth=1).map(pack)
 

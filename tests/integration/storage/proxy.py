@@ -61,7 +61,7 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(task := asyncio.current_task())  # type: ignore[arg-type]
+        self._tasks.add(task := asyncio.current_task())
         self._writers.append(writer)
         try:
             start = await reader.readexactly(8)

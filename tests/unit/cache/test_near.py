@@ -18,7 +18,7 @@ class Copies:
 
     def __init__(self, **settings: float) -> None:
         self.clock = ManualClock()
-        self.near = Near.open(Settings(**settings), LAYOUT, clock=self.clock)  # type: ignore[arg-type]
+        self.near = Near.open(Settings(**settings), LAYOUT, clock=self.clock)
         self.number = 0
         self.hear()
 

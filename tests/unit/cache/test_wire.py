@@ -75,7 +75,7 @@ async def test_an_error_of_the_server_closes_the_connection(text: str) -> None:
 async def test_a_batch_that_cannot_be_sent_leaves_the_others_in_order() -> None:
     wire, line = _connected()
     with pytest.raises(TypeError):
-        wire.send([("A",), ("B", None)])  # type: ignore[arg-type]
+        wire.send([("A",), ("B", None)])
     good = wire.send([("C",)])
     await asyncio.sleep(0)
     assert line.writes == [b"*1\r\n$1\r\nC\r\n"]

@@ -50,4 +50,4 @@ def test_other_errors_are_final() -> None:
 )
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        Retry(**wrong)  # type: ignore[arg-type]
+        Retry(**wrong)

@@ -11,7 +11,7 @@ from entresol.errors import Code, InvalidArgumentError, NotFoundError, Unavailab
 from entresol.service.status import status_of
 
 
-def details(status: status_pb2.Status, kind: type) -> list:  # type: ignore[type-arg]
+def details(status: status_pb2.Status, kind: type) -> list:
     found = []
     for packed in status.details:
         message = kind()

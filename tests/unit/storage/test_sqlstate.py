@@ -37,7 +37,7 @@ def raised(state: str, **fields: str) -> asyncpg.PostgresError:
             **{keys[name]: text for name, text in fields.items()},
         }
     )
-    return error  # type: ignore[no-any-return]
+    return error
 
 
 @pytest.mark.parametrize(

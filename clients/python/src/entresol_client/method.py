@@ -105,7 +105,7 @@ class PagedMethod(Method[RequestT, ReplyT], Generic[RequestT, ReplyT, ItemT]):
             return None
         copy = self.request_class()
         copy.CopyFrom(request)
-        copy.page_token = token  # type: ignore[attr-defined]
+        copy.page_token = token  # type: ignore[attr-defined]  # only List requests come here
         return copy
 
 
