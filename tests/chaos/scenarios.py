@@ -33,6 +33,7 @@ class Scenario:
     hit_age_s_max: float = math.inf  # of BOUNDED answers from the cache: the lag of the relay
     reads_min: float = 0.0  # share of reads that must be answered while a fault lasts, STRONG ones aside
     updates_min: float = 0.0
+    refused_ms_max: float = math.inf  # p99 of updates that fail, beyond the p99 of hits in the same moments
 
 
 _CAST = Cast()
@@ -91,7 +92,13 @@ SCENARIOS = {
         Scenario("redis_failover", (redis_faults.fail_over,), is_quick=True),
         Scenario("eviction", (redis_faults.squeeze,), replace(_CAST, payload_bytes=2000)),
         Scenario("kill_replica", (postgres_faults.kill_replica,), reads_min=0.999),
-        Scenario("kill_primary", (postgres_faults.kill_primary,), calm_s=(1.0, 4.0), reads_min=0.999),
+        Scenario(
+            "kill_primary",
+            (postgres_faults.kill_primary,),
+            calm_s=(1.0, 4.0),
+            reads_min=0.999,
+            refused_ms_max=100.0,
+        ),
         Scenario(
             "promotion",
             (postgres_faults.promote,),

@@ -134,6 +134,15 @@ def test_the_age_of_answers_is_told_by_level_and_source_and_has_a_bound() -> Non
     assert line(*operations, row=3, scenario=strict)["missed"] == ["a BOUNDED hit was 4.5 s old, not 4"]
 
 
+def test_refusals_that_keep_callers_waiting_are_seen() -> None:
+    refused = Failure("write", 5.0, 5.3, Code.UNAVAILABLE, "DATABASE_UNAVAILABLE", 0.2, "away")
+    strict = Scenario("planted", (), refused_ms_max=100.0)
+    assert line(*WELL, failures=(refused,), scenario=strict)["missed"] == [
+        "p99 of refusals 300 ms, of hits 0 ms"
+    ]
+    assert line(*WELL, failures=(replace(refused, end_s=5.09),), scenario=strict)["held"]
+
+
 def test_a_naive_strategy_holds_only_if_it_is_seen_to_fail() -> None:
     naive = Scenario("naive", (), is_naive=True)
     assert not line(*WELL, scenario=naive)["held"]

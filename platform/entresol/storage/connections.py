@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -104,6 +106,21 @@ async def connect(url: str, address: Address, settings: Settings, *, primary: bo
         raise ConnectionError(
             f"{address} did not answer within {settings.database_connect_timeout_s} s"
         ) from error
+
+
+async def kept_when_cancelled(connecting: Coroutine[Any, Any, ServerConnection]) -> ServerConnection:
+    """Await a connection; if the caller is cancelled, close it when it is made, or else it would be lost open."""
+    making = asyncio.ensure_future(connecting)
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_terminate)
+        raise
+
+
+def _terminate(made: asyncio.Future[ServerConnection]) -> None:
+    if not made.cancelled() and made.exception() is None:
+        made.result().terminate()
 
 
 def _session(settings: Settings) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from typing import Literal, Self
 from entresol import telemetry
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, StoreUnavailableError
-from entresol.storage.connections import ServerConnection, addresses
+from entresol.storage.connections import Address, ServerConnection, addresses
 from entresol.storage.deadline import Deadline
 from entresol.storage.primary import Primary
 from entresol.storage.replicas import Replica
@@ -65,8 +66,8 @@ class Pools:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._primary = Primary(settings)
         self._replicas = [Replica(url, addresses(url)[0], settings) for url in settings.database_read]
+        self._primary = Primary(settings, self._is_replica)
         self._turn = 0
         self._watching: asyncio.Task[None] | None = None
 
@@ -93,6 +94,7 @@ class Pools:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
+        await self._primary.close()
         await asyncio.gather(*(pool.close(_CLOSE_S) for pool in self._pools()))
 
     @asynccontextmanager
@@ -112,25 +114,44 @@ class Pools:
     ) -> AsyncIterator[Lease]:
         """Lend a connection to a replica that has replayed `at_least`, or else to the primary.
 
+        While the primary is away and the replicas have not replayed enough, they are given `database_wait_s` to do so.
+
         Raises:
             ResourceExhaustedError: none became free within `database_wait_s`.
             StoreUnavailableError: no server that may answer can be reached.
         """
         deadline = self.deadline(timeout_s)
-        for replica in [] if primary else self._choices(at_least):
+        patient_until_s = time.monotonic() + self.settings.database_wait_s
+        while True:
+            for replica in [] if primary else self._choices(at_least):
+                lent = False
+                try:
+                    async with replica.pool.lend(deadline) as connection:
+                        position = replica.position(connection)
+                        if position >= at_least:
+                            lent = True
+                            yield Lease(connection, Source("replica", str(replica.address)), position)
+                            return
+                except Exception as error:
+                    if lent or not is_server_gone(error):
+                        raise
             lent = False
             try:
-                async with replica.pool.lend(deadline) as connection:
-                    position = replica.position(connection)
-                    if position >= at_least:
-                        lent = True
-                        yield Lease(connection, Source("replica", str(replica.address)), position)
-                        return
-            except Exception as error:
-                if lent or not is_server_gone(error):
+                async with self._primary.reads.lend(deadline) as connection:
+                    lent = True
+                    yield Lease(connection, Source("primary", str(self._primary.address)), None)
+                    return
+            except StoreUnavailableError:
+                if lent or primary or not await self._comes_back(at_least, patient_until_s):
                     raise
-        async with self._primary.reads.lend(deadline) as connection:
-            yield Lease(connection, Source("primary", str(self._primary.address)), None)
+
+    async def _comes_back(self, at_least: int, until_s: float) -> bool:
+        """Wait for the primary, or for a replica to replay this much; False when neither is to be expected in time."""
+        while any(replica.live for replica in self._replicas) and time.monotonic() < until_s:
+            await asyncio.sleep(self.settings.replica_poll_s / 2)
+            if not self._primary.reason or any(self._choices(at_least)):
+                return True
+        return False
 
     def servers(self) -> list[ServerState]:
         """Return what is known of each server, the primary first."""
@@ -172,6 +193,7 @@ class Pools:
 
     async def _try_primary(self) -> StoreUnavailableError | None:
         try:
+            await self._primary.find(self.deadline(self.settings.database_connect_timeout_s))
             async with self.write():
                 return None
         except StoreUnavailableError as error:
@@ -190,6 +212,9 @@ class Pools:
         log.critical("replicas are no longer polled; all reads go to the primary", exc_info=error)
         for replica in self._replicas:
             replica.leave(error)
+
+    def _is_replica(self, address: Address) -> bool:
+        return any(replica.live and replica.address == address for replica in self._replicas)
 
     def _choices(self, at_least: int) -> Iterable[Replica]:
         """Return the replicas that may answer, the one with the least to do first, equals in turn."""

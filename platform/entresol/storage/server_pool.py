@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from entresol import telemetry
 from entresol.errors import DeadlineExceededError, ResourceExhaustedError, StoreUnavailableError
-from entresol.storage.connections import ServerConnection
+from entresol.storage.connections import ServerConnection, kept_when_cancelled
 from entresol.storage.deadline import Deadline
 from entresol.storage.sql import PING, ROLLBACK
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_server_gone
@@ -24,7 +25,7 @@ _REST_S_MAX = 300.0
 # After these the connection may have a cancelled statement to wait for; the caller has waited long enough.
 _INTERRUPTED = (asyncio.CancelledError, GeneratorExit, TimeoutError, DeadlineExceededError)
 
-Connect = Callable[[], Awaitable[ServerConnection]]
+Connect = Callable[[], Coroutine[Any, Any, ServerConnection]]
 
 
 class ServerPool:
@@ -140,16 +141,10 @@ class ServerPool:
         return None
 
     async def _new(self, deadline: Deadline) -> ServerConnection:
-        # Not cancelled with its caller: a connection that is just being made would be lost open.
-        connecting = asyncio.ensure_future(self._connect())
         try:
             async with asyncio.timeout(deadline.left_s()):
-                return await asyncio.shield(connecting)
-        except asyncio.CancelledError:
-            connecting.add_done_callback(_discard)
-            raise
+                return await kept_when_cancelled(self._connect())
         except TimeoutError as error:
-            connecting.add_done_callback(_discard)
             raise DeadlineExceededError("the deadline passed before the database could be reached") from error
 
     def _judge(self, error: BaseException) -> None:
@@ -183,9 +178,3 @@ async def _make_fit(connection: ServerConnection, *, interrupted: bool) -> None:
     if connection.raw:
         await connection.reset(timeout=_RELEASE_S)
         connection.raw = False
-
-
-def _discard(connecting: asyncio.Future[ServerConnection]) -> None:
-    """Close a connection that nobody waits for any more."""
-    if not connecting.cancelled() and connecting.exception() is None:
-        connecting.result().terminate()

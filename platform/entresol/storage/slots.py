@@ -82,6 +82,10 @@ async def _check_settings(connection: Connection) -> None:
             f"wal_level is {level}: set wal_level = logical on the primary and restart it (a managed service calls "
             "it logical replication or logical decoding)"
         )
+    if await connection.fetchval("SHOW synchronous_commit") == "off":
+        raise ConfigurationError(
+            "synchronous_commit is off, so that a crash can lose what was shown: set it to local or on, on the primary"
+        )
 
 
 async def _lacking(

@@ -223,11 +223,13 @@ def _version_condition(parameters: list[object], version: int | None) -> str:
     return f" AND row_version = ${len(parameters)}"
 
 
-# A position behind everything that the statement's snapshot shows. A standby shows a commit a moment before it
-# counts it as replayed, but never before it is received; archives are replayed without being received.
+# A position behind everything that the statement's snapshot shows, and as near as can be: what lies behind the flushed
+# end of the log reaches no standby, so while the primary is away nobody could answer a token that depends on it. With
+# `synchronous_commit` nothing shows before it is flushed. A standby shows a commit a moment before it counts it as
+# replayed, but never before it is received; archives are replayed without being received.
 SEEN = """SELECT CASE WHEN pg_is_in_recovery()
     THEN coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')
-    ELSE pg_current_wal_insert_lsn() END"""
+    ELSE pg_current_wal_flush_lsn() END"""
 # Statements about the server itself.
 REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')"
 # `behind_s` is measured between the clocks of two servers; `caught_up` keeps it from growing while nothing is written.
@@ -247,7 +249,7 @@ CHECK_AND_ROLLBACK = f"{_CHECK}; ROLLBACK"
 # One message: COMMIT ends the transaction, and only then, in another one, is the position read (rule R1's token). A
 # setting carries it, because the driver returns no rows for such a message, and the server reports this setting to its
 # client whenever it has changed.
-AFTER_COMMIT = "SELECT set_config('application_name', pg_current_wal_insert_lsn()::text, false)"
+AFTER_COMMIT = "SELECT set_config('application_name', pg_current_wal_flush_lsn()::text, false)"
 COMMIT = f"{_CHECK}; COMMIT; {AFTER_COMMIT}"
 
 

@@ -25,7 +25,9 @@ from entresol.errors import (
     UnavailableError,
 )
 from entresol.schema.model import Model, Resource
+from entresol.storage.deadline import Deadline
 from entresol.storage.pools import Pools, ServerState
+from entresol.storage.primary import Primary
 from entresol.storage.store import Store
 from entresol.testing.plugin import run
 from entresol.testing.servers import Database, Databases
@@ -265,6 +267,23 @@ async def test_a_read_that_replay_cannot_wait_for_is_answered_by_the_primary(
     assert list(read.rows) == ["houses/a"]
 
 
+async def test_while_the_primary_is_away_a_read_waits_for_a_replica_to_replay_what_it_needs(
+    store: Store, zoo: Model, house: Resource, settings: Settings, database: Database
+) -> None:
+    for replica in database.servers.replicas:
+        await replica.set_delay(1000)
+    position = await write(store, house, "houses/a")
+    await database.servers.primary.kill()
+    async with opened(replace(settings, database_wait_s=10.0)) as pools:
+        read = await Store(pools, zoo).get(house, ["houses/a"], at_least=position)
+        assert read.source.kind == "replica"
+        assert read.rows
+    async with opened(replace(settings, database_wait_s=0.3)) as pools:
+        with pytest.raises(StoreUnavailableError):
+            await Store(pools, zoo).get(house, ["houses/a"], at_least=position + 10**9)
+    await database.servers.primary.start()
+
+
 async def test_without_replicas_the_primary_reads_and_without_a_primary_nothing_writes(
     store: Store, house: Resource, pools: Pools, database: Database
 ) -> None:
@@ -278,6 +297,7 @@ async def test_without_replicas_the_primary_reads_and_without_a_primary_nothing_
         await store.get(house, ["houses/a"], primary=True)
     assert pools.servers()[0].live is False
     await database.servers.primary.start()
+    await reached(lambda: pools.servers()[0].live)
     await write(store, house, "houses/b")
     for replica in database.servers.replicas:
         await replica.kill()
@@ -448,7 +468,7 @@ async def test_writes_follow_the_primary_to_another_server(
             assert pools.servers()[0].address == f"{other.name}:{other.port}"
 
 
-async def test_while_the_primary_is_away_one_caller_looks_and_the_others_hear_at_once(
+async def test_while_the_primary_is_away_one_search_looks_and_the_callers_hear_at_once(
     settings: Settings, breakable: EmbeddedServers
 ) -> None:
     dialled = 0
@@ -471,6 +491,82 @@ async def test_while_the_primary_is_away_one_caller_looks_and_the_others_hear_at
             dialled = 0
             await asyncio.gather(*(write(pools) for _ in range(200)))
             assert dialled < 20
+
+
+async def test_the_search_for_the_primary_leaves_those_alone_that_are_known_as_replicas(
+    settings: Settings,
+) -> None:
+    dialled = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dialled
+        dialled += 1
+        writer.close()
+
+    async with await asyncio.start_server(count, "127.0.0.1", 0) as known:
+        port = known.sockets[0].getsockname()[1]
+        url = f"postgresql://entresol@127.0.0.1:{port},127.0.0.1:1/entresol?sslmode=disable"
+        replicas = {port}
+        primary = Primary(replace(settings, database_write=url), lambda address: address.port in replicas)
+        try:
+            for _ in range(3):
+                with pytest.raises(StoreUnavailableError):
+                    async with primary.writes.lend(Deadline.after(5)):
+                        pass
+                await asyncio.sleep(0.1)
+            assert dialled == 0
+            assert "it is a replica" in primary.reason
+            replicas.clear()
+            await reached(lambda: dialled > 0)
+        finally:
+            await primary.close()
+
+
+async def test_the_primary_is_found_although_another_address_says_nothing(
+    settings: Settings, breakable: EmbeddedServers
+) -> None:
+    silent = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent.wait()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as mute:
+        primary, port = breakable.primary, mute.sockets[0].getsockname()[1]
+        sockets = f"host=127.0.0.1,{primary.sockets}&port={port},{primary.port}"
+        url = f"postgresql://entresol@/entresol?{sockets}&sslmode=disable"
+        patient = replace(settings, database_write=url, database_read=(), database_connect_timeout_s=60.0)
+        async with asyncio.timeout(20), opened(patient) as pools, pools.write(timeout_s=10) as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+        silent.set()
+
+
+async def test_no_token_depends_on_what_no_replica_can_have(
+    pools: Pools, store: Store, house: Resource, database: Database
+) -> None:
+    """The log behind its flushed end is lost with the primary: a token that depends on it has nobody to answer it."""
+    primary = database.servers.primary
+    await primary.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    await primary.psql("SELECT pg_reload_conf()")
+    try:
+        async with pools.write() as connection:
+            for number in range(20):
+                await connection.execute("BEGIN")
+                insert = (
+                    "INSERT INTO houses (name) SELECT 'houses/' || $1 || n FROM generate_series(1, 100) n"
+                )
+                await connection.execute(insert, f"{number}-")
+                ends = await connection.fetchval("SELECT pg_current_wal_insert_lsn()")
+                seen = (await store.get(house, ["houses/a"], primary=True)).seen
+                flushed = await connection.fetchval("SELECT pg_current_wal_flush_lsn()")
+                await connection.execute("ROLLBACK")
+                if flushed < ends:  # else the server's own writer was just at work
+                    assert seen < ends
+                    return
+        pytest.fail("the log was flushed each time before anybody looked")
+    finally:
+        await primary.psql("ALTER SYSTEM RESET wal_writer_delay")
+        await primary.psql("SELECT pg_reload_conf()")
 
 
 async def test_a_server_that_turned_read_only_is_left_for_the_one_that_writes(
