@@ -6,24 +6,20 @@ Prints one JSON document to standard output and its medians as a table to standa
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import json
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.bench import report, stores
 from tests.bench.keys import Keys
-from tests.bench.processes import BenchError, Cores
+from tests.bench.processes import Cores
 from tests.bench.systems import SYSTEMS, System
 from tests.bench.trial import Ground, Trial, on_trial
 
 WARM_CALLS = 300
-LOG_TAIL_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,6 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     return arguments
 
 
-def say(text: str) -> None:
-    """Tell the person who waits how far it is."""
-    print(text, file=sys.stderr, flush=True)
-
-
 async def measure(
     workload: Workload, trials: Sequence[Trial], arguments: argparse.Namespace
 ) -> dict[str, Any]:
@@ -82,7 +73,7 @@ async def measure(
         for trial in trials if index % 2 == 0 else reversed(trials):
             seen = await trial.measure(workload.method, draw, f"{workload.name}-{index}")
             rounds[trial.system.name].append(seen)
-            say(
+            report.say(
                 f"{workload.name} round {index + 1}/{len(draws)} {trial.system.name}: {seen['cpu_us']:.0f} us"
             )
     return report.workload(rounds)
@@ -111,7 +102,7 @@ async def prepared(
     """Give every system its database with its rows for the length of the block."""
     async with contextlib.AsyncExitStack() as stack:
         for system in systems:
-            say(f"filling {system.name} with {arguments.rows} stories")
+            report.say(f"filling {system.name} with {arguments.rows} stories")
             await stack.enter_async_context(chosen.database(system.database))
             await system.prepare(chosen, arguments.rows, arguments.seed)
         await chosen.wait_for_replica()
@@ -134,23 +125,14 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {"bench": "read", **report.place(), **settings, "cores": cores, "workloads": workloads}
 
 
+def summary(result: Mapping[str, Any]) -> str:
+    """Return the medians as lines for a person."""
+    return report.table(result["workloads"])
+
+
 def main() -> int:
     """Run the benchmark; 1 and the reason when it cannot give figures."""
-    arguments = arguments_of()
-    with tempfile.TemporaryDirectory(prefix="entresol-bench-") as folder:
-        try:
-            result = asyncio.run(run(arguments, Path(folder)))
-        except BenchError as error:
-            say(f"no figures: {error}")
-            for log in sorted(Path(folder).glob("*.log")):
-                say(f"--- {log.name}\n{log.read_text(errors='replace')[-LOG_TAIL_CHARACTERS:]}")
-            return 1
-    text = json.dumps(result, indent=2)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
-    print(text)
-    say(report.table(result["workloads"]))
-    return 0
+    return report.main(arguments_of(), run, summary)
 
 
 if __name__ == "__main__":

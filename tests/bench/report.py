@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import json
 import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench.processes import ROOT
+from tests.bench.processes import ROOT, BenchError
 
 SUBJECT = "entresol"
+LOG_TAIL_CHARACTERS = 2000
 FIGURES = ("cpu_us", "calls_per_s", "p50_ms", "p99_ms", "hit_ratio")
 Rounds = Sequence[Mapping[str, Any]]
+
+
+def say(text: str) -> None:
+    """Tell the person who waits how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(
+    arguments: argparse.Namespace,
+    run: Callable[[argparse.Namespace, Path], Coroutine[Any, Any, dict[str, Any]]],
+    summarize: Callable[[Mapping[str, Any]], str],
+) -> int:
+    """Run a benchmark and print what it found; 1 and the reason when it cannot give figures."""
+    with tempfile.TemporaryDirectory(prefix="entresol-bench-") as folder:
+        try:
+            result = asyncio.run(run(arguments, Path(folder)))
+        except BenchError as error:
+            say(f"no figures: {error}")
+            for log in sorted(Path(folder).glob("*.log")):
+                say(f"--- {log.name}\n{log.read_text(errors='replace')[-LOG_TAIL_CHARACTERS:]}")
+            return 1
+    text = json.dumps(result, indent=2)
+    if arguments.out:
+        arguments.out.write_text(text + "\n")
+    print(text)
+    say(summarize(result))
+    return 0
 
 
 def summary(rounds: Rounds) -> dict[str, Any]:

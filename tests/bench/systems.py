@@ -46,7 +46,7 @@ class Entresol(System):
 
     name = "entresol"
 
-    def _settings(self, stores: Stores, *, cached: bool) -> dict[str, str]:
+    def settings(self, stores: Stores, *, cached: bool) -> dict[str, str]:
         return {
             "ENTRESOL_PROTOS": str(ROOT / "protos"),
             "ENTRESOL_FUNCTIONS": str(ROOT / "protos" / "stories" / "functions.py"),
@@ -64,14 +64,14 @@ class Entresol(System):
         return Command(role, (sys.executable, "-m", "entresol.cli.main", role), settings)
 
     async def prepare(self, stores: Stores, row_count: int, seed: int) -> None:
-        migrate = self._command("migrate", self._settings(stores, cached=False))
+        migrate = self._command("migrate", self.settings(stores, cached=False))
         await run_to_end(migrate.arguments, migrate.environment)
         async with stores.connect(stores.write_to(self.database)) as connection:
             await connection.execute("INSERT INTO users (name) VALUES ($1)", rows.AUTHOR)
             await rows.fill(connection, row_count, seed, uid_type="text")
 
     def commands(self, stores: Stores, address: str, *, cached: bool) -> tuple[Command, ...]:
-        settings = self._settings(stores, cached=cached)
+        settings = self.settings(stores, cached=cached)
         serve = self._command("serve", settings | {"ENTRESOL_LISTEN": address})
         return (serve, self._command("relay", settings)) if cached else (serve,)
 

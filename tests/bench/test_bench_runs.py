@@ -49,6 +49,43 @@ def test_the_read_benchmark_prints_figures_of_every_workload_and_system(tmp_path
     assert replica["answered_by"] == {"replica": 150}
 
 
+def test_the_coherence_benchmark_prints_what_coherence_costs_and_how_well_it_does() -> None:
+    smallest = (
+        "--rounds",
+        "1",
+        "--calls",
+        "60",
+        "--rows",
+        "300",
+        "--writes",
+        "40",
+        "--reads",
+        "40",
+        "--seconds",
+        "2",
+    )
+    done = subprocess.run(
+        (sys.executable, "-m", "tests.bench.coherence", *smallest),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    for found in figures["writes"].values():
+        assert found["p50_ratio_to_uncached"] > 0
+        assert set(found["systems"]) == {"entresol", "uncached"}
+    steady = figures["steady"]
+    assert steady["failed"] == {}
+    assert sum(steady["reads_answered_by"].values()) == 80
+    assert 0 < steady["misses_by_replica"] <= 1
+    assert 0 <= steady["refused_by_admission"] < 1
+    assert steady["relay_lag_ms"]["count"] > 10
+    assert 0 < steady["relay_lag_ms"]["p50"] <= steady["relay_lag_ms"]["p99"]
+
+
 def test_fnv_is_the_published_function() -> None:
     assert fnv1a_64(0) == 0xA8C7F832281A39C5
     assert fnv1a_64(int.from_bytes(b"foobarxx", "little")) != fnv1a_64(int.from_bytes(b"foobarxy", "little"))

@@ -68,7 +68,7 @@ class Cast:
     relays: int = 2
     ways: tuple[str, ...] = ("platform", "platform", "wire")
     platforms: int = 2  # in each worker's process
-    sessions: int = 20  # of each worker
+    sessions: int = 25  # of each worker; half as many over the wire
     shared: int = 12
     extra: tuple[str, ...] = ()
     busy: float = 0.25  # share of reads that go to shared and extra keys
@@ -111,6 +111,7 @@ class Ground:
         self.redis = Redis(
             unix_socket_path=str(servers.redis.socket), decode_responses=True, socket_timeout=REDIS_S
         )
+        self.raw = Redis(unix_socket_path=str(servers.redis.socket), socket_timeout=REDIS_S)  # of bytes
         self.processes = Processes(None, [folder], folder / "guard.log")
         self.network = Network(
             {
@@ -146,6 +147,7 @@ class Ground:
     async def close(self) -> None:
         """Let go of Redis."""
         await self.redis.aclose()
+        await self.raw.aclose()
 
     @property
     def is_long(self) -> bool:
@@ -194,7 +196,7 @@ class Ground:
         """Start a server and return when it listens."""
         port = self._listen[name]
         more = {"ENTRESOL_LISTEN": f"127.0.0.1:{port}", **settings}
-        await self._start_process(name, arguments or self.cast.serve, more)
+        await self.start_process(name, arguments or self.cast.serve, more)
 
         async def listens() -> bool:
             with socket.socket() as probe:
@@ -205,7 +207,7 @@ class Ground:
 
     async def start_relay(self, name: str) -> None:
         """Start a relay, which works or stands by."""
-        await self._start_process(name, RELAY, {})
+        await self.start_process(name, RELAY, {})
 
     def entry(self, key: str) -> bytes:
         """Return where Redis has the entry of a key."""
@@ -296,11 +298,12 @@ class Ground:
         self.plans.append(plan)
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps(asdict(plan)))
-        await self._start_process(name, ("-m", "tests.chaos.worker", str(path)), {})
+        await self.start_process(name, ("-m", "tests.chaos.worker", str(path)), {})
 
         await self._until(name, lambda: asyncio.to_thread(plan.ready.exists))
 
-    async def _start_process(self, name: str, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
+    async def start_process(self, name: str, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
+        """Start Python with these arguments; what it prints is in its log."""
         environment = {**await self.environment(name), **settings}
         argv = ["/usr/bin/env", *(f"{key}={value}" for key, value in environment.items())]
         await self.processes.start(

@@ -13,6 +13,7 @@ from entresol.embedded.polling import until
 from entresol.embedded.postgres import free_port
 
 LONG_S = 30.0
+WARM_S = 12.0
 FOLLOW_S = 20.0
 PLENTY = "256mb"
 
@@ -28,6 +29,8 @@ async def kill(ground: Ground) -> None:
             await ground.calm(0.0, 4.0)
         await ground.servers.redis.start()
     await ground.caught_up()
+    if first and ground.is_long:
+        await ground.calm(WARM_S, WARM_S)
 
 
 async def empty(ground: Ground) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from tests.chaos import network_faults, postgres_faults, process_faults, redis_faults
+from tests.chaos import network_faults, postgres_faults, process_faults, redis_faults, verification
 from tests.chaos.ground import Cast, Ground
 
 Action = Callable[[Ground], Awaitable[None]]
@@ -23,7 +23,8 @@ class Scenario:
     actions: tuple[Action, ...]
     cast: Cast = field(default_factory=Cast)
     before: tuple[Action, ...] = ()  # what is wrong all the time
-    seconds: float = 85.0
+    at_last: tuple[Action, ...] = ()  # when the time is over, and the load goes on
+    seconds: float = 100.0
     quick_seconds: float = 10.0
     calm_s: tuple[float, float] = (0.3, 1.5)
     actions_max: int = 1000
@@ -33,6 +34,7 @@ class Scenario:
     hit_age_s_max: float = math.inf  # of BOUNDED answers from the cache: the lag of the relay
     reads_min: float = 0.0  # share of reads that must be answered while a fault lasts, STRONG ones aside
     updates_min: float = 0.0
+    hits_back_s_max: float = math.inf  # until hits are as frequent as before a fault
     refused_ms_max: float = math.inf  # p99 of updates that fail, beyond the p99 of hits in the same moments
 
 
@@ -87,7 +89,14 @@ SCENARIOS = {
         ),
         Scenario("clock_skew", (process_faults.skew,), _AMISS, seconds=30.0, calm_s=(1.0, 4.0)),
         Scenario("rolling_restart", (process_faults.roll,)),
-        Scenario("kill_redis", (redis_faults.kill,), is_quick=True, reads_min=0.999, updates_min=0.999),
+        Scenario(
+            "kill_redis",
+            (redis_faults.kill,),
+            is_quick=True,
+            reads_min=0.999,
+            updates_min=0.999,
+            hits_back_s_max=10.0,
+        ),
         Scenario("empty_redis", (redis_faults.empty, redis_faults.evict), seconds=60.0, calm_s=(0.5, 3.0)),
         Scenario("redis_failover", (redis_faults.fail_over,), is_quick=True),
         Scenario("eviction", (redis_faults.squeeze,), replace(_CAST, payload_bytes=2000)),
@@ -127,6 +136,21 @@ SCENARIOS = {
             calm_s=(0.0, 0.1),
             is_quick=True,
             hit_age_s_max=3.0,
+        ),
+        Scenario(
+            "verify",
+            (
+                process_faults.kill_server,
+                process_faults.kill_relay,
+                postgres_faults.kill_replica,
+                postgres_faults.lag,
+                redis_faults.empty,
+                redis_faults.evict,
+            ),
+            replace(_CAST, sessions=8),
+            before=(verification.begin,),
+            at_last=(verification.plant,),
+            seconds=50.0,
         ),
         Scenario("storm", _STORM, seconds=120.0, is_quick=True, recovery_s_max=20.0),
         Scenario(

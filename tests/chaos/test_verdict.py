@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.chaos.ground import Fault
 from tests.chaos.scenarios import Scenario
 from tests.chaos.verdict import Evidence, judge
 from tests.chaos.workload import Failure
@@ -47,10 +48,11 @@ def line(
     after: Operation | None = None,
     failures: tuple[Failure, ...] = (),
     loss: tuple[tuple[float, float], ...] = (),
+    faults: Sequence[Fault] = (),
     scenario: Scenario | None = None,
 ) -> Mapping[str, Any]:
     at_rest = read(row, QUIET_S, level="EVENTUAL", session="quiet") if after is None else after
-    evidence = Evidence(operations, [at_rest], failures, [], {KEY: row}, 0.5, loss)
+    evidence = Evidence(operations, [at_rest], failures, faults, {KEY: row}, 0.5, loss)
     verdict = judge(scenario or Scenario("planted", ()), 1, evidence)
     assert verdict.held == verdict.line["held"]
     return verdict.line
@@ -141,6 +143,23 @@ def test_refusals_that_keep_callers_waiting_are_seen() -> None:
         "p99 of refusals 300 ms, of hits 0 ms"
     ]
     assert line(*WELL, failures=(replace(refused, end_s=5.09),), scenario=strict)["held"]
+
+
+def test_how_long_hits_stay_away_after_a_fault_is_told_and_has_a_bound() -> None:
+    operations = [write(2, 0)]
+    for tenth in range(300):
+        at_s = 1 + tenth / 10
+        source = "primary" if 10 <= at_s < 16 else "cache"
+        operations.append(read(2, at_s, level="BOUNDED", source=source))
+    faults = [Fault("kill redis", "redis", 10.0, 12.0)]
+    strict = Scenario("planted", (), hits_back_s_max=3.0)
+    found = line(*operations, faults=faults, scenario=strict)
+    assert found["hits_back_s"] == {"kill redis": pytest.approx(4.0, abs=0.3)}
+    assert found["missed"] == [f"hits were as before after {found['hits_back_s']['kill redis']:g} s, not 3"]
+    never = [one for one in operations if one.start_s < 16]
+    assert line(*never, faults=faults, scenario=strict)["hits_back_s"] == {
+        "kill redis": pytest.approx(4.0, abs=0.3)
+    }
 
 
 def test_a_naive_strategy_holds_only_if_it_is_seen_to_fail() -> None:

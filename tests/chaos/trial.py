@@ -65,6 +65,8 @@ async def _break(scenario: Scenario, ground: Ground) -> None:
             break
         await asyncio.sleep(calm_s)
         await ground.dice.choice(scenario.actions)(ground)
+    for action in scenario.at_last:
+        await action(ground)
     await ground.heal()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.chaos import verification
 from tests.chaos.ground import Fault
 from tests.chaos.loss import without
 from tests.chaos.scenarios import Scenario
@@ -23,6 +24,7 @@ from tests.consistency.checks.violation import Violation
 from entresol.errors import Code
 
 EXAMPLES = 5
+HITS_S, HITS_STEP_S = 2.0, 0.25
 SOURCES = (CACHE, NEAR, "replica")
 STATES_MAX = 100_000  # some seconds for each key that many write
 
@@ -88,6 +90,7 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
         "updates_refused_ms": _spread(_refused_ms(evidence)),
         "hits_in_faults_ms": _spread(_hits_ms(evidence)),
         "first_update_s": _first_updates_s(evidence),
+        "hits_back_s": _hits_back_s(evidence),
         **evidence.figures,
         "examples": [_sentence(violation) for violation in _examples(violations)],
     }
@@ -135,6 +138,13 @@ def _missed(scenario: Scenario, evidence: Evidence, ages_s: Mapping[str, Sequenc
     refused_ms, hits_ms = (
         _spread(found).get("p99", 0.0) for found in (_refused_ms(evidence), _hits_ms(evidence))
     )
+    back_s = [found for kind, found in _hits_back_s(evidence).items() if found > scenario.hits_back_s_max]
+    if back_s:
+        missed.append(f"hits were as before after {max(back_s):g} s, not {scenario.hits_back_s_max:g}")
+    if verification.FIGURE in evidence.figures:
+        facts = evidence.figures[verification.FIGURE]
+        oldest_s = max((max(found) for found in ages_s.values() if found), default=0.0)
+        missed += verification.disagreements(facts, evidence.operations, oldest_s)
     if refused_ms - hits_ms > scenario.refused_ms_max:
         missed.append(f"p99 of refusals {refused_ms:.0f} ms, of hits {hits_ms:.0f} ms")
     return missed
@@ -183,6 +193,41 @@ def _first_updates_s(evidence: Evidence) -> dict[str, float]:
         after = bisect_left(ends_s, fault.end_s)
         if after < len(ends_s):
             longest[fault.kind] = round(max(longest.get(fault.kind, 0.0), ends_s[after] - fault.end_s), 3)
+    return longest
+
+
+def _hits_back_s(evidence: Evidence) -> dict[str, float]:
+    """Return, for each kind of fault, how long after its end reads were hits again as often as before, at the latest.
+
+    As often: in a second, nine tenths of the share in the second before all faults. Where the next fault came before
+    that, it is the time between them; one that comes within `HITS_S` tells nothing.
+    """
+    reads = sorted(
+        (one.start_s, one.answered_by in (CACHE, NEAR))
+        for one in evidence.operations
+        if one.kind == "read" and one.outcome == "ok" and one.level in ("EVENTUAL", "BOUNDED")
+    )
+    starts_s = [start_s for start_s, _ in reads]
+
+    def share(from_s: float) -> float:
+        found = [
+            is_hit for _, is_hit in reads[bisect_left(starts_s, from_s) : bisect_left(starts_s, from_s + 1.0)]
+        ]
+        return sum(found) / len(found) if found else 0.0
+
+    faults = sorted(evidence.faults, key=lambda fault: fault.start_s)
+    longest: dict[str, float] = {}
+    if not reads or not faults:
+        return longest
+    usual = share(faults[0].start_s - 1.0)
+    ends_s = [fault.start_s for fault in faults[1:]] + [starts_s[-1]]
+    for fault, next_s in zip(faults, ends_s, strict=True):
+        if next_s - fault.end_s < HITS_S:
+            continue
+        after_s = 0.0
+        while after_s < next_s - fault.end_s and share(fault.end_s + after_s) < 0.9 * usual:
+            after_s += HITS_STEP_S
+        longest[fault.kind] = max(longest.get(fault.kind, 0.0), round(after_s, 3))
     return longest
 
 

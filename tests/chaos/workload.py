@@ -35,7 +35,7 @@ class Crowd:
     """Every client of a scenario, by which all know each other's keys."""
 
     workers: int
-    sessions: int  # of each worker
+    sessions: int  # of each worker, at most
     shared: int  # keys that all write
     extra: tuple[str, ...] = ()  # keys that others write, such as psql
     busy: float = 0.25  # share of reads that go to keys of many writers and of others

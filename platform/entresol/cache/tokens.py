@@ -16,6 +16,7 @@ from hashlib import blake2b
 
 from entresol.cache.session import EMPTY, RECENT_MAX, Recent, Session
 from entresol.errors import InvalidArgumentError
+from entresol.varint import varint
 
 KEY_BYTES_MIN = 16
 TOKEN_BYTES_MAX = 2048
@@ -92,12 +93,12 @@ def _bytes_of(token: str) -> bytes:
 def _content(session: Session) -> bytes:
     content = bytearray()
     for number in (session.lsn, session.floor):
-        content += _varint(number)
+        content += varint(number)
     for recent in session.recent:
         content += recent.key_hash.to_bytes(8, "big")
         behind, since = session.lsn - recent.position, session.lsn - recent.lsn
         for number in (recent.order, max(behind, 0), max(since, 0)):
-            content += _varint(number)
+            content += varint(number)
     return bytes(content)
 
 
@@ -114,15 +115,6 @@ def _session(content: bytes) -> Session:
     if lsn >> 64 or floor > lsn or len(recent) > RECENT_MAX or any(item.position < 0 for item in recent):
         raise _garbage()
     return Session(lsn, floor, tuple(recent))
-
-
-def _varint(number: int) -> bytes:
-    data = bytearray()
-    while number > 127:
-        data.append(number & 127 | 128)
-        number >>= 7
-    data.append(number)
-    return bytes(data)
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:

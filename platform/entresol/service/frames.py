@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from entresol.varint import varint
+
 _LENGTH_DELIMITED = 2
-
-
-def varint(number: int) -> bytes:
-    """Return the base-128 encoding of a number that is not negative."""
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 _SHORT = [varint(number) for number in range(4096)]
 
 

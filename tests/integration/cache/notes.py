@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import asyncpg
+from tests.integration.cache.stage import running
 
 from entresol.cache import Entries, Relay, Snapshot
 from entresol.cache.feed import Feed
@@ -126,15 +126,11 @@ class Board:
 
         scopes = scopes or Scopes.of(self.model.resources.values())
         relay = Relay.open(self.settings, open_feed, take, scripts=self.scripts, scopes=scopes)
-        task = asyncio.create_task(relay.run())
         self.relay = relay
         try:
-            await relay.ready()
-            yield relay
+            async with running(relay, snapshots):
+                yield relay
         finally:
-            task.cancel()
-            await asyncio.wait([task])
-            await snapshots.close()
             self.relay = None
 
     @asynccontextmanager

@@ -89,6 +89,19 @@ async def fail_over(entries: Entries, copy: Copy) -> None:
     await entries.connection.execute(("MULTI",), ("FLUSHDB",), *restores, ("EXEC",))
 
 
+@asynccontextmanager
+async def running(relay: Relay, snapshots: Snapshots) -> AsyncIterator[None]:
+    """Run a relay, ready when the block begins; it and what it took snapshots with are gone when the block ends."""
+    task = asyncio.create_task(relay.run())
+    try:
+        await relay.ready()
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await snapshots.close()
+
+
 class Stage:
     """What a race is played on. `entries` is one process; `another` opens more."""
 
@@ -162,15 +175,11 @@ class Stage:
         relay = Relay.open(self.settings, open_feed, take_snapshot or take, scripts=self.scripts)
         if new_generation is not None:
             relay.applier.new_generation = new_generation
-        task = asyncio.create_task(relay.run())
         self.relay = relay
         try:
-            await relay.ready()
-            yield relay
+            async with running(relay, snapshots):
+                yield relay
         finally:
-            task.cancel()
-            await asyncio.wait([task])
-            await snapshots.close()
             self.relay = None
 
     async def write(

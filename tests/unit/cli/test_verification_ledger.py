@@ -48,6 +48,16 @@ def test_the_first_change_that_a_read_did_not_show_is_found(
     assert ledger.first_newer(STORY, state) == newer
 
 
+def test_a_deletion_explains_that_a_write_is_not_found_even_when_the_record_is_there_again(
+    ledger: Ledger,
+) -> None:
+    assert ledger.was_deleted_since(FIRST)
+    assert ledger.was_deleted_since(SECOND)
+    assert ledger.was_deleted_since(DELETED)
+    assert not ledger.was_deleted_since(AGAIN)
+    assert not ledger.was_deleted_since(_change(1, 1.0, OTHER))
+
+
 def test_a_record_that_was_not_found_before_its_first_change_is_older() -> None:
     ledger = Ledger()
     ledger.watch(STORY)

@@ -6,7 +6,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entresol.service.frames import repeated, varint
+from entresol.service.frames import repeated
+from entresol.varint import varint
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=6000), max_size=20))

@@ -70,6 +70,8 @@ class Findings:
     """Counts over one run; `ages_s` are those at which writes are read back."""
 
     ages_s: Sequence[float]
+    began_s: float = 0.0  # of the epoch
+    ran_s: float = 0.0
     writes: int = 0
     sampled: int = 0
     gaps: int = 0
@@ -131,6 +133,7 @@ class Findings:
     def facts(self) -> dict[str, Any]:
         """Return the report; times in seconds."""
         return {
+            "ran": {"from_s": round(self.began_s, 3), "seconds": round(self.ran_s, 3)},
             "writes": {"committed": self.writes, "sampled": self.sampled, "gaps_in_the_log": self.gaps},
             "consistency": [{"age_s": age_s, **share.facts()} for age_s, share in self.consistency.items()],
             "visible_everywhere_within_2_s": self.visibility.facts(),

@@ -74,6 +74,11 @@ class Ledger:
         """Return one of the watched records, if there are any."""
         return dice.choice(tuple(self._changes)) if self._changes else None
 
+    def was_deleted_since(self, change: Change) -> bool:
+        """Tell whether the record was deleted by this change or after it, as far as is known; it may be there again."""
+        changes = self._changes.get(change.record, ())
+        return any(one.is_delete and one.version >= change.version for one in changes)
+
     def first_newer(self, record: Watched, state: State) -> Change | None:
         """Return the first known change that `state` does not show, nor any change after it."""
         newer = None

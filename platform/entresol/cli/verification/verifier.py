@@ -100,7 +100,9 @@ class Verifier:
         """
         async with AsyncExitStack() as opened:
             feed = await opened.enter_async_context(self._open_feed())
-            self._ends_s = self._clock.monotonic_s() + self._plan.for_s
+            starts_s = self._clock.monotonic_s()
+            self._ends_s = starts_s + self._plan.for_s
+            self.findings.began_s = self._clock.now_s()
             try:
                 async with asyncio.timeout(self._plan.for_s) as limit, asyncio.TaskGroup() as group:
                     group.create_task(self._follow(feed, opened), name="verify: follow")
@@ -111,6 +113,8 @@ class Verifier:
                     raise
             except ExceptionGroup as failures:
                 raise failures.exceptions[0] from None
+            finally:
+                self.findings.ran_s = self._clock.monotonic_s() - starts_s
 
     async def _follow(self, feed: ReplicationStream, opened: AsyncExitStack) -> None:
         """Note what the log tells, also after its connection broke: with a new slot, and a gap."""
@@ -217,7 +221,8 @@ class Verifier:
     async def _shows(self, reading: Reading, change: Change) -> bool:
         """Tell whether the write shows; when it does not, ask the primary whether it is still what the row has."""
         record, state = change.record, reading.state
-        if state.shows(change):
+        # What is not found has no version; after a deletion it is what the write has become.
+        if state.shows(change) or (not state.is_found and self._ledger.was_deleted_since(change)):
             return True
         self._budget.borrow()
         primary = await self._read_primary(record)
