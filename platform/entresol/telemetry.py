@@ -36,7 +36,7 @@ CACHE_READS = meter.create_counter(
     "entresol.cache.reads", description="Keys looked up, by resource and hit, miss or failure"
 )
 CACHE_WRITES = meter.create_counter(
-    "entresol.cache.writes", description="Puts and fills, by the script's answer"
+    "entresol.cache.writes", description="Puts, fills and lists, by what the cache answered"
 )
 CACHE_LISTS = meter.create_counter(
     "entresol.cache.lists", description="Lists looked up, by resource and hit or why not"

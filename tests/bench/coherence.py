@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from redis.asyncio import Redis
 from tests.bench import report
-from tests.bench.keys import Keys
+from tests.bench.keys import EXPONENT, Keys
 from tests.bench.load import get_request, percentile, update_request
 from tests.bench.processes import BenchError, Cores, started
 from tests.bench.read import Workload, measure, prepared
@@ -42,6 +42,8 @@ PENDING_MAX = 512
 CALL_S = 10.0
 START_S = 30.0
 FLUSHED = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"
+OPERATION, REASON = "db.operation.name", "entresol.reason"
+UPDATES = {"everywhere": 0.0, "where_reads_are": EXPONENT}  # by exponent
 REFUSED = "behind"  # the admission rule's answer to a put or fill that it cannot prove current
 
 
@@ -127,27 +129,40 @@ async def watch_lag(stores: Stores, meta: str, over: asyncio.Event) -> list[floa
     return lags_s
 
 
-def cache_writes(reader: InMemoryMetricReader) -> Counter[str]:
-    """Return how many puts and fills got which answer so far."""
+def cache_writes(reader: InMemoryMetricReader) -> dict[str, Counter[str]]:
+    """Return how many puts, and how many fills, got which answer so far."""
     data = reader.get_metrics_data()
-    found: Counter[str] = Counter()
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     if data is None:
         return found
     for resource in data.resource_metrics:
         for metric in (one for scope in resource.scope_metrics for one in scope.metrics):
             if metric.name == "entresol.cache.writes":
                 for point in metric.data.data_points:
-                    found[str((point.attributes or {}).get("entresol.reason"))] += int(point.value)
+                    facts = point.attributes or {}
+                    operation, answer = (str(facts.get(key)) for key in (OPERATION, REASON))
+                    found[operation][answer] += int(getattr(point, "value", 0))
     return found
 
 
 async def steady(
-    servers: EmbeddedServers, stores: Stores, cores: Cores, folder: Path, arguments: argparse.Namespace
+    servers: EmbeddedServers,
+    stores: Stores,
+    cores: Cores,
+    folder: Path,
+    arguments: argparse.Namespace,
+    reader: InMemoryMetricReader,
+    exponent: float,
 ) -> dict[str, Any]:
-    """Return how reads and writes at a fixed rate are answered, from an empty cache on, while the replicas lag."""
+    """Return how reads and writes at a fixed rate are answered, from an empty cache on, while the replicas lag.
+
+    Reads are zipf; so are the updates, as far as `exponent` says.
+    """
     system = Entresol()
     settings = system.settings(stores, cached=True)
-    metrics.set_meter_provider(MeterProvider([reader := InMemoryMetricReader()]))
+    async with Redis.from_url(stores.cache, socket_timeout=CALL_S) as redis:
+        await redis.flushall()
+    before = cache_writes(reader)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(prepared(stores, (system,), arguments))
         relay = (sys.executable, "-m", "entresol.cli.main", "relay")
@@ -159,7 +174,8 @@ async def steady(
         for replica in servers.replicas:
             await replica.set_delay(arguments.lag_ms)
         server, over = PlatformServer(platform), asyncio.Event()
-        reads, updates = (Load(server, Keys(arguments.rows, arguments.seed + at)) for at in range(2))
+        reads = Load(server, Keys(arguments.rows, arguments.seed))
+        updates = Load(server, Keys(arguments.rows, arguments.seed + 1, exponent))
         watch = asyncio.create_task(watch_lag(stores, meta, over))
         report.say(
             f"{arguments.writes} updates and {arguments.reads} reads a second for {arguments.seconds:g} s"
@@ -172,6 +188,7 @@ async def steady(
         lags_s = await watch
         for replica in servers.replicas:
             await replica.set_delay(0)
+    answers = {name: counts - before[name] for name, counts in cache_writes(reader).items()}
     return {
         "replica_lag_ms": arguments.lag_ms,
         "reads_per_s": arguments.reads,
@@ -180,8 +197,9 @@ async def steady(
         "failed": dict(reads.failed + updates.failed),
         "reads_answered_by": dict(reads.answered_by),
         "misses_by_replica": share(reads.answered_by, "replica", among=("replica", "primary")),
-        "cache_writes": dict(cache_writes(reader)),
-        "refused_by_admission": share(cache_writes(reader), REFUSED),
+        "cache_answers": {name: dict(counts) for name, counts in answers.items()},
+        "fills_refused": share(answers["fill"], REFUSED),
+        "puts_refused": share(answers["put"], REFUSED),
         "relay_lag_ms": spread_ms(lags_s),
         "update_ms": spread_ms(updates.latencies_s),
         "read_ms": spread_ms(reads.latencies_s),
@@ -217,7 +235,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.coherence", description=__doc__)
     parser.add_argument("--rounds", type=int, help="rounds of updates (7; quick 3)")
     parser.add_argument("--calls", type=int, help="updates per round and system (2000; quick 500)")
-    parser.add_argument("--seconds", type=float, help="of steady load (30; quick 10)")
+    parser.add_argument("--seconds", type=float, help="of each steady load (20; quick 8)")
     parser.add_argument("--quick", action="store_true", help="a minute instead of three")
     parser.add_argument("--rows", type=int, default=20_000, help="stories in the table")
     parser.add_argument("--writes", type=int, default=500, help="updates a second of the steady load")
@@ -228,7 +246,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     arguments = parser.parse_args(words)
     arguments.rounds = arguments.rounds or (3 if arguments.quick else 7)
     arguments.calls = arguments.calls or (500 if arguments.quick else 2000)
-    arguments.seconds = arguments.seconds or (10.0 if arguments.quick else 30.0)
+    arguments.seconds = arguments.seconds or (8.0 if arguments.quick else 20.0)
     return arguments
 
 
@@ -238,7 +256,11 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     async with await EmbeddedServers.start(folder / "stores", replicas=2, durable=True) as servers:
         stores = Stores(servers.write_url, servers.read_urls[0], servers.cache_url)
         updates = await writes(stores, cores, folder, arguments)
-        under_load = await steady(servers, stores, cores, folder, arguments)
+        metrics.set_meter_provider(MeterProvider([reader := InMemoryMetricReader()]))
+        under_load = {
+            name: await steady(servers, stores, cores, folder, arguments, reader, exponent)
+            for name, exponent in UPDATES.items()
+        }
     settings = {name: getattr(arguments, name) for name in ("rounds", "calls", "rows", "seed")}
     return {"bench": "coherence", **report.place(), **settings, "writes": updates, "steady": under_load}
 
@@ -250,14 +272,13 @@ def summary(result: Mapping[str, Any]) -> str:
         f"CPU {1 / found['cpu_ratio_to_entresol']['uncached']:.2f} times"
         for name, found in result["writes"].items()
     ]
-    found = result["steady"]
-    return "\n".join(
-        (
-            *lines,
-            f"misses answered by replicas {found['misses_by_replica']}, refused by admission "
-            f"{found['refused_by_admission']}, relay lag p99 {found['relay_lag_ms']['p99']} ms",
-        )
-    )
+    lines += [
+        f"updates {name}: misses answered by replicas {found['misses_by_replica']}, fills refused "
+        f"{found['fills_refused']}, puts refused {found['puts_refused']}, relay lag p99 "
+        f"{found['relay_lag_ms']['p99']} ms"
+        for name, found in result["steady"].items()
+    ]
+    return "\n".join(lines)
 
 
 def main() -> int:

@@ -17,12 +17,11 @@ def fnv1a_64(number: int) -> int:
 
 
 class Keys:
-    """A source of row numbers below `rows`; the same seed draws the same numbers."""
+    """A source of row numbers below `rows`; the same seed draws the same numbers. All are alike with exponent 0."""
 
-    def __init__(self, rows: int, seed: int) -> None:
-        self._rows = rows
+    def __init__(self, rows: int, seed: int, exponent: float = EXPONENT) -> None:
         self._random = random.Random(seed)
-        self._weights = list(itertools.accumulate((rank + 1) ** -EXPONENT for rank in range(rows)))
+        self._weights = list(itertools.accumulate((rank + 1) ** -exponent for rank in range(rows)))
         self._numbers = [fnv1a_64(rank) % rows for rank in range(rows)]
 
     def draw(self, count: int) -> list[int]:

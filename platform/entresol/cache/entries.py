@@ -197,7 +197,7 @@ class Entries:
             for at in range(0, len(members), FILL_KEYS_MAX)
         ]
         if commands:
-            await self._write(*commands)
+            await self._write("fill", commands)
 
     def _fill_command(
         self,
@@ -235,7 +235,7 @@ class Entries:
             for members in _by_partition(held).values()
         ]
         if fill.owner and commands:
-            await self._write(*commands)
+            await self._write("release", commands)
 
     async def mark(self) -> Mark:
         """Return what a put says of when its transaction began. Call it before the transaction commits."""
@@ -278,10 +278,10 @@ class Entries:
         try:
             reply = await self.connection.execute(_call(self.connection.scripts.put, keys, arguments))
         except CacheError:
-            return _count_writes(["failed"])[0]
+            return _count_writes("put", ["failed"])[0]
         answer, present = reply[0]
         self._generations.see(place.partition, present or None)
-        return _count_writes([answer.decode()])[0]
+        return _count_writes("put", [answer.decode()])[0]
 
     def _offer(
         self,
@@ -306,14 +306,14 @@ class Entries:
         content = body(resource.revision, message, seen=seen, expiry_ms=expiry_ms, cost_ms=cost_ms)
         return place.bucket, stamp(version, rank), hexed(position), ttl_ms, content
 
-    async def _write(self, *commands: Command) -> None:
+    async def _write(self, operation: str, commands: Sequence[Command]) -> None:
         """Run scripts that answer for each of their keys, and count the answers."""
         try:
             replies = await self.connection.execute(*commands)
         except CacheError:
-            _count_writes(["failed"] * len(commands))
+            _count_writes(operation, ["failed"] * len(commands))
         else:
-            _count_writes([answer.decode() for answers in replies for answer in answers])
+            _count_writes(operation, [answer.decode() for answers in replies for answer in answers])
 
 
 def _call(script: Script, keys: Sequence[bytes], arguments: Sequence[bytes | int]) -> Command:
@@ -327,9 +327,11 @@ def _by_partition(places: Iterable[tuple[str, Place]]) -> dict[int, list[tuple[s
     return parts
 
 
-def _count_writes(answers: list[str]) -> list[str]:
+def _count_writes(operation: str, answers: list[str]) -> list[str]:
     for answer in set(answers):
-        telemetry.CACHE_WRITES.add(answers.count(answer), {telemetry.REASON: answer})
+        telemetry.CACHE_WRITES.add(
+            answers.count(answer), {telemetry.OPERATION: operation, telemetry.REASON: answer}
+        )
     return answers
 
 

@@ -111,7 +111,7 @@ class Lists:
         try:
             await self._connection.execute(("SET", look.key, value, "PX", max(1, round(ttl_s * 1000))))
         except CacheError:
-            telemetry.CACHE_WRITES.add(1, {telemetry.REASON: "failed"})
+            telemetry.CACHE_WRITES.add(1, {telemetry.OPERATION: "list", telemetry.REASON: "failed"})
 
 
 def count(resource: Resource, reason: str) -> None:
