@@ -13,7 +13,7 @@ from entresol.embedded.polling import until
 from entresol.embedded.postgres import free_port
 
 LONG_S = 30.0
-WARM_S = 12.0
+WARM_S, QUICK_WARM_S = 12.0, 4.0  # in which hits are to come back
 FOLLOW_S = 20.0
 PLENTY = "256mb"
 
@@ -29,8 +29,9 @@ async def kill(ground: Ground) -> None:
             await ground.calm(0.0, 4.0)
         await ground.servers.redis.start()
     await ground.caught_up()
-    if first and ground.is_long:
-        await ground.calm(WARM_S, WARM_S)
+    if first:
+        warm_s = WARM_S if ground.is_long else QUICK_WARM_S
+        await ground.calm(warm_s, warm_s)
 
 
 async def empty(ground: Ground) -> None:

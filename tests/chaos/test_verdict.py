@@ -156,6 +156,7 @@ def test_how_long_hits_stay_away_after_a_fault_is_told_and_has_a_bound() -> None
     found = line(*operations, faults=faults, scenario=strict)
     assert found["hits_back_s"] == {"kill redis": pytest.approx(4.0, abs=0.3)}
     assert found["missed"] == [f"hits were as before after {found['hits_back_s']['kill redis']:g} s, not 3"]
+    assert line(*operations, scenario=strict)["not_measured"] == ["hits_back_s"]
     never = [one for one in operations if one.start_s < 16]
     assert line(*never, faults=faults, scenario=strict)["hits_back_s"] == {
         "kill redis": pytest.approx(4.0, abs=0.3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,6 +71,7 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
     kinds = Counter(violation.check for violation in violations)
     ages_s = _ages_s(operations)
     missed = [] if scenario.is_naive else _missed(scenario, evidence, ages_s)
+    back_s = _hits_back_s(evidence)
     held = bool(violations) if scenario.is_naive else not violations and not missed
     line = {
         "scenario": scenario.name,
@@ -90,7 +92,8 @@ def judge(scenario: Scenario, seed: int, evidence: Evidence) -> Verdict:
         "updates_refused_ms": _spread(_refused_ms(evidence)),
         "hits_in_faults_ms": _spread(_hits_ms(evidence)),
         "first_update_s": _first_updates_s(evidence),
-        "hits_back_s": _hits_back_s(evidence),
+        "hits_back_s": back_s,
+        "not_measured": [] if back_s or math.isinf(scenario.hits_back_s_max) else ["hits_back_s"],
         **evidence.figures,
         "examples": [_sentence(violation) for violation in _examples(violations)],
     }

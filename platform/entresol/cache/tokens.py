@@ -1,7 +1,9 @@
 """Session tokens: a session as text that only the platform can make, and that any header or cookie can carry.
 
-A token is base64url of a format byte, 8 bytes of keyed BLAKE2b (RFC 7693) and the session. Several tokens are one text
-with dots or commas between them, and stand for all that any of them does: whoever has two may simply send both.
+A token is base64url of a format byte, 8 bytes of keyed BLAKE2b (RFC 7693) and the session. Those bytes sign the format
+and all that follows, in every later format too: what this program cannot read, but is signed, it hands on. Several
+tokens are one text with dots or commas between them, and stand for all that any of them does: whoever has two may
+simply send both.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class SessionTokens:
         if not session.lsn:
             return ".".join(session.foreign)
         content = _content(session)
-        token = bytes((_FORMAT,)) + _mac(self._keys[0], content) + content
+        token = bytes((_FORMAT,)) + _mac(self._keys[0], _FORMAT, content) + content
         return ".".join((base64.urlsafe_b64encode(token).rstrip(b"=").decode(), *session.foreign))
 
     def decode(self, text: str) -> Session:
@@ -57,19 +59,20 @@ class SessionTokens:
 
     def _decode_one(self, token: str) -> Session:
         data = _bytes_of(token)
-        if data[0] > _FORMAT:
-            return Session(foreign=(token,))
-        mac, content = data[1 : 1 + _MAC_BYTES], data[1 + _MAC_BYTES :]
-        if data[0] != _FORMAT or not any(hmac.compare_digest(mac, _mac(key, content)) for key in self._keys):
+        format_, mac, content = data[0], data[1 : 1 + _MAC_BYTES], data[1 + _MAC_BYTES :]
+        is_ours = any(hmac.compare_digest(mac, _mac(key, format_, content)) for key in self._keys)
+        if not is_ours or format_ < _FORMAT:
             raise _garbage()
+        if format_ > _FORMAT:
+            return Session(foreign=(token,))
         try:
             return _session(content)
         except IndexError as error:
             raise _garbage() from error
 
 
-def _mac(key: bytes, content: bytes) -> bytes:
-    return blake2b(content, digest_size=_MAC_BYTES, key=key).digest()
+def _mac(key: bytes, format_: int, content: bytes) -> bytes:
+    return blake2b(bytes((format_,)) + content, digest_size=_MAC_BYTES, key=key).digest()
 
 
 def _garbage() -> InvalidArgumentError:

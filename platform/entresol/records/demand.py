@@ -24,8 +24,9 @@ class Demand:
     consistency: Consistency | None = None
 
     def level(self, resource: Resource) -> Consistency:
-        """Return what a read of `resource` must promise: the last commit, when a token cannot be read here."""
-        return Consistency.STRONG if self.session.foreign else self.consistency or resource.consistency
+        """Return what a read of `resource` must promise: the last commit when a token counts and cannot be read."""
+        level = self.consistency or resource.consistency
+        return Consistency.STRONG if self.session.foreign and level is not Consistency.EVENTUAL else level
 
     def at_least(self, resource: Resource) -> int:
         """Return the position in the log that a server must have reached to answer."""

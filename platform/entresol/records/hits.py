@@ -73,7 +73,7 @@ class Hits:
     def staleness_s(self, resource: Resource, demand: Demand) -> float:
         """Return how old a hit may be when that is more than the resource allows, else 0."""
         most_s = resource.cache.staleness_s_max
-        if not most_s or demand.level(resource) not in (Consistency.BOUNDED, Consistency.SESSION):
+        if not most_s or demand.level(resource) is Consistency.EVENTUAL:
             return 0.0
         seconds = self.entries.lag.seconds
         return seconds if seconds > most_s else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from entresol.cache.flights import Flights
@@ -51,6 +51,8 @@ class Listings:
         the cache is older than the resource allows.
         """
         found, hits = scope_of(resource, query.parent, query.filter), self._records.hits
+        if hits is not None and hits.are_refused(resource, demand):
+            demand = replace(demand, consistency=Consistency.STRONG)
         strong = demand.level(resource) is Consistency.STRONG
         if (
             self.lists is None

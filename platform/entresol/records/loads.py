@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import time
 from collections.abc import Collection, Sequence
@@ -45,8 +46,16 @@ class _Wanted:
     """What one query must satisfy: all of its callers at once."""
 
     at_least: int
-    primary: bool
+    source: _Source
     timeout_s: float
+
+
+class _Source(enum.Enum):
+    """Where a load may come from."""
+
+    ANY = "a replica or the primary, or what another process has just put into the cache"
+    PRIMARY = "the primary, or the cache where nothing in it is older than what was acknowledged"
+    ROW = "the primary, whatever the cache has"
 
 
 @dataclass(slots=True)
@@ -57,16 +66,26 @@ class Loads:
     entries: Entries | None
     near: Near | None
     settings: Settings
-    _turns: dict[tuple[str, bool], Turn[_Load, Found | None]] = field(default_factory=dict)
+    _turns: dict[tuple[str, _Source], Turn[_Load, Found | None]] = field(default_factory=dict)
     _flights: Flights[tuple[str, str, int], Found] = field(default_factory=Flights)
     _refreshing: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
 
     async def get(
-        self, resource: Resource, names: Sequence[str], demand: Demand, *, timeout_s: float | None
+        self,
+        resource: Resource,
+        names: Sequence[str],
+        demand: Demand,
+        *,
+        timeout_s: float | None,
+        distrust: bool = False,
     ) -> Sequence[Found]:
-        """Return what the database has under each name, in order: one query for all who ask in one event-loop turn."""
-        primary = demand.level(resource) is Consistency.STRONG
-        turn = self._turns.get((resource.type, primary)) or self._new_turn(resource, primary)
+        """Return what the database has under each name, in order: one query for all who ask in one event-loop turn.
+
+        With `distrust` it is the row on the primary, and no entry that has come into the cache since.
+        """
+        primary = distrust or demand.level(resource) is Consistency.STRONG
+        source = _Source.ROW if distrust else _Source.PRIMARY if primary else _Source.ANY
+        turn = self._turns.get((resource.type, source)) or self._new_turn(resource, source)
         # A load may be shared by callers who are more patient than the first, so it has the time of a statement.
         allowed_s = self.settings.database_statement_timeout_s
         deadline_s = time.monotonic() + (timeout_s or allowed_s if primary else allowed_s)
@@ -98,15 +117,16 @@ class Loads:
             fill = await entries.begin(resource, [name])
             if name in fill.spots and name not in fill.lost:
                 timeout_s = self.settings.database_statement_timeout_s
-                await self._read(resource, [name], _Wanted(0, resource.is_fenced, timeout_s), entries, fill)
+                source = _Source.PRIMARY if resource.is_fenced else _Source.ANY
+                await self._read(resource, [name], _Wanted(0, source, timeout_s), entries, fill)
         except EntresolError as error:
             log.info("%s was not read again before it leaves the cache: %s", name, error)
 
-    def _new_turn(self, resource: Resource, primary: bool) -> Turn[_Load, Found | None]:
+    def _new_turn(self, resource: Resource, source: _Source) -> Turn[_Load, Found | None]:
         """Make what bounds the queries of a resource, whether they are many because the cache is empty or away."""
         running_max = self.settings.database_loads_max
-        work = partial(self._load_turn, resource, primary)
-        turn = self._turns[resource.type, primary] = Turn(
+        work = partial(self._load_turn, resource, source)
+        turn = self._turns[resource.type, source] = Turn(
             work, NAMES_MAX, running_max=running_max, waiting_max=running_max * NAMES_MAX
         )
         return turn
@@ -127,13 +147,13 @@ class Loads:
         return found
 
     async def _load_turn(
-        self, resource: Resource, primary: bool, loads: Sequence[_Load]
+        self, resource: Resource, source: _Source, loads: Sequence[_Load]
     ) -> Sequence[Found | None]:
         """Read the names of one turn with one query; None for those that another process is reading."""
         names = list(dict.fromkeys(load.name for load in loads))
         wanted = _Wanted(
             at_least=max(load.at_least for load in loads),
-            primary=primary,
+            source=source,
             timeout_s=max(load.deadline_s for load in loads) - time.monotonic(),
         )
         if self.entries is None or not resource.cache.enabled:
@@ -154,7 +174,8 @@ class Loads:
         """Read what misses and offer it to the cache (rule R2): positions first, then the database, then the fill."""
         # Who has seen a write, or wants the last, must not be given what another began to read before it; but of a
         # fenced resource no entry is older than what was acknowledged.
-        lease = resource.is_fenced or not (wanted.at_least or wanted.primary)
+        knows_nothing = wanted.source is _Source.ANY and not wanted.at_least
+        lease = wanted.source is not _Source.ROW and (resource.is_fenced or knows_nothing)
         fill = await entries.begin(resource, names, lease=lease)
         found = {
             name: Found.hit(entry) for name, entry in fill.found.items() if _reflects(entry, wanted.at_least)
@@ -184,7 +205,7 @@ class Loads:
             resource,
             names,
             at_least=max(wanted.at_least, fill.hint if fill else 0),
-            primary=wanted.primary,
+            primary=wanted.source is not _Source.ANY,
             timeout_s=wanted.timeout_s,
         )
         if entries is not None and fill is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from entresol.cache.entries import Entries
 from entresol.cache.entry import Rank
@@ -73,16 +73,15 @@ class Records:
         Hits come from this process or from the cache, unparsed. Misses of one event-loop turn become one query, on a
         replica that has replayed what `demand` has seen, else on the primary, and fill the cache.
         """
-        consistency = demand.level(resource)
-        # Whose token cannot be read here may depend on what no entry can be compared with.
-        unfenced = consistency is Consistency.STRONG and (
-            not resource.is_fenced or bool(demand.session.foreign)
-        )
-        if self.hits is None or not resource.cache.enabled or unfenced:
+        if self.hits is None or not resource.cache.enabled:
             return await self._loads.get(resource, names, demand, timeout_s=timeout_s)
-        if self.hits.are_refused(resource, demand):
-            fresh = replace(demand, consistency=Consistency.STRONG)
-            return await self._loads.get(resource, names, fresh, timeout_s=timeout_s)
+        strong = demand.level(resource) is Consistency.STRONG
+        # Whose token cannot be read here may depend on what no entry can be compared with.
+        is_unreadable = strong and bool(demand.session.foreign)
+        if is_unreadable or self.hits.are_refused(resource, demand):
+            return await self._loads.get(resource, names, demand, timeout_s=timeout_s, distrust=True)
+        if strong and not resource.is_fenced:
+            return await self._loads.get(resource, names, demand, timeout_s=timeout_s)
         found = self.hits.near_by(resource, names, demand)
         if missing := [name for name in names if name not in found]:
             found |= await self.hits.cached(resource, missing, demand)

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from entresol.cache import Session
 from entresol.cache.tokens import SessionTokens
 from entresol.config import Settings
 from entresol.errors import Code
@@ -26,6 +28,13 @@ CACHED_S = 10.0
 _run = uuid.uuid4().hex[:8]
 _numbers = itertools.count(1)
 TOKENS = SessionTokens([key.encode() for key in Settings().token_keys])
+
+
+def newer_token() -> str:
+    """Return a token that only a newer platform with the same keys can have made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("entresol.cache.tokens._FORMAT", 3)
+        return TOKENS.encode(Session().after(7))
 
 
 def new_id(prefix: str = "x") -> str:

@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from tests.integration.service.api import TOKENS, Api, new_id
+from tests.integration.service.api import TOKENS, Api, new_id, newer_token
 
 from entresol.cache import Key, Rank
 from entresol.errors import Code
+from entresol.records import Demand
+from entresol.schema.model import Consistency
 from entresol.service.call import CONSISTENCY_KEY
 from entresol.testing.running import RunningPlatform
 from entresol.transport.caller import Caller
@@ -96,11 +98,12 @@ def test_reading_ones_own_write_again_and_again_stays_in_the_cache(api: Api, sto
 
 
 def test_a_token_of_a_newer_platform_reads_the_primary_and_is_handed_on(story: Any, reader: Api) -> None:
-    newer = "_____w"
-    reader.session = newer
+    reader.session = newer = newer_token()
     reader.call("GetStory", name=story.name)
     assert reader.answered_by == "primary"
     assert TOKENS.decode(reader.session).foreign == (newer,)
+    resource = reader.model.resources["stories.entresol.dev/Story"]
+    assert Demand(TOKENS.decode(newer), Consistency.EVENTUAL).level(resource) is Consistency.EVENTUAL
 
 
 def test_a_token_that_was_made_up_is_refused(story: Any, reader: Api) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.integration.service.api import Api, new_id
+from tests.integration.service.api import Api, new_id, newer_token
 from tests.integration.service.conftest import LAG_MS, database_of, settings_of
+from tests.integration.service.silence import silent
 
 from entresol.cache.fences import Fences
 from entresol.cli.folders import system_folder
@@ -24,6 +25,7 @@ from entresol.embedded import EmbeddedServers
 from entresol.embedded.polling import until
 from entresol.errors import Code
 from entresol.schema.load import load
+from entresol.service.call import CONSISTENCY_KEY
 from entresol.service.registry import Registry
 from entresol.service.status import CallFailedError
 from entresol.storage.catalog import read_catalog
@@ -96,6 +98,12 @@ KINDS = (
         "meters",
         "meter",
         "consistency: CONSISTENCY_STRONG cache: {unfenced_writes: UNFENCED_WRITES_ALLOW}",
+    ),
+    (
+        "Limit",
+        "limits",
+        "limit",
+        "consistency: CONSISTENCY_STRONG cache: {max_staleness: {seconds: 20} stale_reads: STALE_READS_REFUSE}",
     ),
     ("Note", "notes", "note", ""),
 )
@@ -222,6 +230,31 @@ def test_a_strong_call_on_another_resource_is_answered_by_the_primary(vault: Vau
     for _ in range(2):
         assert api.call("GetNote", STRONG, name=note.name) == note
         assert api.answered_by == "primary"
+
+
+@pytest.mark.parametrize("level", ["", "strong", "session", "bounded"])
+def test_while_the_relay_is_away_hits_of_a_resource_that_refuses_them_are_not_shown(
+    vault: Vault, level: str
+) -> None:
+    """What psql writes meanwhile reaches no entry: only the primary has it."""
+    api, metadata = vault.api, {CONSISTENCY_KEY: level} if level else {}
+    limit = api.call("CreateLimit", limit={"balance": 1}, limit_id=new_id("l"))
+    api.read_until_cached("GetLimit", name=limit.name)
+    with silent(vault.processes[0]):
+        for _ in range(2):
+            api.call("GetLimit", metadata, name=limit.name)
+            assert api.answered_by == "primary"
+    api.read_until_cached("GetLimit", name=limit.name)
+
+
+def test_a_token_that_cannot_be_read_here_is_answered_by_the_primary_also_of_a_strong_record(
+    vault: Vault, account: Any
+) -> None:
+    vault.api.read_until_cached("GetAccount", name=account.name)
+    vault.api.session = newer_token()
+    vault.api.call("GetAccount", name=account.name)
+    assert vault.api.answered_by == "primary"
+    vault.api.session = ""
 
 
 def test_a_read_sees_the_write_however_far_the_replicas_lag(vault: Vault, account: Any) -> None:
