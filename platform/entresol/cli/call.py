@@ -9,7 +9,13 @@ from google.protobuf.json_format import MessageToDict, MessageToJson
 from google.rpc.error_details_pb2 import BadRequest
 
 from entresol.errors import Code
-from entresol.service.call import ANSWERED_BY_KEY, CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY
+from entresol.service.call import (
+    ANSWERED_BY_KEY,
+    CONSISTENCY_KEY,
+    READ_MASK_KEY,
+    SESSION_KEY,
+    STALENESS_KEY,
+)
 from entresol.service.status import CallFailedError
 from entresol.transport.caller import Answer, Caller
 
@@ -18,7 +24,9 @@ from entresol.transport.caller import Answer, Caller
 @click.argument("method")
 @click.argument("fields", nargs=-1)
 @click.option("--address", default="127.0.0.1:9000", show_default=True, help="host:port of the server.")
-@click.option("--session", default="", help="Session token of an earlier reply: never read anything older.")
+@click.option(
+    "--session", default="", help="Token of an earlier reply (--json shows it): read nothing older."
+)
 @click.option("--consistency", default="", help="eventual, bounded, session or strong.")
 @click.option("--read-mask", default="", help="Fields to return, separated by commas.")
 @click.option("--timeout", "timeout_s", default=10.0, show_default=True, help="Seconds.")
@@ -34,6 +42,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Call METHOD (package.Service/Method) with FIELDS (path=value), and say who answered and how long it took.
+
+    --json prints the session token, too, and how old the reply may be when that is more than its resource allows.
 
     entresol call stories.v1.StoryService/GetStory name=stories/12224879
     """
@@ -58,13 +68,16 @@ def _failure(error: CallFailedError) -> str:
 
 
 def _print(answer: Answer, as_json: bool) -> None:
-    answered_by = answer.trailing.get(ANSWERED_BY_KEY, "")
+    answered_by, staleness = (answer.trailing.get(key, "") for key in (ANSWERED_BY_KEY, STALENESS_KEY))
     duration_ms = round(answer.duration_s * 1000, 2)
     if as_json:
         reply = MessageToDict(answer.reply, preserving_proto_field_name=True)
         session = answer.trailing.get(SESSION_KEY, "")
         facts = {"reply": reply, "answered_by": answered_by, "duration_ms": duration_ms, "session": session}
+        if staleness:
+            facts["staleness_s"] = float(staleness)
         click.echo(json.dumps(facts))
         return
     click.echo(MessageToJson(answer.reply, preserving_proto_field_name=True))
-    click.echo(f"answered by {answered_by or 'the server'} in {duration_ms} ms", err=True)
+    aged = f", perhaps {staleness} s old" if staleness else ""
+    click.echo(f"answered by {answered_by or 'the server'} in {duration_ms} ms{aged}", err=True)

@@ -18,7 +18,8 @@ def command(protos: str | None) -> None:
     """Relay changes to the cache until told to stop.
 
     One relay works for each database, the one that holds the replication slot; others stand by and take over when it
-    ends. Without a relay the cache goes empty, and the platform reads from the database.
+    ends. While none works, writes still reach the cache, but what others write does not: hits age up to their time to
+    live, or as far as `max_staleness` lets them.
     """
     run(_relay(Settings.load(protos=protos)))
 

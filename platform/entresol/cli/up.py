@@ -60,14 +60,21 @@ def _how_to_migrate(running: Stores) -> str:
         [
             f"the stores are up, and nothing is served yet: {'; '.join(running.lacks)}",
             "in another terminal, in this folder:",
-            f'  export ENTRESOL_DATABASE_WRITE="{settings.database_write}"',
-            f'  export ENTRESOL_DATABASE_READ="{" ".join(settings.database_read)}"',
-            f'  export ENTRESOL_CACHE_URL="{settings.cache_url}"',
+            *_exports(settings),
             f"  entresol plan --write {settings.migrations}/NAME     # read what it writes",
             "  entresol migrate",
             "then start this command again",
         ]
     )
+
+
+def _exports(settings: Settings) -> list[str]:
+    """Return what other commands need to find the stores, which are elsewhere after every start."""
+    return [
+        f'  export ENTRESOL_DATABASE_WRITE="{settings.database_write}"',
+        f'  export ENTRESOL_DATABASE_READ="{" ".join(settings.database_read)}"',
+        f'  export ENTRESOL_CACHE_URL="{settings.cache_url}"',
+    ]
 
 
 def addresses(stack: Stack) -> dict[str, object]:
@@ -84,8 +91,13 @@ def addresses(stack: Stack) -> dict[str, object]:
 def _text(stack: Stack) -> str:
     lines = [f"{name:>9}  {value}" for name, value in addresses(stack).items() if isinstance(value, str)]
     lines += [f"{'replica':>9}  {url}" for url in stack.servers.read_urls]
+    lines += ["for purge, warm, verify and the like, in another terminal:", *_exports(stack.settings)]
     methods = stack.platform.model.methods.values()
-    lists = [method.path.strip("/") for method in methods if method.kind is MethodKind.LIST]
+    lists = [
+        method.path.strip("/")
+        for method in methods
+        if method.kind is MethodKind.LIST and "parent" not in method.input.fields_by_name
+    ]
     return "\n".join(
         [*lines, *(f"try: entresol call {path} --address {stack.address}" for path in lists[:1])]
     )

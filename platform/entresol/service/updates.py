@@ -40,7 +40,7 @@ class Updater:
         self._check = check
         self._inserter = inserter
 
-    def change(self, request: Any, wanted: Any, version: int | None) -> Wish:
+    def wish(self, request: Any, wanted: Any, version: int | None) -> Wish:
         """Return what `request` asks for; without a mask, the fields that have a value (rule 98)."""
         paths = request.update_mask.paths if "update_mask" in request.DESCRIPTOR.fields_by_name else []
         ensures = getattr(request, "allow_missing", False)
@@ -48,8 +48,8 @@ class Updater:
             return Wish(wanted, masks.populated(wanted), version, ensures)
         return Wish(wanted, masks.parse_mask(paths, wanted.DESCRIPTOR, write=True), version, ensures)
 
-    async def apply(self, transaction: Transaction, change: Wish) -> Row:
-        """Wish the record.
+    async def apply(self, transaction: Transaction, wish: Wish) -> Row:
+        """Update the record.
 
         Raises:
             NotFoundError: there is none of this name.
@@ -57,30 +57,28 @@ class Updater:
             DeletedError: it is marked as deleted.
             InvalidArgumentError: an immutable field would change, or fields break a rule together.
         """
-        fields = masks.stored_fields(change.mask, self._resource)
-        if not self.is_one_statement(change):
-            row, merged = await self._merged(transaction, change)
-            if change.ensures and self._is_so(row, merged):
+        fields = masks.stored_fields(wish.mask, self._resource)
+        if not self.is_one_statement(wish):
+            row, merged = await self._merged(transaction, wish)
+            if wish.ensures and self._is_so(row, merged):
                 return row
             fields = tuple(field for field in fields if not field.immutable)
-            return await transaction.update(self._resource, merged, fields, version=change.version)
-        return await transaction.update(
-            self._resource, change.wanted, fields, version=change.version, live=True
-        )
+            return await transaction.update(self._resource, merged, fields, version=wish.version)
+        return await transaction.update(self._resource, wish.wanted, fields, version=wish.version, live=True)
 
-    async def create(self, transaction: Transaction, request: Any, change: Wish) -> Row:
+    async def create(self, transaction: Transaction, request: Any, wish: Wish) -> Row:
         """Create the record that was not there, with all its fields (rule 102)."""
         self._check.require(request, creating=True)
         message = self._resource.message_class()
-        message.CopyFrom(change.wanted)
+        message.CopyFrom(wish.wanted)
         stamp_uid(message, self._resource, self._inserter.identifiers)
         (row,) = await self._inserter.insert(transaction, self._resource, [message])
         return row
 
-    def is_one_statement(self, change: Wish) -> bool:
+    def is_one_statement(self, wish: Wish) -> bool:
         """Tell whether no rule, and no field that changes only in part, needs the record as it is."""
-        mask = change.mask
-        if change.ensures or self._check.needs_record or mask.parts is None:
+        mask = wish.mask
+        if wish.ensures or self._check.needs_record or mask.parts is None:
             return False
         return not any(
             not part.whole or name not in self._resource.by_name or self._resource.by_name[name].immutable
@@ -97,23 +95,21 @@ class Updater:
             setattr(merged, etag.name, getattr(before, etag.name))
         return bool(before == merged)
 
-    async def _merged(self, transaction: Transaction, change: Wish) -> tuple[Row, Any]:
+    async def _merged(self, transaction: Transaction, wish: Wish) -> tuple[Row, Any]:
         """Return the record as it is, locked, and as it is to be."""
-        name = change.wanted.name
+        name = wish.wanted.name
         row = await transaction.get(self._resource, name, lock=True, hidden=True)
         if row is None:
             raise NotFoundError(name)
         old: Any = self._resource.message_class.FromString(row.message)
         self._refuse_deleted(old)
-        violations = masks.immutable_violations(
-            change.mask, self._resource, old, change.wanted, at=self._field
-        )
+        violations = masks.immutable_violations(wish.mask, self._resource, old, wish.wanted, at=self._field)
         if violations:
             raise InvalidArgumentError(violations)
-        if change.version is not None and change.version != row.version:
+        if wish.version is not None and wish.version != row.version:
             raise StaleEtagError(name)
-        masks.merge(change.mask, change.wanted, old)
-        violations = self._check.merged_violations(old, change.mask)
+        masks.merge(wish.mask, wish.wanted, old)
+        violations = self._check.merged_violations(old, wish.mask)
         if violations:
             raise InvalidArgumentError(violations)
         return row, old

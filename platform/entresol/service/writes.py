@@ -81,17 +81,17 @@ class Writes:
 
         async def handler(request: Any, call: Call) -> bytes:
             wanted: Any = getattr(request, field)
-            change = updater.change(request, wanted, etag_version(getattr(wanted, "etag", "")))
+            wish = updater.wish(request, wanted, etag_version(getattr(wanted, "etag", "")))
 
             async def work(transaction: Transaction) -> bytes:
                 try:
-                    return (await updater.apply(transaction, change)).message
+                    return (await updater.apply(transaction, wish)).message
                 except NotFoundError:
                     if not getattr(request, "allow_missing", False):
                         raise
-                return (await updater.create(transaction, request, change)).message
+                return (await updater.create(transaction, request, wish)).message
 
-            one_statement = not fenced and updater.is_one_statement(change)
+            one_statement = not fenced and updater.is_one_statement(wish)
             try:
                 return await self._write(request, call, work, one_statement=one_statement)
             except AlreadyExistsError as error:

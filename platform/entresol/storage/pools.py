@@ -189,7 +189,10 @@ class Pools:
                 f"the database refuses the URL of ENTRESOL_DATABASE_WRITE: {cause}"
             ) from failure
         if not any(replica.live for replica in self._replicas):
-            raise failure
+            where = ", ".join(map(str, addresses(self.settings.database_write)))
+            raise StoreUnavailableError(
+                f"no database answers at {where}, where ENTRESOL_DATABASE_WRITE says: {self._primary.reason}"
+            ) from cause
 
     async def _try_primary(self) -> StoreUnavailableError | None:
         try:

@@ -37,7 +37,7 @@ class Selection:
             _check_parent(resource, parent)
         if expired and not resource.soft_delete:
             raise InvalidArgumentError.of(
-                "expired", f"a {resource.singular} is deleted at once and never marked; leave it out"
+                "expired", f"{resource.plural} are deleted at once and never marked; leave it out"
             )
         return cls(parse(text, resource), parent, expired)
 

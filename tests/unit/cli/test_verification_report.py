@@ -77,6 +77,16 @@ def test_the_text_names_what_differs(findings: Findings) -> None:
     assert "0.25 s after the row had changed; other values in title" in said
 
 
+def test_a_record_that_differs_often_takes_one_line() -> None:
+    findings = Findings(())
+    for _ in range(7):
+        findings.compared(_difference("stories/often"))
+    findings.compared(_difference("stories/once", is_explained=True, age_s=0.1))
+    lines = [line for line in text(findings.facts()).splitlines() if "xplained: stories" in line.lower()]
+    assert [line.split()[1] for line in lines] == ["stories/often", "stories/once"]
+    assert lines[0].endswith("; 6 more of it")
+
+
 def test_the_page_stands_alone_with_a_bar_for_each_age(findings: Findings) -> None:
     document = page(findings.facts())
     assert "stories/&lt;b&gt;" in document

@@ -54,7 +54,7 @@ def text(facts: Facts) -> str:
     """Return the report for a terminal."""
     lines = [verdict(facts), ""]
     lines += [f"{label:32} {value}" for label, value in rows(facts)]
-    lines += [f"  {_sentence(difference)}" for difference in facts["differences"]]
+    lines += [f"  {sentence}" for sentence, _ in _sentences(facts)]
     return "\n".join(lines)
 
 
@@ -64,8 +64,8 @@ def page(facts: Facts) -> str:
         f"<tr><th>{escape(label)}</th><td>{escape(value)}</td></tr>" for label, value in rows(facts)
     )
     listed = "".join(
-        f'<li class="{"" if difference["explained"] else "bad"}">{escape(_sentence(difference))}</li>'
-        for difference in facts["differences"]
+        f'<li class="{"" if is_explained else "bad"}">{escape(sentence)}</li>'
+        for sentence, is_explained in _sentences(facts)
     )
     differences = f"<h2>Differences</h2><ul>{listed}</ul>" if listed else ""
     marked = "bad" if facts["hits"]["unexplained"] else ""
@@ -107,6 +107,17 @@ def _share(item: Facts) -> str:
     if not item["reads"]:
         return "not read"
     return f"{item['reads'] - item['wrong']} of {item['reads']} ({_nines(item)})"
+
+
+def _sentences(facts: Facts) -> list[tuple[str, bool]]:
+    """Return a sentence for each record, of its first difference, and whether it is explained; those come last."""
+    by_record: dict[tuple[bool, str], list[Facts]] = {}
+    for difference in facts["differences"]:
+        by_record.setdefault((difference["explained"], difference["name"]), []).append(difference)
+    return [
+        (f"{_sentence(found[0])}{f'; {len(found) - 1} more of it' if found[1:] else ''}", is_explained)
+        for (is_explained, _), found in sorted(by_record.items())
+    ]
 
 
 def _sentence(difference: Facts) -> str:
