@@ -20,6 +20,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from tests.chaos.lag import Lag
 from tests.chaos.network import Network, Target, at_port, at_socket
 from tests.chaos.worker import Plan
 from tests.chaos.workload import Crowd, Requests
@@ -102,6 +103,8 @@ class Ground:
         self.ends_s = 0.0
         self.faults: list[Fault] = []
         self.noted: list[Operation] = []  # what the faults themselves wrote, as psql does
+        self.lag = Lag()
+        self._watching: asyncio.Task[None] | None = None
         self.figures: dict[str, Any] = {}  # what a scenario wants to be told of
         self.loss: list[tuple[float, float]] = []  # moments between which promotions document a loss
         self._model = load_model(Settings(protos=str(ROOT / "protos")))
@@ -145,7 +148,12 @@ class Ground:
             yield ground
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Let go of Redis, and look no more how far the cache is."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+            if not self._watching.cancelled() and (error := self._watching.exception()):
+                raise error
         await self.redis.aclose()
         await self.raw.aclose()
 
@@ -277,6 +285,7 @@ class Ground:
         await asyncio.gather(*map(self.start_server, self.server_names))
         if self.relay_names:
             await self.caught_up(START_S)
+            self._watching = asyncio.create_task(self.lag.watch(lambda: self.primary.url(), self.watermark))
         await asyncio.gather(*(self._start_worker(number, way) for number, way in enumerate(self.cast.ways)))
         self.ends_s = time.monotonic() + self.seconds
 

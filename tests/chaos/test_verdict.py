@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.chaos.ground import Fault
+from tests.chaos.lag import Lag
 from tests.chaos.scenarios import Scenario
 from tests.chaos.verdict import Evidence, judge
 from tests.chaos.workload import Failure
@@ -49,10 +50,11 @@ def line(
     failures: tuple[Failure, ...] = (),
     loss: tuple[tuple[float, float], ...] = (),
     faults: Sequence[Fault] = (),
+    lag: Lag | None = None,
     scenario: Scenario | None = None,
 ) -> Mapping[str, Any]:
     at_rest = read(row, QUIET_S, level="EVENTUAL", session="quiet") if after is None else after
-    evidence = Evidence(operations, [at_rest], failures, faults, {KEY: row}, 0.5, loss)
+    evidence = Evidence(operations, [at_rest], failures, faults, {KEY: row}, 0.5, loss, lag or Lag())
     verdict = judge(scenario or Scenario("planted", ()), 1, evidence)
     assert verdict.held == verdict.line["held"]
     return verdict.line
@@ -143,6 +145,18 @@ def test_refusals_that_keep_callers_waiting_are_seen() -> None:
         "p99 of refusals 300 ms, of hits 0 ms"
     ]
     assert line(*WELL, failures=(replace(refused, end_s=5.09),), scenario=strict)["held"]
+
+
+def test_a_bounded_hit_may_be_as_old_as_the_cache_is_behind_and_no_older() -> None:
+    operations = (*WELL, write(3, 5), read(2, 8, level="BOUNDED"))  # 2.5 s old
+    committed = [(second / 2, 50 * second) for second in range(20)]
+    behind = Lag(committed, [(8.0, 520)])
+    found = line(*operations, row=3, lag=behind)
+    assert (found["missed"], found["bounded_beyond_lag_s"]["max"]) == ([], 0.0)
+    abreast = Lag(committed, [(8.0, 750)])
+    (missed,) = line(*operations, row=3, lag=abreast)["missed"]
+    assert "2.00 s older than the relay's lag" in missed
+    assert line(*operations, row=3, lag=abreast, loss=((90.0, 91.0),))["missed"] == []
 
 
 def test_how_long_hits_stay_away_after_a_fault_is_told_and_has_a_bound() -> None:

@@ -109,6 +109,7 @@ async def _finish(ground: Ground, recovery_s: float) -> Evidence:
         rows={key: rows.get(key) for key in {*keys, *rows, *(one.key for one in operations)}},
         recovery_s=max(0.0, recovery_s),
         loss=ground.loss,
+        lag=ground.lag,
         figures=ground.figures,
     )
 
