@@ -24,7 +24,7 @@ class Scenario:
     cast: Cast = field(default_factory=Cast)
     before: tuple[Action, ...] = ()  # what is wrong all the time
     at_last: tuple[Action, ...] = ()  # when the time is over, and the load goes on
-    seconds: float = 100.0
+    seconds: float = 85.0
     quick_seconds: float = 10.0
     calm_s: tuple[float, float] = (0.3, 1.5)
     actions_max: int = 1000
