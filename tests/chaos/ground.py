@@ -74,7 +74,7 @@ class Cast:
     extra: tuple[str, ...] = ()
     busy: float = 0.25  # share of reads that go to shared and extra keys
     contention: float = 0.03  # share of writes of shared keys
-    pause_s: float = 0.03
+    pause_s: float = 0.05
     payload_bytes: int = 0
     lost_puts: float = 0.0  # share, of platforms in a worker's process
     settings: Mapping[str, str] = field(default_factory=dict)
