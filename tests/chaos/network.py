@@ -72,7 +72,12 @@ class _End(asyncio.Protocol):
             if self._timer is None:
                 self._forward_late()
         else:
-            self.other.transport.write(data)
+            self.other.send(data)
+
+    def send(self, data: bytes) -> None:
+        """Send to whoever is at this end, if it is still there."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
 
     def _forward_late(self) -> None:
         loop = asyncio.get_running_loop()
@@ -83,7 +88,7 @@ class _End(asyncio.Protocol):
                 self._timer = loop.call_at(due_s, self._forward_late)
                 return
             self._late.popleft()
-            self.other.transport.write(data)
+            self.other.send(data)
 
     def pause_writing(self) -> None:
         if self.other is not None:
