@@ -179,7 +179,7 @@ async def test_a_new_generation_makes_every_list_invisible(board: Board) -> None
     query = board.query(parent="a")
     await board.cached(query)
     await board.entries.connection.execute(("DEL", board.entries.layout.meta(0)))
-    assert (await board.list(query)).answered_by == "primary"
+    # Nobody looks before: the relay may be so quick that the look would fill the list anew.
     await board.applied()
     assert (await board.list(query)).answered_by == "primary"
     await board.cached(query)
