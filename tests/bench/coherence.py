@@ -232,17 +232,13 @@ def spread_ms(values_s: Sequence[float]) -> dict[str, float]:
 
 def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.coherence", description=__doc__)
+    parser = report.parser("coherence", __doc__)
     parser.add_argument("--rounds", type=int, help="rounds of updates (7; quick 3)")
     parser.add_argument("--calls", type=int, help="updates per round and system (2000; quick 500)")
     parser.add_argument("--seconds", type=float, help="of each steady load (20; quick 8)")
-    parser.add_argument("--quick", action="store_true", help="a minute instead of three")
-    parser.add_argument("--rows", type=int, default=20_000, help="stories in the table")
     parser.add_argument("--writes", type=int, default=500, help="updates a second of the steady load")
     parser.add_argument("--reads", type=int, default=150, help="reads a second beside them")
     parser.add_argument("--lag-ms", type=int, default=50, help="of the replicas, meanwhile")
-    parser.add_argument("--seed", type=int, default=1, help="of the rows and of the keys that are asked for")
-    parser.add_argument("--out", type=Path, help="also write the JSON here")
     arguments = parser.parse_args(words)
     arguments.rounds = arguments.rounds or (3 if arguments.quick else 7)
     arguments.calls = arguments.calls or (500 if arguments.quick else 2000)

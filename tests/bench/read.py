@@ -40,15 +40,11 @@ WORKLOADS = (
 
 def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.read", description=__doc__)
+    parser = report.parser("read", __doc__)
     parser.add_argument("--rounds", type=int, help="rounds per workload (5; quick 3)")
     parser.add_argument("--calls", type=int, help="calls per round and system (4000; quick 800)")
-    parser.add_argument("--quick", action="store_true", help="a minute instead of five")
-    parser.add_argument("--rows", type=int, default=20_000, help="stories in the table")
     parser.add_argument("--in-flight", type=int, default=32, help="calls in flight at any time")
-    parser.add_argument("--seed", type=int, default=1, help="of the rows and of the keys that are asked for")
     parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), default=list(SYSTEMS))
-    parser.add_argument("--out", type=Path, help="also write the JSON here")
     parser.add_argument(
         "--stores", nargs=3, metavar=("PRIMARY", "REPLICA", "REDIS"), help="URLs of running servers"
     )

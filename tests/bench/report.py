@@ -29,6 +29,16 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def parser(name: str, about: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the arguments that every benchmark takes."""
+    made = argparse.ArgumentParser(prog=f"python -m tests.bench.{name}", description=about)
+    made.add_argument("--quick", action="store_true", help="fewer rounds of fewer calls, in about a minute")
+    made.add_argument("--rows", type=int, default=20_000, help="stories in the table")
+    made.add_argument("--seed", type=int, default=1, help="of the rows and of the keys that are asked for")
+    made.add_argument("--out", type=Path, help="also write the JSON here")
+    return made
+
+
 def main(
     arguments: argparse.Namespace,
     run: Callable[[argparse.Namespace, Path], Coroutine[Any, Any, dict[str, Any]]],

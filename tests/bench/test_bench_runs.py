@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.bench.keys import Keys, fnv1a_64
@@ -21,10 +22,10 @@ SMALLEST = ("--rounds", "1", "--calls", "150", "--rows", "300")
 TIMEOUT_S = 100
 
 
-def test_the_read_benchmark_prints_figures_of_every_workload_and_system(tmp_path: Path) -> None:
-    out = tmp_path / "figures.json"
+def figures_of(bench: str, *arguments: str) -> Any:
+    """Run a benchmark and return what it prints."""
     done = subprocess.run(
-        (sys.executable, "-m", "tests.bench.read", *SMALLEST, "--out", str(out)),
+        (sys.executable, "-m", f"tests.bench.{bench}", *arguments),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -32,7 +33,12 @@ def test_the_read_benchmark_prints_figures_of_every_workload_and_system(tmp_path
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_the_read_benchmark_prints_figures_of_every_workload_and_system(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    figures = figures_of("read", *SMALLEST, "--out", str(out))
     assert figures == json.loads(out.read_text())
     assert set(figures["workloads"]) == {"cached_get", "replica_get", "update"}
     for result in figures["workloads"].values():
@@ -64,16 +70,7 @@ def test_the_coherence_benchmark_prints_what_coherence_costs_and_how_well_it_doe
         "--seconds",
         "2",
     )
-    done = subprocess.run(
-        (sys.executable, "-m", "tests.bench.coherence", *smallest),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    figures = figures_of("coherence", *smallest)
     for found in figures["writes"].values():
         assert found["p50_ratio_to_uncached"] > 0
         assert set(found["systems"]) == {"entresol", "uncached"}

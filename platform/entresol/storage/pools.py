@@ -121,37 +121,30 @@ class Pools:
             StoreUnavailableError: no server that may answer can be reached.
         """
         deadline = self.deadline(timeout_s)
-        patient_until_s = time.monotonic() + self.settings.database_wait_s
-        while True:
-            for replica in [] if primary else self._choices(at_least):
-                lent = False
-                try:
-                    async with replica.pool.lend(deadline) as connection:
-                        position = replica.position(connection)
-                        if position >= at_least:
-                            lent = True
-                            yield Lease(connection, Source("replica", str(replica.address)), position)
-                            return
-                except Exception as error:
-                    if lent or not is_server_gone(error):
-                        raise
+        if self._primary.reason and not primary:
+            await self._catch_up(at_least)
+        for replica in [] if primary else self._choices(at_least):
             lent = False
             try:
-                async with self._primary.reads.lend(deadline) as connection:
-                    lent = True
-                    yield Lease(connection, Source("primary", str(self._primary.address)), None)
-                    return
-            except StoreUnavailableError:
-                if lent or primary or not await self._comes_back(at_least, patient_until_s):
+                async with replica.pool.lend(deadline) as connection:
+                    position = replica.position(connection)
+                    if position >= at_least:
+                        lent = True
+                        yield Lease(connection, Source("replica", str(replica.address)), position)
+                        return
+            except Exception as error:
+                if lent or not is_server_gone(error):
                     raise
+        async with self._primary.reads.lend(deadline) as connection:
+            yield Lease(connection, Source("primary", str(self._primary.address)), None)
 
-    async def _comes_back(self, at_least: int, until_s: float) -> bool:
-        """Wait for the primary, or for a replica to replay this much; False when neither is to be expected in time."""
-        while any(replica.live for replica in self._replicas) and time.monotonic() < until_s:
+    async def _catch_up(self, at_least: int) -> None:
+        """Return when a replica has replayed this much, when the primary is back, or when neither comes in time."""
+        until_s = time.monotonic() + self.settings.database_wait_s
+        while self._primary.reason and not any(self._choices(at_least)):
+            if not any(replica.live for replica in self._replicas) or time.monotonic() > until_s:
+                return
             await asyncio.sleep(self.settings.replica_poll_s / 2)
-            if not self._primary.reason or any(self._choices(at_least)):
-                return True
-        return False
 
     def servers(self) -> list[ServerState]:
         """Return what is known of each server, the primary first."""

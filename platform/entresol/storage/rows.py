@@ -34,6 +34,11 @@ class Row:
     message: bytes
 
 
+def name_of_record(message: Any) -> str:
+    """Return the name that a record carries; every resource's message has the field."""
+    return str(message.name)
+
+
 def etag(version: int) -> str:
     """Return the etag of a row version (RFC 7232, quotes included)."""
     return f'"{version:016x}"'

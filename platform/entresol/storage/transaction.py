@@ -11,7 +11,7 @@ from entresol.schema.model import Field, Resource
 from entresol.storage import deletion, sql
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
-from entresol.storage.rows import Row
+from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement, TableSql
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_refusal, translated
@@ -114,7 +114,7 @@ class Transaction:
         """
         table = self._table(resource)
         fields = table.codec.update_fields(fields)
-        name: str = message.name  # type: ignore[attr-defined]  # every resource has one
+        name = name_of_record(message)
         statement = table.update(name, version, fields, table.codec.values(message, fields), live=live)
         row = await self._writer.write(table, statement, "update")
         if row is None:
@@ -234,7 +234,7 @@ class Transaction:
         values = [codec.values(message, codec.insert_fields) for message in messages]
         if not table.resource.has_parent:
             return values
-        parents = [codec.parent(message.name) for message in messages]  # type: ignore[attr-defined]  # as above
+        parents = [codec.parent(name_of_record(message)) for message in messages]
         await self._hold_parents(table.resource, parents)
         return [(parent, *given) for parent, given in zip(parents, values, strict=True)]
 

@@ -103,10 +103,11 @@ class PagedMethod(Method[RequestT, ReplyT], Generic[RequestT, ReplyT, ItemT]):
         token = page.next_page_token  # type: ignore[attr-defined]  # AIP-158 gives every page this field
         if not token:
             return None
-        copy = self.request_class()
+        copy: Any = self.request_class()  # of a List, which has a page token
         copy.CopyFrom(request)
-        copy.page_token = token  # type: ignore[attr-defined]  # only List requests come here
-        return copy
+        copy.page_token = token
+        following: RequestT = copy
+        return following
 
 
 def _value(message: Any, path: str) -> str:
