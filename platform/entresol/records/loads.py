@@ -41,6 +41,14 @@ class _Load:
     patient: bool = True
 
 
+class _Source(enum.Enum):
+    """Where a load may come from."""
+
+    ANY = "a replica or the primary, or what another process has just put into the cache"
+    PRIMARY = "the primary, or the cache where nothing in it is older than what was acknowledged"
+    ROW = "the primary, whatever the cache has"
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What one query must satisfy: all of its callers at once."""
@@ -48,14 +56,6 @@ class _Wanted:
     at_least: int
     source: _Source
     timeout_s: float
-
-
-class _Source(enum.Enum):
-    """Where a load may come from."""
-
-    ANY = "a replica or the primary, or what another process has just put into the cache"
-    PRIMARY = "the primary, or the cache where nothing in it is older than what was acknowledged"
-    ROW = "the primary, whatever the cache has"
 
 
 @dataclass(slots=True)
