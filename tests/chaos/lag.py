@@ -50,13 +50,14 @@ class Lag:
                 self.applied.append((at_s, applied))
             await asyncio.sleep(SAMPLE_S)
 
-    def seconds(self, at_s: float) -> float | None:
-        """Return how long before this moment all was committed that the cache had applied; None: not known.
+    def seconds(self, at_s: float, first_s: float, last_s: float) -> float | None:
+        """Return how long before `at_s` all was committed that the cache had applied from `first_s` to `last_s`.
 
-        At least: a fail-over takes the cache back to where its copy was, from one sample to the next.
+        Of that time the moment counts when it had applied least: a fail-over takes the cache back to where its copy
+        was, from one sample to the next. None: not known.
         """
-        first = bisect_left(self.applied, at_s - NEARBY_S, key=lambda sample: sample[0])
-        last = bisect_right(self.applied, at_s + NEARBY_S, key=lambda sample: sample[0])
+        first = bisect_left(self.applied, first_s - NEARBY_S, key=lambda sample: sample[0])
+        last = bisect_right(self.applied, last_s + NEARBY_S, key=lambda sample: sample[0])
         near = [position for _, position in self.applied[first:last]]
         known = bisect_right(self.committed, at_s, key=lambda sample: sample[0])
         if not near or not known:

@@ -144,12 +144,13 @@ def _beyond_lag_s(operations: Sequence[Operation], evidence: Evidence) -> list[f
     beyond_s = []
     for hit in hits(operations):
         if hit.read.level == "BOUNDED":
+            # What is shown was in the cache at some moment of the call, or as long before it as a copy may be old; how
+            # far the cache was behind then is what counts.
             copy_s = Settings().near_age_max_s if hit.read.answered_by == NEAR else 0.0
-            # A copy is as old as its making: the cache was behind then, not now.
-            behind_s = [evidence.lag.seconds(hit.read.start_s - back_s) for back_s in (0.0, copy_s)]
-            known_s = [found for found in behind_s if found is not None]
-            if known_s:
-                beyond_s.append(max(0.0, hit.age_s - max(known_s) - copy_s))
+            start_s = hit.read.start_s
+            allowed_s = evidence.lag.seconds(start_s, start_s - copy_s, hit.read.end_s)
+            if allowed_s is not None:
+                beyond_s.append(max(0.0, hit.age_s - allowed_s))
     return beyond_s
 
 
