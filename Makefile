@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench chaos consistency fmt constraints clean
+.PHONY: help demo up test check bench chaos consistency fuzz-transport fmt constraints clean
 
 help: ## print this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): platform/constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Entresol needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -37,6 +37,9 @@ chaos: $(READY) ## break everything in turn, and check what clients saw: make ch
 
 consistency: $(READY) ## every state of the modelled cache protocol, then random histories: make consistency ARGS=--quick
 	$(BIN)/python -m tests.consistency $(ARGS)
+
+fuzz-transport: $(READY) ## an hour of proper and broken connections to the HTTP/2 transport: make fuzz-transport ARGS="--seconds 60"
+	$(BIN)/python -m tests.integration.transport.fuzz $(ARGS)
 
 fmt: $(READY) ## format the code and fix what ruff can fix
 	$(BIN)/ruff format platform tests clients/python

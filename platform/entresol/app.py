@@ -42,8 +42,13 @@ from entresol.storage.slots import prepare
 from entresol.storage.snapshots import Snapshots
 from entresol.storage.store import Store
 from entresol.transport.grpcio import GrpcServer
+from entresol.transport.http2 import Http2Server
+from entresol.transport.web import WebServer
 
 log = logging.getLogger(__name__)
+
+Server = GrpcServer | Http2Server
+_TRANSPORTS: Mapping[str, type[Server]] = {"grpcio": GrpcServer, "http2": Http2Server}
 
 RELAY_READY_S = 30.0
 REFILL_S = 5.0
@@ -69,6 +74,7 @@ class Platform:
             SchemaError: the protos have mistakes, all of which it lists.
             ConfigurationError: a server or a setting cannot work; the text says what to change.
         """
+        telemetry.look()
         clock = Clock()
         model = load_model(settings)
         load_functions(settings)
@@ -78,9 +84,33 @@ class Platform:
             return cls(settings, model, records, table, pools, clock, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
 
-    async def serve(self) -> GrpcServer:
-        """Listen on `settings.listen` and return the running server; it is stopped by `close`."""
-        server = GrpcServer(self.table, self.model, self.settings, self.clock)
+    async def serve(self) -> Server:
+        """Listen on `settings.listen` and return the running server; it is stopped by `close`.
+
+        Raises:
+            ConfigurationError: of the transport, or of the address.
+        """
+        transport = _TRANSPORTS.get(self.settings.transport)
+        if transport is None:
+            names = " and ".join(_TRANSPORTS)
+            raise ConfigurationError(
+                f"setting transport: there is no {self.settings.transport!r}, but {names}",
+                metadata={"setting": "transport"},
+            )
+        server = transport(self.table, self.model, self.settings, self.clock)
+        await server.start()
+        self._open.push_async_callback(server.stop)
+        return server
+
+    async def serve_web(self) -> WebServer | None:
+        """Listen on `settings.web_listen`, if there is one; the server is stopped by `close`.
+
+        Raises:
+            ConfigurationError: the address cannot be listened on.
+        """
+        if not self.settings.web_listen:
+            return None
+        server = WebServer(self.table, self.model, self.settings, self.clock)
         await server.start()
         self._open.push_async_callback(server.stop)
         return server

@@ -71,6 +71,19 @@ class Settings:
 
     # The server.
     listen: str = "127.0.0.1:9000"
+    transport: str = "grpcio"  # or http2: the fast one
+    tls_certificate: str = ""  # PEM files: with a certificate and its key, every port speaks TLS alone
+    tls_key: str = ""
+    tls_client_ca: str = ""  # with it, clients must have a certificate that it signed (mTLS)
+    reuse_port: bool = False  # share the port with other servers of this machine, as `serve --workers` does
+    web_listen: str = ""  # host:port for Connect, gRPC-Web and REST; empty: none
+    web_origins: tuple[str, ...] = ()  # of pages that browsers may let call it; `*`: every one
+    keepalive_s: float = 60.0  # silence after which a client is asked whether it is there; 0: never (http2)
+    keepalive_timeout_s: float = 20.0
+    stall_max_s: float = 30.0  # how long a client may leave its answers unread (http2)
+    connection_age_max_s: float = (
+        1800.0  # then clients are asked to connect again, to new machines too; 0: never
+    )
     deadline_default_s: float = 15.0
     deadline_max_s: float = 60.0
     message_size_bytes_max: int = 4 * 1024 * 1024
@@ -112,6 +125,11 @@ class Settings:
                 metadata={"setting": unknown[0]},
             )
         return cls(**{name: _convert(name, types[name], value) for name, value in values.items()})
+
+
+def environment_with(**settings: str) -> dict[str, str]:
+    """Return this process's environment with these settings in it, for a process that it starts."""
+    return {**os.environ, **{f"ENTRESOL_{name.upper()}": value for name, value in settings.items()}}
 
 
 def _read_file(path: Path) -> dict[str, Any]:

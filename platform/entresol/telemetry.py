@@ -82,9 +82,18 @@ SPAN_STATEMENT = "entresol.storage.statement"
 SPAN_CACHE = "entresol.cache.command"
 
 
+_wanted = False
+
+
 def tracing() -> bool:
-    """Whether anybody has asked for traces, so that a call is worth a span."""
-    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    """Whether anybody had asked for traces when the platform was opened, so that a call is worth a span."""
+    return _wanted
+
+
+def look() -> None:
+    """Find out whether anybody asks for traces: the library looks into the environment each time that it is asked."""
+    global _wanted
+    _wanted = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 def recording() -> bool:

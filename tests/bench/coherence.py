@@ -50,7 +50,8 @@ REFUSED = "behind"  # the admission rule's answer to a put or fill that it canno
 class Uncached(Entresol):
     """The platform without any cache: no token's worth of Redis, no put, no relay."""
 
-    name = "uncached"
+    def __init__(self) -> None:
+        super().__init__("uncached")
 
     def commands(self, stores: Stores, address: str, *, cached: bool) -> tuple[Command, ...]:
         return super().commands(stores, address, cached=False)

@@ -44,7 +44,11 @@ class System(abc.ABC):
 class Entresol(System):
     """The platform: the server and, with a cache, the relay that keeps it coherent."""
 
-    name = "entresol"
+    def __init__(self, name: str = "entresol", transport: str = "http2", near_age_s: float = 0.0) -> None:
+        """Serve by this transport; without copies in the process, as the peers have none either, unless asked for."""
+        self.name = name
+        self._transport = transport
+        self._near_age_s = near_age_s
 
     def settings(self, stores: Stores, *, cached: bool) -> dict[str, str]:
         return {
@@ -55,7 +59,8 @@ class Entresol(System):
             "ENTRESOL_DATABASE_READ": stores.read_from(self.database),
             "ENTRESOL_CACHE_URL": stores.cache if cached else "",
             "ENTRESOL_CACHE_PREFIX": self.database,
-            "ENTRESOL_NEAR_AGE_MAX_S": "0",  # the peer has no copies in its process either
+            "ENTRESOL_NEAR_AGE_MAX_S": str(self._near_age_s),
+            "ENTRESOL_TRANSPORT": self._transport,
             "ENTRESOL_RELAY_SLOT": self.database,
             "ENTRESOL_RELAY_PUBLICATION": self.database,
         }
@@ -98,4 +103,12 @@ class GrpcAio(System):
         return (Command("serve", (sys.executable, "-m", "tests.bench.peers.grpc_aio", *flags)),)
 
 
-SYSTEMS: Mapping[str, System] = {system.name: system for system in (Entresol(), GrpcAio())}
+SYSTEMS: Mapping[str, System] = {
+    system.name: system
+    for system in (
+        Entresol(),
+        Entresol("entresol_near", near_age_s=1.0),
+        Entresol("entresol_grpcio", transport="grpcio"),
+        GrpcAio(),
+    )
+}

@@ -86,7 +86,7 @@ class Trial:
         """Return the cache's share: as the answers say, or as Redis counted where answers do not say."""
         if not self.cached or method != "GetStory":
             return None
-        hits = answer["answered_by"].get("cache", 0)
+        hits = answer["answered_by"].get("cache", 0) + answer["answered_by"].get("near", 0)
         if not answer["answered_by"]:
             hits = answer["calls"] - (await self.ground.stores.cache_misses() - misses)
         return float(round(hits / answer["calls"], 4))

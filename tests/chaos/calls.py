@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from entresol.app import Platform
 from entresol.errors import Code
-from entresol.service.call import Call
+from entresol.service.call import Call, finished
 from entresol.service.status import CallFailedError
 
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -95,7 +95,7 @@ class PlatformServer:
         route = self._platform.table[path]
         call = Call(route.method, metadata, self._platform.clock, timeout_s)
         try:
-            reply: Any = await route.handler(request, call)
+            reply: Any = await finished(route.handler(request, call))
         except CallFailedError as error:
             raise RefusedError.of(error.status, call.trailing) from error
         return Answer(reply if isinstance(reply, bytes) else reply.SerializeToString(), call.trailing)

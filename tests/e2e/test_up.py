@@ -88,7 +88,7 @@ message CreateNoteRequest {
 
 @contextmanager
 def up(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [ENTRESOL, "up", "--listen", "127.0.0.1:0", "--replicas", "1"]
+    command = [ENTRESOL, "up", "--listen", "127.0.0.1:0", "--web", "127.0.0.1:0", "--replicas", "1"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     try:
         yield process

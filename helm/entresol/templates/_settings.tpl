@@ -11,6 +11,9 @@
 ENTRESOL_{{ upper $name }}: {{ include "entresol.text" $value | quote }}
 {{- end }}
 ENTRESOL_LISTEN: {{ printf "0.0.0.0:%s" (include "entresol.text" .Values.server.port) | quote }}
+{{- with .Values.server.webPort }}
+ENTRESOL_WEB_LISTEN: {{ printf "0.0.0.0:%d" (int .) | quote }}
+{{- end }}
 ENTRESOL_TELEMETRY: {{ .Values.otel.enabled | quote }}
 {{- with .Values.otel.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}

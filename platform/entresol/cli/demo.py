@@ -21,7 +21,7 @@ from entresol.cli.importer import load_file
 from entresol.cli.run import run, until_told
 from entresol.cli.stack import Stack, serving, stores
 from entresol.cli.tour import Step, Tour
-from entresol.cli.up import addresses
+from entresol.cli.up import WEB, addresses
 from entresol.config import Settings
 from entresol.transport.caller import Caller
 
@@ -50,8 +50,8 @@ def command(data: Path | None, count: int, once: bool, as_json: bool) -> None:
     Everything is temporary, and ends with this command. DATA has the columns id, title, url, num_points, num_comments,
     author and created_at.
     """
-    listen = "127.0.0.1:0" if once else None
-    settings = Settings.load(listen=listen)
+    free = "127.0.0.1:0"
+    settings = Settings.load(listen=free if once else None, web_listen=free if once else WEB)
     run(_demo(settings, data, count, once, as_json))
 
 
@@ -71,7 +71,9 @@ async def _demo(settings: Settings, data: Path | None, count: int, once: bool, a
             facts = [step.facts() for step in steps]
             click.echo(json.dumps({"up_s": up_s, "import": loaded, "steps": facts, **addresses(stack)}))
         if not once:
-            console.print(f"serving on {stack.address}; Ctrl-C ends it")
+            console.print(
+                f"serving on {stack.address}, and for the web on http://{stack.web_address}/; Ctrl-C ends it"
+            )
             await until_told()
 
 

@@ -9,6 +9,7 @@ import click
 
 from entresol.app import Platform, start_telemetry
 from entresol.cli.run import run, until_told
+from entresol.cli.workers import Workers
 from entresol.config import Settings
 
 
@@ -16,18 +17,29 @@ from entresol.config import Settings
 @click.option("--protos", help="Folder of .proto files, or a descriptor set.")
 @click.option("--functions", help="Modules, files or folders with custom methods, separated by commas.")
 @click.option("--listen", help="host:port to listen on; port 0 takes a free one.")
+@click.option("--transport", help="What speaks gRPC: grpcio, or http2, the fast one.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Processes that share the port.")
 @click.option("--help-settings", is_flag=True, help="List every setting with its default, and exit.")
-def command(protos: str | None, functions: str | None, listen: str | None, help_settings: bool) -> None:
+def command(
+    protos: str | None,
+    functions: str | None,
+    listen: str | None,
+    transport: str | None,
+    workers: int,
+    help_settings: bool,
+) -> None:
     """Serve every method of the protos over gRPC.
 
     Refuses to start when the protos have mistakes, a declared method has no meaning, or the database lacks
-    something; each says what to do. SIGTERM drains: health says NOT_SERVING, running calls finish.
+    something; each says what to do. SIGTERM drains: health says NOT_SERVING, running calls finish. With --workers,
+    SIGHUP renews the processes one after the other.
     """
     if help_settings:
         for item in dataclasses.fields(Settings):
             click.echo(f"ENTRESOL_{item.name.upper()}  (default {item.default!r})")
         return
-    run(serve(Settings.load(protos=protos, functions=functions, listen=listen)))
+    settings = Settings.load(protos=protos, functions=functions, listen=listen, transport=transport)
+    run(serve(settings) if workers == 1 else serve_by_workers(settings, workers))
 
 
 async def serve(settings: Settings) -> None:
@@ -38,7 +50,22 @@ async def serve(settings: Settings) -> None:
         server = await platform.serve()
         host = settings.listen.rpartition(":")[0]
         click.echo(f"serving {len(platform.model.services)} services on {host}:{server.port}")
+        if web := await platform.serve_web():
+            click.echo(f"serving the web on {settings.web_listen.rpartition(':')[0]}:{web.port}")
         cache = "cache" if settings.cache_url else "no cache (ENTRESOL_CACHE_URL is not set)"
         click.echo(f"reading from {cache}, {len(settings.database_read)} replicas and the primary")
         await until_told()
         click.echo("draining")
+
+
+async def serve_by_workers(settings: Settings, count: int) -> None:
+    """Serve by several processes until a signal."""
+    arguments = [
+        "--protos",
+        settings.protos,
+        "--functions",
+        settings.functions,
+        "--transport",
+        settings.transport,
+    ]
+    await Workers(arguments, settings, count).run()

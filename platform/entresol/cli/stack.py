@@ -27,12 +27,13 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What is running: the servers, the platform over them, and the address it answers at."""
+    """What is running: the servers, the platform over them, and where it answers by gRPC and to the web."""
 
     servers: EmbeddedServers
     settings: Settings
     platform: Platform
     address: str
+    web_address: str
 
 
 @asynccontextmanager
@@ -65,5 +66,7 @@ async def serving(stores: Stores) -> AsyncIterator[Stack]:
     settings = stores.settings
     async with relaying(settings), await Platform.open(settings) as platform:
         server = await platform.serve()
-        host = settings.listen.rpartition(":")[0]
-        yield Stack(stores.servers, settings, platform, f"{host}:{server.port}")
+        web = await platform.serve_web()
+        address = f"{settings.listen.rpartition(':')[0]}:{server.port}"
+        web_address = f"{settings.web_listen.rpartition(':')[0]}:{web.port}" if web else ""
+        yield Stack(stores.servers, settings, platform, address, web_address)

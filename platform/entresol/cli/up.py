@@ -12,12 +12,15 @@ from entresol.cli.stack import Stack, Stores, serving, stores
 from entresol.config import Settings
 from entresol.schema.model import MethodKind
 
+WEB = "127.0.0.1:9080"
+
 
 @click.command("up")
 @click.option("--protos", help="Folder of .proto files, or a descriptor set.")
 @click.option("--functions", help="Modules, files or folders with custom methods, separated by commas.")
 @click.option("--migrations", help="Folder with one folder of migrations for each set of tables.")
 @click.option("--listen", help="host:port to listen on; port 0 takes a free one.")
+@click.option("--web", default=WEB, show_default=True, help="host:port for Connect, gRPC-Web and REST.")
 @click.option(
     "--folder", default=".entresol", show_default=True, type=click.Path(path_type=Path), help="Data."
 )
@@ -30,6 +33,7 @@ def command(
     functions: str | None,
     migrations: str | None,
     listen: str | None,
+    web: str,
     folder: Path,
     replicas: int,
     as_json: bool,
@@ -38,7 +42,9 @@ def command(
 
     Uses installed binaries, needs no root, and keeps its data in FOLDER for the next time.
     """
-    settings = Settings.load(protos=protos, functions=functions, migrations=migrations, listen=listen)
+    settings = Settings.load(
+        protos=protos, functions=functions, migrations=migrations, listen=listen, web_listen=web
+    )
     run(_up(settings, folder, replicas, as_json))
 
 
@@ -81,6 +87,7 @@ def addresses(stack: Stack) -> dict[str, object]:
     """Return where everything answers."""
     return {
         "platform": stack.address,
+        "web": f"http://{stack.web_address}/",
         "primary": stack.servers.write_url,
         "replicas": list(stack.servers.read_urls),
         "cache": stack.servers.cache_url,
@@ -98,6 +105,7 @@ def _text(stack: Stack) -> str:
         for method in methods
         if method.kind is MethodKind.LIST and "parent" not in method.input.fields_by_name
     ]
+    lines.append("try: the page at the web's address")
     return "\n".join(
         [*lines, *(f"try: entresol call {path} --address {stack.address}" for path in lists[:1])]
     )

@@ -60,6 +60,12 @@ class Records:
         if self.entries is not None:
             self.hits = Hits(self.entries, self.near, self._loads, self.clock)
 
+    def near_by(self, resource: Resource, name: str, demand: Demand = ANYTHING) -> Found | None:
+        """Return what this process itself may answer, at once; None when `get` must ask further."""
+        if self.hits is None or not resource.cache.enabled:
+            return None
+        return self.hits.near_by(resource, (name,), demand).get(name)
+
     async def get(
         self,
         resource: Resource,

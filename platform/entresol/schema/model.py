@@ -16,6 +16,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from entresol.schema.names import Pattern
+from entresol.schema.paths import Binding
 
 MessageClass: TypeAlias = type[Message]  # some of the classes below have a field named `type`
 
@@ -177,7 +178,8 @@ class Index:
 class CachePolicy:
     """How long entries live, in seconds, how old they may be, and what is done when that cannot be kept.
 
-    `staleness_s_max` of 0 is no bound. `unfenced_writes` is for STRONG resources.
+    `staleness_s_max` of 0 is no bound. `unfenced_writes` is for STRONG resources. `shared_s_max` is how long shared
+    HTTP caches may keep what GET answered; 0: not at all.
     """
 
     enabled: bool = True
@@ -186,6 +188,7 @@ class CachePolicy:
     unfenced_writes: UnfencedWrites = UnfencedWrites.REFUSE
     staleness_s_max: float = 0.0
     stale_reads: StaleReads = StaleReads.SERVE
+    shared_s_max: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +299,7 @@ class Method:
     resource_field: str | None = None
     consistency: Consistency | None = None
     idempotent: bool = False  # safe to repeat: reads, and methods marked so in the proto
+    bindings: tuple[Binding, ...] = ()  # how it is called over HTTP, the main way first
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from entresol.schema.model import Behavior
+from entresol.schema.paths import Binding
 from entresol.schema.source import Source
 
 RESOURCE = "google.api.resource"
@@ -50,16 +50,6 @@ def is_choice(kind: type[enum.IntEnum], number: int) -> bool:
 def choice(kind: type[_Choice], number: int, default: _Choice) -> _Choice:
     """Return the member of this number; the default when it is unset or unknown."""
     return kind(number) if number and is_choice(kind, number) else default
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One way to call a method over HTTP."""
-
-    verb: str  # GET, POST, ...; or what `custom` says
-    path: str
-    body: str
-    nested: bool = False  # it has additional bindings of its own, which is not allowed
 
 
 def bindings(source: Source, method: MethodDescriptor) -> tuple[Binding, ...]:

@@ -129,6 +129,7 @@ def _cache(option: Any) -> CachePolicy:
         negative_ttl_s=_given_s(option, "negative_ttl", usual.negative_ttl_s),
         unfenced_writes=options.choice(UnfencedWrites, option.unfenced_writes, usual.unfenced_writes),
         staleness_s_max=_given_s(option, "max_staleness", usual.staleness_s_max),
+        shared_s_max=_given_s(option, "shared_max_age", usual.shared_s_max),
         stale_reads=options.choice(StaleReads, option.stale_reads, usual.stale_reads),
     )
 

@@ -17,8 +17,16 @@ from entresol.schema.model import Method
 
 # The request is bytes until the decode link has parsed it; a reply of bytes is already serialized.
 Reply = Message | bytes | AsyncIterator[Any]
-Handler = Callable[[Any, "Call"], Awaitable[Reply]]
-Link = Callable[[Handler, Any, "Call"], Awaitable[Reply]]
+# What can be told at once is; for the rest there is something to await, and only then is a task worth its cost.
+Answer = Reply | Awaitable[Reply]
+Handler = Callable[[Any, "Call"], Answer]
+Link = Callable[[Handler, Any, "Call"], Answer]
+
+
+async def finished(answer: Answer) -> Reply:
+    """Return the reply of an answer that may be one already."""
+    return await answer if isinstance(answer, Awaitable) else answer
+
 
 SESSION_KEY = "entresol-session"
 CONSISTENCY_KEY = "entresol-consistency"
@@ -57,7 +65,8 @@ class Call:
     caller: Caller = ANONYMOUS
     demand: Demand = ANYTHING
     trace_id: str = ""
-    trailing: dict[str, str] = field(default_factory=dict)
+    trailing: dict[str, str | bytes] = field(default_factory=dict)  # bytes where the name ends with -bin
+    binary: Mapping[str, bytes] = field(default_factory=dict)  # metadata whose name ends with -bin
 
     def remaining_s(self) -> float:
         """Return the seconds left.

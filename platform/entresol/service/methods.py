@@ -8,14 +8,14 @@ from typing import Any
 from google.protobuf.message import Message
 
 from entresol.errors import InvalidArgumentError
-from entresol.records import CACHE, NEAR, Listings, Records
+from entresol.records import CACHE, NEAR, Found, Listings, Records
 from entresol.schema.filters import parse
 from entresol.schema.masks import WHOLE, Mask, apply_read, parse_mask_text
 from entresol.schema.model import Method, Resource
 from entresol.schema.names import WILDCARD
 from entresol.schema.orders import parse_order
 from entresol.schema.pages import PageTokens, query_hash
-from entresol.service.call import READ_MASK_KEY, SHOW_VERSION_KEY, VERSION_KEY, Call, Handler
+from entresol.service.call import READ_MASK_KEY, SHOW_VERSION_KEY, VERSION_KEY, Answer, Call, Handler
 from entresol.service.frames import repeated
 from entresol.service.standard import reply_field_number, resource_of
 from entresol.storage.store import ListQuery
@@ -25,16 +25,23 @@ def get(method: Method, records: Records) -> Handler:
     """Return the handler of a Get method (AIP-131)."""
     resource = resource_of(method)
 
-    async def handler(request: Any, call: Call) -> bytes:
-        mask = read_mask(resource, call)
-        found = await records.get_one(resource, request.name, call.demand, timeout_s=call.remaining_s())
-        call.remember(call.demand.after_reading(resource, [request.name], [found]), records.tokens)
+    def handler(request: Any, call: Call) -> Answer:
+        mask, name = read_mask(resource, call), request.name
+        found = records.near_by(resource, name, call.demand)
+        return looked_up(name, mask, call) if found is None else reply(found, name, mask, call)
+
+    async def looked_up(name: str, mask: Mask, call: Call) -> bytes:
+        found = await records.get_one(resource, name, call.demand, timeout_s=call.remaining_s())
+        return reply(found, name, mask, call)
+
+    def reply(found: Found, name: str, mask: Mask, call: Call) -> bytes:
+        call.remember(call.demand.after_reading(resource, [name], [found]), records.tokens)
         call.answered_by(found.answered_by)
         call.serve_stale(found.staleness_s)
         if call.metadata.get(SHOW_VERSION_KEY) == "true":
             call.trailing[VERSION_KEY] = str(found.version)
-        (message,) = _masked(resource, [found.message_of(request.name)], mask)
-        return message
+        message = found.message_of(name)
+        return message if mask.whole else _masked(resource, [message], mask)[0]
 
     return handler
 

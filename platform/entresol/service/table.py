@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from entresol.clock import Identifiers
@@ -13,7 +13,7 @@ from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.pages import PageTokens
 from entresol.service import methods
-from entresol.service.call import Call, Handler, Link, Reply
+from entresol.service.call import Answer, Call, Handler, Link
 from entresol.service.chain import compose
 from entresol.service.creation import Creator
 from entresol.service.links.authorize import authorize
@@ -74,9 +74,8 @@ def build(
 def custom(function: Function, records: Records, model: Model) -> Handler:
     """Return the handler of a custom method: the function, with its context."""
 
-    async def handler(request: object, call: Call) -> Reply:
-        result = function(request, Context(call, records, model))
-        return result if isinstance(result, AsyncIterator) else await result
+    def handler(request: object, call: Call) -> Answer:
+        return function(request, Context(call, records, model))
 
     return handler
 

@@ -28,6 +28,7 @@ class RunningPlatform:
     def __init__(self, settings: Settings, *, relay: bool = True, functions: Registry | None = None) -> None:
         self.settings = settings
         self.address = ""
+        self.web_address = ""  # when `settings.web_listen` is given
         self._relay = relay
         self._functions = functions
         self._ready: Future[Platform] = Future()
@@ -80,5 +81,7 @@ class RunningPlatform:
             )
             server = await platform.serve()
             self.address = f"127.0.0.1:{server.port}"
+            if web := await platform.serve_web():
+                self.web_address = f"127.0.0.1:{web.port}"
             self._ready.set_result(platform)
             await self._stop.wait()

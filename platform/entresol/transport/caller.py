@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import grpc
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from entresol.errors import InvalidArgumentError
 from entresol.service.status import CallFailedError
+from entresol.transport.assignment import assign
 
 _DETAILS_KEY = "grpc-status-details-bin"
 
@@ -110,7 +111,7 @@ class Caller:
             path, equals, text = assignment.partition("=")
             if not equals:
                 raise InvalidArgumentError.of(assignment, "write field=value")
-            _assign(message, path.split("."), text, path)
+            assign(message, path.split("."), text, path)
         return message
 
 
@@ -123,39 +124,3 @@ def _status(error: Any) -> status_pb2.Status:
         if key == _DETAILS_KEY:
             return status_pb2.Status.FromString(value)
     return status_pb2.Status(code=error.code().value[0], message=error.details() or "")
-
-
-def _assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
-    field = message.DESCRIPTOR.fields_by_name.get(names[0])
-    if field is None:
-        has = ", ".join(message.DESCRIPTOR.fields_by_name)
-        raise InvalidArgumentError.of(
-            path, f"{message.DESCRIPTOR.name} has no field {names[0]!r}; it has {has}"
-        )
-    if len(names) > 1:
-        if field.message_type is None or field.is_repeated:
-            raise InvalidArgumentError.of(
-                path, f"{field.name} has no fields of its own; write {field.name}=value"
-            )
-        _assign(getattr(message, field.name), names[1:], text, path)
-    elif field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
-        getattr(message, field.name).paths.extend(part.strip() for part in text.split(","))
-    else:
-        given = type(message)()
-        try:
-            ParseDict({field.name: _json_value(field, text)}, given, descriptor_pool=field.file.pool)
-        except (ParseError, ValueError) as error:
-            raise InvalidArgumentError.of(path, str(error)) from error
-        message.MergeFrom(given)  # which adds to lists and maps what stands there already
-
-
-def _json_value(field: Any, text: str) -> Any:
-    import json
-
-    value: Any = text
-    if field.type == FieldDescriptor.TYPE_BOOL:
-        value = {"true": True, "false": False}.get(text.lower(), text)
-    elif text[:1] in ("{", "[") and field.type == FieldDescriptor.TYPE_MESSAGE:
-        value = json.loads(text)
-    is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
-    return [value] if field.is_repeated and not is_map and not isinstance(value, list) else value

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import Message
-from grpc_channelz.v1 import channelz, channelz_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_channelz.v1 import channelz
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from entresol.clock import Clock
 from entresol.config import Settings
-from entresol.errors import ConfigurationError, UnimplementedError
 from entresol.schema.model import Model
-from entresol.service.call import TRACE_KEY, Call
-from entresol.service.status import CallFailedError, status_of
+from entresol.service.call import Call, finished
+from entresol.service.status import CallFailedError
 from entresol.service.table import Route
+from entresol.transport import tls
+from entresol.transport.calls import (
+    DETAILS_KEY,
+    HARD_SIZE_FACTOR,
+    closing,
+    failed,
+    failure,
+    serialized,
+    trailing,
+    unknown,
+)
+from entresol.transport.listener import cannot_listen
+from entresol.transport.standard import Standard
 
-_DETAILS_KEY = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-# What grpcio itself still accepts, so that the decode link can say by how much a message is too large.
-_HARD_SIZE_FACTOR = 4
-LIVENESS = "liveness"
 
 
 class GrpcServer:
@@ -34,21 +39,19 @@ class GrpcServer:
 
     def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
         self._settings = settings
-        self._health = health.aio.HealthServicer()
-        self._services = [*model.services, "grpc.health.v1.Health"]
+        self._standard = Standard(model)
         self._server = grpc.aio.server(
             options=[
-                ("grpc.max_receive_message_length", settings.message_size_bytes_max * _HARD_SIZE_FACTOR),
+                ("grpc.max_receive_message_length", settings.message_size_bytes_max * HARD_SIZE_FACTOR),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(settings.reuse_port)),
                 ("grpc.enable_channelz", 1),
             ]
         )
         self._server.add_generic_rpc_handlers([_Table(table, clock)])
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._standard.health, self._server)
         channelz.add_channelz_servicer(self._server)
-        names = [*self._services, "grpc.channelz.v1.Channelz", reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, self._server, pool=_reflection_pool(model))
+        reflection.enable_server_reflection(self._standard.reflected, self._server, pool=self._standard.pool)
         self._server.add_generic_rpc_handlers([_Unknown()])
         self.port = 0
 
@@ -59,18 +62,24 @@ class GrpcServer:
             ConfigurationError: the address cannot be listened on.
         """
         try:
-            self.port = self._server.add_insecure_port(self._settings.listen)
+            self.port = self._add_port(self._settings.listen)
         except RuntimeError as error:
-            raise ConfigurationError(
-                f"cannot listen on {self._settings.listen}: another process may hold it; set ENTRESOL_LISTEN"
-            ) from error
+            raise cannot_listen(self._settings.listen, "listen") from error
         await self._server.start()
-        for service in ("", LIVENESS, *self._services):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self._standard.serving()
+
+    def _add_port(self, address: str) -> int:
+        if not tls.is_wanted(self._settings):
+            return int(self._server.add_insecure_port(address))
+        key, certificate, authority = tls.pem(self._settings)
+        credentials = grpc.ssl_server_credentials(
+            [(key, certificate)], root_certificates=authority, require_client_auth=authority is not None
+        )
+        return int(self._server.add_secure_port(address, credentials))
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, and end when the running ones have, or after `drain_s`."""
-        await self._health.enter_graceful_shutdown()
+        await self._standard.draining()
         await self._server.stop(self._settings.drain_s)
 
 
@@ -85,19 +94,14 @@ class _Table(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no t
 
 
 class _Unknown(grpc.GenericRpcHandler):  # type: ignore[misc]  # as above
-    """What answers when nothing else does, because every error has an ErrorInfo (AIP-193)."""
+    """What answers when nothing else does."""
 
     def service(self, handler_call_details: Any) -> Any:
         path: str = handler_call_details.method
-        service, _, name = path.strip("/").rpartition("/")
-        text = f"{service} has no method {name}, or this server does not serve it"
-        error = UnimplementedError(text, metadata={"method": path})
+        error = failed(unknown(path), path)
 
         async def refuse(_request: bytes, context: Any) -> bytes:
-            status = status_of(error, service, "")
-            await context.abort(
-                grpc.StatusCode.UNIMPLEMENTED, status.message, ((_DETAILS_KEY, status.SerializeToString()),)
-            )
+            await _abort(context, error, ())
             raise error
 
         return grpc.unary_unary_rpc_method_handler(refuse)
@@ -105,77 +109,52 @@ class _Unknown(grpc.GenericRpcHandler):  # type: ignore[misc]  # as above
 
 def _rpc_handler(entry: Route, clock: Clock) -> Any:
     method = entry.method
-    if method.client_streaming:
-        raise ConfigurationError(f"{method.full_name}: this transport does not take a stream of requests")
 
-    async def unary(request: bytes, context: Any) -> bytes:
+    async def unary(request: Any, context: Any) -> bytes:
         call = _call(entry, context, clock)
         try:
-            reply = await entry.handler(request, call)
-        except CallFailedError as error:
-            await _abort(context, error, call)
-            raise
-        context.set_trailing_metadata(_trailing(call))
-        return _serialized(reply)
-
-    async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
-        call = _call(entry, context, clock)
-        try:
-            replies: Any = await entry.handler(request, call)
-            async for reply in replies:
-                yield _serialized(reply)
-            context.set_trailing_metadata(_trailing(call))
-        except CallFailedError as error:
-            await _abort(context, error, call)
+            reply = serialized(await finished(entry.handler(request, call)))
         except Exception as error:
-            domain = method.full_name.rpartition(".")[0]
-            await _abort(context, CallFailedError(status_of(error, domain, call.trace_id)), call)
+            failure_ = failure(error, call)
+            await _abort(context, failure_, trailing(call))
+            raise failure_ from error
+        context.set_trailing_metadata(tuple(trailing(call)))
+        return reply
 
-    if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(stream)
-    return grpc.unary_unary_rpc_method_handler(unary)
+    async def stream(request: Any, context: Any) -> AsyncIterator[bytes]:
+        call = _call(entry, context, clock)
+        try:
+            replies: Any = await finished(entry.handler(request, call))
+            async with closing(replies):
+                async for reply in replies:
+                    yield serialized(reply)
+            context.set_trailing_metadata(tuple(trailing(call)))
+        except Exception as error:
+            await _abort(context, failure(error, call), trailing(call))
+
+    match method.client_streaming, method.server_streaming:
+        case True, True:
+            return grpc.stream_stream_rpc_method_handler(stream)
+        case True, False:
+            return grpc.stream_unary_rpc_method_handler(unary)
+        case False, True:
+            return grpc.unary_stream_rpc_method_handler(stream)
+        case _:
+            return grpc.unary_unary_rpc_method_handler(unary)
 
 
 def _call(entry: Route, context: Any, clock: Clock) -> Call:
     metadata: dict[str, str] = {}
+    binary: dict[str, bytes] = {}
     for key, value in context.invocation_metadata():
-        if isinstance(value, str):
+        if isinstance(value, bytes):
+            binary[key] = value
+        else:
             metadata[key] = f"{metadata[key]},{value}" if key in metadata else value
-    return Call(entry.method, metadata, clock, context.time_remaining())
+    return Call(entry.method, metadata, clock, context.time_remaining(), binary=binary)
 
 
-def _serialized(reply: Any) -> bytes:
-    if isinstance(reply, Message):
-        return reply.SerializeToString()
-    return bytes(reply)
-
-
-def _trailing(call: Call) -> tuple[tuple[str, str | bytes], ...]:
-    trace = ((TRACE_KEY, call.trace_id),) if call.trace_id else ()
-    return (*call.trailing.items(), *trace)
-
-
-async def _abort(context: Any, error: CallFailedError, call: Call) -> None:
+async def _abort(context: Any, error: CallFailedError, metadata: Iterable[tuple[str, str | bytes]]) -> None:
     status = error.status
-    trailing = (*_trailing(call), (_DETAILS_KEY, status.SerializeToString()))
-    await context.abort(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, trailing)
-
-
-def _reflection_pool(model: Model) -> DescriptorPool:
-    """Return the model's files and those of the services that grpcio brings, in one pool."""
-    pool = DescriptorPool()
-    files = {file.name: file for file in FileDescriptorSet.FromString(model.descriptor_set).file}
-    for module in (health_pb2, reflection_pb2, channelz_pb2):
-        _add_with_imports(module.DESCRIPTOR, files)
-    for file in files.values():
-        pool.AddSerializedFile(file.SerializeToString())
-    return pool
-
-
-def _add_with_imports(descriptor: Any, files: dict[str, Any]) -> None:
-    for dependency in descriptor.dependencies:
-        _add_with_imports(dependency, files)
-    if descriptor.name not in files:
-        copy = FileDescriptorSet().file.add()
-        descriptor.CopyToProto(copy)
-        files[descriptor.name] = copy
+    with_details = (*metadata, (DETAILS_KEY, status.SerializeToString()))
+    await context.abort(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, with_details)

@@ -28,9 +28,19 @@ from tests.unit.helm.chart import (
 from entresol.config import Settings
 
 # Settings that have a value of their own in the chart, and those of embedded servers, which no cluster has.
-ELSEWHERE = {"database_write", "database_read", "cache_url", "token_keys", "listen", "telemetry"}
+ELSEWHERE = {
+    "database_write",
+    "database_read",
+    "cache_url",
+    "token_keys",
+    "listen",
+    "web_listen",
+    "telemetry",
+}
+# What `serve --workers` sets for the processes that it starts; a pod has one.
+WITHIN = {"reuse_port"}
 EMBEDDED = {"postgres_bin", "redis_bin"}
-JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", tuple[str, ...]: "string"}
 CACHE = {"cache.existingSecret": "entresol-cache"}
 OWN_URL = {"database.write.existingSecret": "", "database.write.url": "postgresql://primary/entresol"}
 
@@ -48,7 +58,7 @@ def test_the_chart_is_of_the_product_s_version() -> None:
 def test_config_takes_exactly_the_settings_of_the_platform() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     types = get_type_hints(Settings)
-    names = {item.name for item in dataclasses.fields(Settings)} - ELSEWHERE - EMBEDDED
+    names = {item.name for item in dataclasses.fields(Settings)} - ELSEWHERE - EMBEDDED - WITHIN
     wanted = {name: {"type": JSON_TYPES[types[name]]} for name in names}
     assert schema["properties"]["config"]["properties"] == wanted, "bring values.schema.json up to config.py"
 
@@ -62,6 +72,18 @@ def test_the_server_is_probed_by_number_and_stays_alive_when_it_is_not_ready() -
     assert box["readinessProbe"]["grpc"] == {"port": 9000}
     assert box["startupProbe"]["failureThreshold"] == 60
     assert box["livenessProbe"]["failureThreshold"] == 6
+
+
+def test_the_web_has_a_port_when_it_is_given_one() -> None:
+    objects = render(settings={"server.webPort": 9080, "networkPolicy.enabled": True})
+    box = container(named(objects, "Deployment", "-server"))
+    assert {"name": "web", "containerPort": 9080, "protocol": "TCP"} in box["ports"]
+    service = named(objects, "Service", "-server")
+    assert [port["port"] for port in service["spec"]["ports"]] == [9000, 9080]
+    policy = named(objects, "NetworkPolicy", "-server")
+    assert {"port": 9080, "protocol": "TCP"} in policy["spec"]["ingress"][0]["ports"]
+    told = [item["data"].get("ENTRESOL_WEB_LISTEN") for item in of_kind(objects, "ConfigMap")]
+    assert "0.0.0.0:9080" in told
 
 
 def test_the_port_is_the_same_everywhere() -> None:

@@ -9,8 +9,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 
 from entresol.schema import options
 from entresol.schema.model import Behavior, Method, MethodKind, Resource
-from entresol.schema.options import Binding, bindings
-from entresol.schema.paths import Variable, blanked, is_path, variables, verb_of
+from entresol.schema.options import bindings
+from entresol.schema.paths import Binding, Variable, blanked, is_path, variables, verb_of
 from entresol.schema.resources import blank
 from entresol.schema.rules.scope import Scope, owner_of
 from entresol.schema.services import has_standard_name

@@ -50,6 +50,9 @@ def _cache(scope: Scope, resource: Resource) -> None:
     elif number and not storage.cache.HasField("max_staleness"):
         problem = "cache.stale_reads is given, and no read is ever too old"
         _add(scope, resource, "entresol/cache", problem, "add `max_staleness: {seconds: 5}`, or remove it")
+    if storage.cache.HasField("shared_max_age"):
+        value_s = resource.cache.shared_s_max
+        _lasting(scope, resource, "entresol/cache", "cache.shared_max_age", value_s)
     if storage.cache.HasField("max_staleness"):
         value_s = resource.cache.staleness_s_max
         _lasting(scope, resource, "entresol/cache", "cache.max_staleness", value_s)

@@ -1,1 +1,1 @@
-"""The links of the chain, one file each: `async def link(following, request, call)`."""
+"""The links of the chain: each `def link(following, request, call)` gives the reply, or what to await for it."""

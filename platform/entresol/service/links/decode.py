@@ -2,45 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from entresol.cache.tokens import SessionTokens
 from entresol.config import Settings
 from entresol.errors import InvalidArgumentError
 from entresol.records import Demand
 from entresol.schema.model import Consistency
-from entresol.service.call import CONSISTENCY_KEY, SESSION_KEY, Call, Handler, Link, Reply
+from entresol.service.call import CONSISTENCY_KEY, SESSION_KEY, Answer, Call, Handler, Link
+
+# What a caller who says nothing demands, by the method's consistency.
+_PLAIN = {consistency: Demand(consistency=consistency) for consistency in (None, *Consistency)}
 
 
 def decode(settings: Settings, tokens: SessionTokens) -> Link:
     """Return the link for these settings."""
     size_bytes_max = settings.message_size_bytes_max
 
-    async def link(following: Handler, request: Any, call: Call) -> Reply:
+    def parsed(request: bytes, call: Call) -> Message:
         if len(request) > size_bytes_max:
             raise InvalidArgumentError.of(
                 "request",
                 f"has {len(request)} bytes; at most {size_bytes_max} are accepted, send less at once",
             )
         try:
-            message = call.method.input_class.FromString(request)
+            return call.method.input_class.FromString(request)
         except DecodeError as error:
             name = call.method.input.full_name
             raise InvalidArgumentError.of(
                 "request", f"is not a valid {name}: check its encoding and UTF-8"
             ) from error
+
+    async def each(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[Message]:
+        async for request in requests:
+            yield parsed(request, call)
+
+    def link(following: Handler, request: Any, call: Call) -> Answer:
+        message = each(request, call) if call.method.client_streaming else parsed(request, call)
         call.demand = _demand(call, tokens)
-        return await following(message, call)
+        return following(message, call)
 
     return link
 
 
 def _demand(call: Call, tokens: SessionTokens) -> Demand:
-    session = tokens.decode(call.metadata.get(SESSION_KEY, ""))
-    text = call.metadata.get(CONSISTENCY_KEY, "")
+    token, text = call.metadata.get(SESSION_KEY, ""), call.metadata.get(CONSISTENCY_KEY, "")
     consistency = call.method.consistency
+    if not token and not text:
+        return _PLAIN[consistency]
+    session = tokens.decode(token)
     if text:
         try:
             consistency = Consistency[text.upper()]

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
-from entresol.service.call import Call, Handler, Reply
+from entresol.service.call import Answer, Call, Handler, Reply
 from entresol.service.status import CallFailedError, status_of
 
 
-async def errors(following: Handler, request: Any, call: Call) -> Reply:
+def errors(following: Handler, request: Any, call: Call) -> Answer:
     """Turn any exception into CallFailedError; cancellation passes untouched."""
     try:
-        return await following(request, call)
-    except CallFailedError:
-        raise
+        answer = following(request, call)
     except Exception as error:
-        service = call.method.full_name.rpartition(".")[0]
-        raise CallFailedError(status_of(error, service, call.trace_id)) from error
+        raise _failed(error, call) from error
+    return _guarded(answer, call) if isinstance(answer, Awaitable) else answer
+
+
+async def _guarded(answer: Awaitable[Reply], call: Call) -> Reply:
+    try:
+        return await answer
+    except Exception as error:
+        raise _failed(error, call) from error
+
+
+def _failed(error: Exception, call: Call) -> CallFailedError:
+    if isinstance(error, CallFailedError):
+        return error
+    service = call.method.full_name.rpartition(".")[0]
+    return CallFailedError(status_of(error, service, call.trace_id))

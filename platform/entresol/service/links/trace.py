@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.propagate import extract
@@ -10,38 +12,62 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, format_trace_id
 
 from entresol import telemetry
 from entresol.errors import Code
-from entresol.service.call import Call, Handler, Reply
+from entresol.service.call import Answer, Call, Handler, Reply, finished
 from entresol.service.status import CallFailedError
 
 _OURS = (Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 
 
-async def trace(following: Handler, request: Any, call: Call) -> Reply:
+def trace(following: Handler, request: Any, call: Call) -> Answer:
     """Measure the call, and give it a span and a trace id when traces are wanted."""
-    service, _, method = call.method.full_name.rpartition(".")
-    attributes: dict[str, str | int] = {telemetry.SERVICE: service, telemetry.METHOD: method}
     started = time.perf_counter()
+    if telemetry.tracing():
+        return _measured(_traced(following, request, call), call, started)
+    try:
+        answer = following(request, call)
+    except CallFailedError as error:
+        _record(call, started, error.status.code)
+        raise
+    if isinstance(answer, Awaitable):
+        return _measured(answer, call, started)
+    _record(call, started, 0)
+    return answer
+
+
+async def _measured(answer: Awaitable[Reply], call: Call, started: float) -> Reply:
     code = 0
     try:
-        if telemetry.tracing():
-            return await _traced(following, request, call, attributes)
-        return await following(request, call)
+        return await answer
     except CallFailedError as error:
         code = error.status.code
         raise
     finally:
-        attributes[telemetry.STATUS] = code
-        telemetry.CALL_DURATION.record(time.perf_counter() - started, attributes)
+        _record(call, started, code)
 
 
-async def _traced(following: Handler, request: Any, call: Call, attributes: dict[str, str | int]) -> Reply:
+def _record(call: Call, started: float, code: int) -> None:
+    telemetry.CALL_DURATION.record(time.perf_counter() - started, _outcome(call.method.full_name, code))
+
+
+@lru_cache(maxsize=4096)
+def _outcome(full_name: str, code: int) -> Mapping[str, str | int]:
+    return {**_attributes(full_name), telemetry.STATUS: code}
+
+
+def _attributes(full_name: str) -> dict[str, str | int]:
+    service, _, name = full_name.rpartition(".")
+    return {telemetry.SERVICE: service, telemetry.METHOD: name}
+
+
+async def _traced(following: Handler, request: Any, call: Call) -> Reply:
+    attributes = _attributes(call.method.full_name)
     name = f"{attributes[telemetry.SERVICE]}/{attributes[telemetry.METHOD]}"
     with telemetry.tracer.start_as_current_span(
         name, extract(call.metadata), SpanKind.SERVER, attributes, record_exception=False
     ) as span:
         call.trace_id = format_trace_id(span.get_span_context().trace_id)
         try:
-            return await following(request, call)
+            return await finished(following(request, call))
         except CallFailedError as error:
             span.set_attribute(telemetry.STATUS, error.status.code)
             if error.status.code in _OURS:  # the server's failure, not the caller's

@@ -1,0 +1,198 @@
+"""`entresol serve --workers N`: several server processes on one port, watched, and renewed one after the other.
+
+Each worker is an event loop of its own; the kernel spreads connections over them (SO_REUSEPORT). A crash loses what ran
+in that worker and nothing else: another takes its place. SIGHUP renews them one by one, the new one ready before the
+old one drains; SIGTERM drains all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import click
+
+from entresol.config import Settings, environment_with
+from entresol.errors import ConfigurationError
+from entresol.transport.listener import cannot_listen
+
+READY = "serving "  # how the line begins that a worker prints when it answers
+_READY_S = 60.0
+_PAUSE_S_MIN, _PAUSE_S_MAX = 0.1, 5.0
+_STEADY_S = 10.0  # a worker that lived so long is begun again without a pause
+_KILL_AFTER_S = 5.0  # beyond the time to drain
+
+
+@dataclass(slots=True)
+class Worker:
+    """One place, and the process that fills it."""
+
+    number: int
+    process: Process | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: bool = False
+
+
+class Workers:
+    """The workers of one server. `arguments` are those of `entresol serve`, without `--workers`."""
+
+    def __init__(self, arguments: Sequence[str], settings: Settings, count: int) -> None:
+        self._arguments = arguments
+        self._settings = settings
+        self._count = count
+        self._told = asyncio.Event()
+        self._failed: asyncio.Future[str] | None = asyncio.get_running_loop().create_future()
+        self._keepers: set[asyncio.Task[None]] = set()
+        self._places: dict[int, Worker] = {}
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT.
+
+        Raises:
+            ConfigurationError: no worker came up; its own output says why.
+        """
+        with reserved(self._settings.listen, "listen") as address, self._web_reserved() as web_address:
+            self._settings = replace(self._settings, listen=address, web_listen=web_address)
+            self._listen_to_signals()
+            for number in range(self._count):
+                self._begin(number)
+            try:
+                await self._until_ready()
+                click.echo(f"{READY}with {self._count} workers on {address}")
+                await self._told.wait()
+            finally:
+                await self._end_all()
+
+    def _web_reserved(self) -> contextlib.AbstractContextManager[str]:
+        address = self._settings.web_listen
+        return reserved(address, "web_listen") if address else contextlib.nullcontext("")
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._told.set)
+        loop.add_signal_handler(signal.SIGHUP, self._renew_soon)
+
+    def _begin(self, number: int) -> Worker:
+        worker = self._places[number] = Worker(number)
+        keeper = asyncio.create_task(self._keep(worker), name=f"entresol worker {number}")
+        self._keepers.add(keeper)
+        keeper.add_done_callback(self._keepers.discard)
+        return worker
+
+    async def _keep(self, worker: Worker) -> None:
+        """Fill the worker's place until it leaves."""
+        pause_s = _PAUSE_S_MIN
+        loop = asyncio.get_running_loop()
+        while not worker.leaving:
+            began_s = loop.time()
+            worker.process = await self._start()
+            await self._read(worker, worker.process)
+            code = await worker.process.wait()
+            worker.ready.clear()
+            if worker.leaving:
+                return
+            if self._failed is not None and not self._failed.done():
+                self._failed.set_result(f"worker {worker.number} ended with {code}; its output says why")
+            click.echo(f"worker {worker.number} ended with {code}; another takes its place", err=True)
+            pause_s = _PAUSE_S_MIN if loop.time() - began_s > _STEADY_S else min(2 * pause_s, _PAUSE_S_MAX)
+            await asyncio.sleep(pause_s)
+
+    async def _start(self) -> Process:
+        environment = environment_with(
+            listen=self._settings.listen, web_listen=self._settings.web_listen, reuse_port="true"
+        )
+        command = (sys.executable, "-m", "entresol.cli.main", "serve", *self._arguments)
+        # In a session of its own: Ctrl-C is for this process, which tells the workers in its own way.
+        return await asyncio.create_subprocess_exec(
+            *command, env=environment, stdout=PIPE, start_new_session=True
+        )
+
+    async def _read(self, worker: Worker, process: Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            text = line.decode(errors="replace").rstrip()
+            click.echo(f"worker {worker.number}: {text}")
+            if text.startswith(READY):
+                worker.ready.set()
+
+    async def _until_ready(self) -> None:
+        """Wait for every worker; the first that ends before ends it all, for the others will end likewise."""
+        failed = self._failed
+        assert failed is not None
+        ready = asyncio.gather(*(worker.ready.wait() for worker in self._places.values()))
+        try:
+            await asyncio.wait((ready, failed), timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                raise ConfigurationError(failed.result())
+            if not ready.done():
+                raise ConfigurationError(f"not every worker was ready within {_READY_S:.0f} s")
+        finally:
+            ready.cancel()
+            self._failed = None
+
+    def _renew_soon(self) -> None:
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew(), name="entresol workers renewed")
+
+    async def _renew(self) -> None:
+        """Put a new worker in each place, one after the other; the old one goes when the new one answers."""
+        for number, old in list(self._places.items()):
+            new = self._begin(number)
+            try:
+                async with asyncio.timeout(_READY_S):
+                    await new.ready.wait()
+            except TimeoutError:
+                click.echo(f"worker {number} is not renewed: the new one is not ready", err=True)
+                self._places[number] = old
+                await self._end(new)
+                return
+            await self._end(old)
+        click.echo(f"renewed {self._count} workers")
+
+    async def _end(self, worker: Worker) -> None:
+        """Drain a worker, and kill it if that takes too long."""
+        worker.leaving = True
+        process = worker.process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(self._settings.drain_s + _KILL_AFTER_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _end_all(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        await asyncio.gather(*(self._end(worker) for worker in self._places.values()))
+        for keeper in list(self._keepers):
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def reserved(address: str, setting: str) -> Iterator[str]:
+    """Give `host:port` with the port that the workers share, held for them while the block lasts.
+
+    Raises:
+        ConfigurationError: of the setting: the address is taken, or there is no such address.
+    """
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as held:
+        try:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind((host.strip("[]"), int(port)))
+        except (OSError, ValueError) as error:
+            raise cannot_listen(address, setting) from error
+        yield f"{host}:{held.getsockname()[1]}"

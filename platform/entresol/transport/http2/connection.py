@@ -1,0 +1,344 @@
+"""One HTTP/2 connection: frames come in, calls run, frames go out, and no peer costs more than its bound.
+
+The frames are zttp's: it does no I/O, and parses and writes HTTP/2 in native code. What it leaves to its user is here:
+time, back-pressure, the number of control frames, and leaving a connection before the engine's own limits end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import zttp
+
+from entresol.clock import Clock
+from entresol.config import Settings
+from entresol.errors import DeadlineExceededError, EntresolError, UnavailableError, UnimplementedError
+from entresol.service.call import Call
+from entresol.service.status import CallFailedError
+from entresol.service.table import Route
+from entresol.transport.calls import HARD_SIZE_FACTOR, failed, failure, status_headers, unknown
+from entresol.transport.http2.head import Head
+from entresol.transport.http2.stream import HEAD, Stream
+from entresol.transport.wire import ENCODINGS, PREFIX_BYTES, too_large
+
+# The engine ends a connection at its 4,096th stream and its 257th reset one: leave before, while calls can finish.
+_STREAMS_MAX = 3_500
+_RESETS_MAX = 150
+_LAST_STREAM = 2**31 - 1
+_CONTROL_FRAMES_MAX = (
+    1_000  # in a second: PING and SETTINGS must be answered, so they may not come without end
+)
+_MESSAGES_MAX = 4  # of the largest size, of which one connection may have parts here
+_WRITE_BYTES_MAX = 1024 * 1024  # waiting for a peer that does not read
+_PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"  # header of the frame; eight bytes follow, and come back
+_ALIVE, _HEARD = b"is alive", b"has gone"
+_NO_ERROR, _REFUSED_STREAM, _ENHANCE_YOUR_CALM = 0, 7, 11
+_ACCEPTED = (b"grpc-accept-encoding", ",".join(ENCODINGS).encode())
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened on one server, or on one connection, since it began."""
+
+    started: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    connections: int = 0
+    closed: dict[str, int] = field(default_factory=dict)  # by reason
+
+    def close(self, reason: str) -> None:
+        """Count a connection that this side ended."""
+        self.closed[reason] = self.closed.get(reason, 0) + 1
+
+
+class Connection(asyncio.Protocol):
+    """One connection of a server. `on_lost` hears of its end."""
+
+    def __init__(
+        self,
+        find: Callable[[str], Route | None],
+        settings: Settings,
+        clock: Clock,
+        counters: Counters,
+        on_lost: Callable[[Connection], None],
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.engine = zttp.Connection(zttp.SERVER, zttp.HTTP2)
+        self.message_bytes_max = settings.message_size_bytes_max * HARD_SIZE_FACTOR
+        self.counters = counters
+        self.is_paused = False
+        self._find = find
+        self._settings = settings
+        self._clock = clock
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._streams: dict[int, Stream] = {}
+        self._held_bytes = 0  # of requests that are not whole
+        self._holders = 0  # streams of requests that have enough for now
+        self._reading = False
+        self._flush_planned = False
+        self._opened = self._resets = self._controls = self._last_stream = 0
+        self._leaving = False  # told to go to another connection
+        self._left = False  # what comes beyond `_last_stream` is not looked at
+        now_s = self.loop.time()
+        self._began_s = self._heard_s = self._progress_s = self._second_s = now_s
+        self._pinged_s: float | None = None
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the peer."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BYTES_MAX)
+        self.counters.connections += 1
+        self.engine.initiate_connection()
+        self.flush()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Stop what runs for the peer."""
+        self._transport = None
+        for stream in list(self._streams.values()):
+            stream.cancel()
+        self._on_lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Work on what the peer sent; what is answered at once goes out as one write."""
+        self._heard_s = self.loop.time()
+        self._pinged_s = None
+        self._reading = True
+        engine = self.engine
+        try:
+            engine.receive_data(data)
+            while (event := engine.next_event()) is not zttp.NEED_DATA:
+                kind = type(event)
+                if kind is zttp.Data:
+                    self._data(event)
+                elif kind is zttp.EndOfMessage:
+                    self._end(event)
+                elif kind is zttp.Request:
+                    self._request(event)
+                else:
+                    self._control(event)
+        except zttp.RemoteProtocolError:
+            self._close("protocol error")
+        finally:
+            self._reading = False
+        self.flush()
+
+    def eof_received(self) -> bool:
+        """Close: a peer that sends no more can open no window either."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Read no more from a peer that does not take its answers."""
+        self.is_paused = True
+        self.hold()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self.is_paused = False
+        self._progress_s = self.loop.time()
+        self.release()
+        self._make_room()
+
+    # What streams and the server ask for.
+
+    def flush(self) -> None:
+        """Write what the engine has to send."""
+        self._flush_planned = False
+        if self._transport is None:
+            return
+        if data := self.engine.data_to_send():
+            self._transport.write(data)
+        if self._left and not self._streams and not self.engine.has_pending_send():
+            self._transport.close()
+
+    def flush_soon(self) -> None:
+        """Write at the end of this turn of the loop, with whatever else is answered in it."""
+        if not self._reading and not self._flush_planned:
+            self._flush_planned = True
+            self.loop.call_soon(self.flush)
+
+    def forget(self, stream: Stream) -> None:
+        """Let go of a stream that is over."""
+        if self._streams.pop(stream.stream_id, None) is not None:
+            self._held_bytes -= stream.counted_bytes
+
+    def hold(self) -> None:
+        """Read no more until `release`; both are counted."""
+        self._holders += 1
+        if self._holders == 1 and self._transport is not None:
+            self._transport.pause_reading()
+
+    def release(self) -> None:
+        """Take one `hold` back."""
+        self._holders -= 1
+        if self._holders == 0 and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def leave(self, reason: str) -> None:
+        """Tell the peer to open no more calls here; those that run, and those on their way, are answered."""
+        if not self._leaving and self._transport is not None:
+            self._leaving = True
+            self.counters.close(reason)
+            self.engine.close(_NO_ERROR, _LAST_STREAM)
+            # The answer to the ping comes behind every call that the peer had opened when it heard.
+            self._transport.write(self.engine.data_to_send() + _PING + _HEARD)
+            self._pinged_s = self.loop.time()
+
+    def abort(self, reason: str) -> None:
+        """End the calls that still run, then the connection."""
+        error = UnavailableError(f"the server is going away: {reason}")
+        for stream in list(self._streams.values()):
+            stream.fail(failure(error, stream.call))
+        self._close(reason, at_once=self.is_paused)
+
+    def tick(self, now_s: float) -> None:
+        """Look after time: called about once a second."""
+        settings = self._settings
+        for stream in [item for item in self._streams.values() if item.is_waiting and item.until_s < now_s]:
+            error = DeadlineExceededError("the deadline passed before the whole request was here")
+            stream.fail(failure(error, stream.call))
+        is_stuck = self.is_paused or self.engine.has_pending_send()
+        if not is_stuck:
+            self._progress_s = now_s
+        if self._holders:
+            self._heard_s, self._pinged_s = now_s, None  # nobody listens: a silent peer says nothing by it
+        quiet_s = now_s - self._heard_s
+        if now_s - self._progress_s > settings.stall_max_s:
+            self._close("slow reader", at_once=True)
+        elif self._pinged_s is not None and now_s - self._pinged_s > settings.keepalive_timeout_s:
+            self._close("no answer to a ping", at_once=True)
+        elif settings.keepalive_s and quiet_s > settings.keepalive_s and self._pinged_s is None:
+            self._pinged_s = now_s
+            if self._transport is not None:
+                self._transport.write(_PING + _ALIVE)
+        elif settings.connection_age_max_s and now_s - self._began_s > settings.connection_age_max_s:
+            self.leave("age")
+
+    # Frames.
+
+    def _request(self, event: Any) -> None:
+        stream_id = event.stream_id
+        if self._left and stream_id > self._last_stream:
+            self.engine.stream(stream_id).reset(_REFUSED_STREAM)
+            return
+        self._last_stream = stream_id
+        self._opened += 1
+        if self._opened >= _STREAMS_MAX:
+            self.leave("streams")
+        path = event.path.decode("latin-1")
+        try:
+            head = Head.of(event.headers)
+            if event.method != b"POST" or not head.content_type.startswith(b"application/grpc"):
+                self._answer_http(stream_id, event)
+                return
+            self.counters.started += 1
+            stream = self._stream(stream_id, path, head)
+        except EntresolError as error:
+            self._refuse(stream_id, failed(error, path), is_whole=event.end_stream)
+            return
+        self._streams[stream_id] = stream
+        stream.begin()
+        if event.end_stream:
+            stream.end()
+
+    def _stream(self, stream_id: int, path: str, head: Head) -> Stream:
+        route = self._find(path)
+        if route is None:
+            raise unknown(path)
+        if head.encoding not in ENCODINGS:
+            raise UnimplementedError(f"{head.encoding!r} is not among the encodings {', '.join(ENCODINGS)}")
+        call = Call(route.method, head.metadata, self._clock, head.timeout_s, binary=head.binary)
+        most_s = self._settings.deadline_default_s if head.timeout_s is None else head.timeout_s
+        return Stream(self, stream_id, route, call, head.encoding, self._heard_s + most_s)
+
+    def _refuse(self, stream_id: int, error: CallFailedError, *, is_whole: bool) -> None:
+        self.counters.failed += 1
+        handle = self.engine.stream(stream_id)
+        handle.send_response(200, [*HEAD, *status_headers(error), _ACCEPTED], True)
+        if not is_whole:
+            handle.reset(_NO_ERROR)
+
+    def _answer_http(self, stream_id: int, event: Any) -> None:
+        """Answer what is no call as HTTP says."""
+        handle = self.engine.stream(stream_id)
+        handle.send_response(405 if event.method != b"POST" else 415, [], True)
+        if not event.end_stream:
+            handle.reset(_NO_ERROR)
+
+    def _data(self, event: Any) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is None:
+            return  # it was answered already, or refused
+        stream.take(event.data)
+        self._count(stream)
+        most_bytes = self.message_bytes_max + PREFIX_BYTES
+        if stream.held_bytes > most_bytes or self._held_bytes > _MESSAGES_MAX * most_bytes:
+            stream.fail(failure(too_large(None, self.message_bytes_max), stream.call))
+
+    def _end(self, event: Any) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is not None:
+            stream.end()
+            self._count(stream)
+
+    def _count(self, stream: Stream) -> None:
+        """Take note of how much this stream holds of requests that are not whole."""
+        if stream.stream_id in self._streams:
+            held_bytes = stream.held_bytes
+            self._held_bytes += held_bytes - stream.counted_bytes
+            stream.counted_bytes = held_bytes
+
+    def _control(self, event: Any) -> None:
+        kind = type(event)
+        if kind is zttp.WindowUpdate:
+            self._progress_s = self._heard_s
+            self._make_room()
+        elif kind is zttp.RstStream:
+            self._reset(event.stream_id)
+        elif kind is zttp.Ping and event.ack:
+            if event.data == _HEARD:
+                self._leave_at_last()
+        else:
+            self._count_control()
+
+    def _reset(self, stream_id: int) -> None:
+        self._resets += 1
+        if self._resets >= _RESETS_MAX:
+            self.leave("resets")
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.cancel()
+
+    def _leave_at_last(self) -> None:
+        """Look at no more calls when the peer has heard that there should be none."""
+        if self._leaving and not self._left:
+            self._left = True
+            self.engine.close(_NO_ERROR, self._last_stream)
+
+    def _count_control(self) -> None:
+        if self._heard_s - self._second_s > 1:
+            self._second_s, self._controls = self._heard_s, 0
+        self._controls += 1
+        if self._controls > _CONTROL_FRAMES_MAX:
+            self.engine.close(_ENHANCE_YOUR_CALM)
+            self._close("control frames")
+
+    def _make_room(self) -> None:
+        for stream in list(self._streams.values()):
+            stream.make_room()
+
+    def _close(self, reason: str, *, at_once: bool = False) -> None:
+        self.counters.close(reason)
+        if self._transport is None:
+            return
+        if at_once:
+            self._transport.abort()
+            return
+        if data := self.engine.data_to_send():
+            self._transport.write(data)
+        self._transport.close()

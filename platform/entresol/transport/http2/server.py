@@ -1,0 +1,59 @@
+"""gRPC by our own HTTP/2: the method table, health and reflection on one port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from entresol.clock import Clock
+from entresol.config import Settings
+from entresol.schema.model import Model
+from entresol.service.table import Route
+from entresol.transport.http2.connection import Connection, Counters
+from entresol.transport.http2.hosted import routes
+from entresol.transport.listener import Listener
+from entresol.transport.standard import Standard
+
+
+class Http2Server:
+    """A gRPC server over one method table. `start` listens; `stop` drains."""
+
+    def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
+        self.counters = Counters()
+        self._settings = settings
+        self._clock = clock
+        self._standard = Standard(model)
+        self._routes = {**table, **self._own()}
+        self._listener = Listener(self._connection, "http2")
+
+    @property
+    def port(self) -> int:
+        """Return the port that is listened on."""
+        return self._listener.port
+
+    async def start(self) -> None:
+        """Listen and answer.
+
+        Raises:
+            ConfigurationError: the address cannot be listened on.
+        """
+        await self._listener.start(self._settings.listen, "listen", self._settings, "h2")
+        await self._standard.serving()
+
+    async def stop(self) -> None:
+        """Report NOT_SERVING, refuse new calls, and end when the running ones have, or after `drain_s`."""
+        await self._standard.draining()
+        await self._listener.stop(self._settings.drain_s)
+
+    def _own(self) -> dict[str, Route]:
+        reflecting = reflection.aio.ReflectionServicer(self._standard.reflected, pool=self._standard.pool)
+        hosted = [
+            (health_pb2.DESCRIPTOR.services_by_name["Health"], self._standard.health),
+            (reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"], reflecting),
+        ]
+        return {route.method.path: route for pair in hosted for route in routes(*pair)}
+
+    def _connection(self) -> Connection:
+        return Connection(self._routes.get, self._settings, self._clock, self.counters, self._listener.lost)

@@ -1,0 +1,360 @@
+"""One call on a connection: its request as it comes, the handler that runs, its replies as the peer takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable
+from typing import TYPE_CHECKING, Any
+
+import zttp
+
+from entresol.errors import DeadlineExceededError, InvalidArgumentError
+from entresol.service.call import Call, Reply, finished
+from entresol.service.status import CallFailedError
+from entresol.service.table import Route
+from entresol.transport.calls import closing, encoded_trailing, failure, serialized, status_headers
+from entresol.transport.wire import (
+    IDENTITY,
+    PREFIX_BYTES,
+    Unframer,
+    framed,
+    parts,
+    too_large,
+    unpacked,
+)
+
+if TYPE_CHECKING:
+    from entresol.transport.http2.connection import Connection
+
+log = logging.getLogger(__name__)
+
+HEAD = [(b"content-type", b"application/grpc")]
+_OK = (b"grpc-status", b"0")
+# The engine keeps what the peer has not asked for yet, at a cost that grows with the square of its size: so much of a
+# stream, and the rest waits here.
+_WAITING_BYTES_MAX = 64 * 1024
+_REQUESTS_MAX = 16  # of a stream of requests, that the handler has not taken yet
+_NO_ERROR, _INTERNAL_ERROR = 0, 2
+
+
+class Stream:
+    """One call. It begins when its headers are in, and is over when its status is out or its peer has gone."""
+
+    __slots__ = (
+        "_ended",
+        "_expiry",
+        "_head_sent",
+        "_requests",
+        "_room",
+        "_running",
+        "_unframer",
+        "body",
+        "call",
+        "connection",
+        "counted_bytes",
+        "encoding",
+        "handle",
+        "is_over",
+        "route",
+        "stream_id",
+        "until_s",
+    )
+
+    def __init__(
+        self, connection: Connection, stream_id: int, route: Route, call: Call, encoding: str, until_s: float
+    ) -> None:
+        """Begin the call; its request must be whole `until_s` on the loop's clock."""
+        self.connection = connection
+        self.stream_id = stream_id
+        self.route = route
+        self.call = call
+        self.encoding = encoding
+        self.until_s = until_s
+        self.handle: zttp.Stream = connection.engine.stream(stream_id)
+        self.body: bytes | bytearray = b""
+        self.counted_bytes = 0  # of `held_bytes`, by the connection
+        self.is_over = False
+        self._head_sent = False
+        self._ended = False  # the request is whole
+        self._running: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._unframer: Unframer | None = None
+        self._requests: Requests | None = None
+
+    def begin(self) -> None:
+        """Let the handler of a stream of requests begin; the others wait for their request."""
+        if self.route.method.client_streaming:
+            self._unframer = Unframer(self.encoding, self.connection.message_bytes_max)
+            self._requests = Requests(self.connection)
+            self._run(self._requests)
+
+    @property
+    def held_bytes(self) -> int:
+        """Return the bytes of requests that are not whole."""
+        return len(self.body) + (self._unframer.size_bytes if self._unframer is not None else 0)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing runs yet because the request is not whole."""
+        return self._running is None and not self.is_over
+
+    def take(self, data: bytes) -> None:
+        """Take more of the request."""
+        if self._requests is not None and self._unframer is not None:
+            try:
+                for message in self._unframer.take(data):
+                    self._requests.put(message)
+            except Exception as error:
+                self.fail(failure(error, self.call))
+            return
+        if not self.body:
+            self.body = data
+            return
+        if isinstance(self.body, bytes):
+            self.body = bytearray(self.body)
+        self.body += data
+
+    def end(self) -> None:
+        """Go on: the request is whole."""
+        self._ended = True
+        if self._requests is not None:
+            self._requests.end()
+            return
+        try:
+            message = self._message()
+        except Exception as error:
+            self.fail(failure(error, self.call))
+            return
+        self._run(message)
+
+    def cancel(self) -> None:
+        """End the call without an answer: its peer has gone, or does not want it any more."""
+        self._over()
+        self._stop()
+        if self._requests is not None:
+            self._requests.discard()
+
+    def fail(self, error: CallFailedError) -> None:
+        """Answer with this error, and stop what runs."""
+        if self.is_over:
+            return
+        trailers = [*status_headers(error), *encoded_trailing(self.call)]
+        self.connection.counters.failed += 1
+        try:
+            if self._head_sent:
+                self.handle.end_message(trailers)
+            else:
+                self.handle.send_response(200, HEAD + trailers, True)
+        except zttp.LocalProtocolError:
+            self._break()
+        else:
+            self.close()
+        self._stop()
+
+    def close(self) -> None:
+        """Let go of a stream whose answer is complete; a peer that still sends is told to stop."""
+        if not self._ended:
+            self.handle.reset(_NO_ERROR)
+        self._over()
+        if self._requests is not None:
+            self._requests.discard()
+        self.connection.flush_soon()
+
+    def make_room(self) -> None:
+        """Let the handler go on when the peer has taken enough."""
+        if self._room is not None and not self._room.done() and not self._is_full():
+            self._room.set_result(None)
+
+    def _over(self) -> None:
+        self.is_over = True
+        self.connection.forget(self)
+        self.body, self._unframer = b"", None
+        if self._expiry is not None:
+            self._expiry.cancel()
+
+    def _message(self) -> bytes:
+        body, self.body, most = self.body, b"", self.connection.message_bytes_max
+        if len(body) < PREFIX_BYTES:
+            raise InvalidArgumentError.of("request", "is empty: a unary call has one message")
+        size = int.from_bytes(body[1:PREFIX_BYTES])
+        if size > most:
+            raise too_large(size, most)
+        if len(body) != PREFIX_BYTES + size:
+            raise InvalidArgumentError.of("request", "is not one whole message")
+        return unpacked(body[0], bytes(body[PREFIX_BYTES:]), self.encoding, most)
+
+    def _run(self, request: Any) -> None:
+        if self.route.method.server_streaming:
+            self._running = self.connection.loop.create_task(self._stream(request))
+            return
+        try:
+            answer = self.route.handler(request, self.call)
+        except Exception as error:
+            self.fail(failure(error, self.call))
+            return
+        if isinstance(answer, Awaitable):
+            self._running = self.connection.loop.create_task(self._unary(answer))
+            return
+        reply = serialized(answer)
+        if len(reply) <= _WAITING_BYTES_MAX:
+            self._send(reply)
+            self._finish()
+        else:
+            self._running = self.connection.loop.create_task(self._unary(_told(reply)))
+
+    def _stop(self) -> None:
+        """Cancel what runs: in the next turn, for what was never begun could not clean up after itself."""
+        if self._running is not None and self._running is not asyncio.current_task(self.connection.loop):
+            self.connection.loop.call_soon(self._running.cancel)
+
+    async def _unary(self, answer: Awaitable[Reply]) -> None:
+        try:
+            reply = serialized(await answer)
+        except Exception as error:
+            self.fail(failure(error, self.call))
+        else:
+            await self._send_all(reply)
+            self._finish()
+
+    async def _stream(self, request: Any) -> None:
+        if self.call.timeout_s is not None:
+            self._expiry = self.connection.loop.call_later(self.call.timeout_s, self._expire)
+        try:
+            replies: Any = await finished(self.route.handler(request, self.call))
+            async with closing(replies):
+                async for reply in replies:
+                    await self._send_all(serialized(reply))
+                    if self._is_full():
+                        await self._have_room()
+        except Exception as error:
+            self.fail(failure(error, self.call))
+        else:
+            self._finish()
+
+    def _expire(self) -> None:
+        error = DeadlineExceededError("the deadline passed before the work was done")
+        self.fail(failure(error, self.call))
+
+    def _send(self, reply: bytes) -> None:
+        if not self.is_over:
+            self._send_head()
+            self.handle.send_data(framed(reply, self.encoding))
+            self.connection.flush_soon()
+
+    async def _send_all(self, reply: bytes) -> None:
+        """Send a reply of any size, as the peer takes it."""
+        if len(reply) <= _WAITING_BYTES_MAX:
+            self._send(reply)
+            return
+        prefix, body = parts(reply, self.encoding)
+        data = memoryview(body)
+        for at in range(0, len(data), _WAITING_BYTES_MAX):
+            if self._is_full():
+                await self._have_room()
+            if self.is_over:
+                return
+            if at == 0:
+                self._send_head()
+                self.handle.send_data(prefix)
+            self.handle.send_data(data[at : at + _WAITING_BYTES_MAX])
+            self.connection.flush()  # now, so that the socket can say that it is full
+
+    def _send_head(self) -> None:
+        if not self._head_sent:
+            self._head_sent = True
+            is_packed = self.encoding != IDENTITY
+            head = [*HEAD, (b"grpc-encoding", self.encoding.encode())] if is_packed else HEAD
+            self.handle.send_response(200, head)
+
+    def _finish(self) -> None:
+        if self.is_over:
+            return
+        try:
+            self._send_head()
+            self.handle.end_message([_OK, *encoded_trailing(self.call)])
+        except zttp.LocalProtocolError:
+            self._break()
+        else:
+            self.connection.counters.succeeded += 1
+            self.close()
+
+    def _break(self) -> None:
+        """End a call whose metadata HTTP cannot carry, which is a mistake of its method."""
+        log.error(
+            "%s: its trailing metadata is no HTTP header: %r", self.route.method.path, self.call.trailing
+        )
+        self.handle.reset(_INTERNAL_ERROR)
+        self._ended = True
+        self.close()
+
+    def _is_full(self) -> bool:
+        return self.connection.is_paused or (self.handle.pending_bytes or 0) > _WAITING_BYTES_MAX
+
+    async def _have_room(self) -> None:
+        self.connection.flush()
+        self._room = self.connection.loop.create_future()
+        try:
+            if self._is_full():
+                await self._room
+        finally:
+            self._room = None
+
+
+class Requests:
+    """The requests of one stream, in order; the handler takes them, and the connection stops reading beyond a bound."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: deque[bytes] = deque()
+        self._more: asyncio.Future[None] | None = None
+        self._ended = False
+        self._holding = False
+
+    def put(self, message: bytes) -> None:
+        """Take one more."""
+        self._waiting.append(message)
+        if len(self._waiting) > _REQUESTS_MAX and not self._holding:
+            self._holding = True
+            self._connection.hold()
+        self._wake()
+
+    def end(self) -> None:
+        """Give what is left, then end."""
+        self._ended = True
+        self._wake()
+
+    def discard(self) -> None:
+        """Give nothing more: nobody wants an answer."""
+        self._waiting.clear()
+        self._release()
+        self.end()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._waiting:
+            if self._ended:
+                raise StopAsyncIteration
+            self._more = self._connection.loop.create_future()
+            await self._more
+        message = self._waiting.popleft()
+        if len(self._waiting) <= _REQUESTS_MAX // 2:
+            self._release()
+        return message
+
+    def _release(self) -> None:
+        if self._holding:
+            self._holding = False
+            self._connection.release()
+
+    def _wake(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+
+
+async def _told(reply: bytes) -> Reply:
+    return reply

@@ -1,0 +1,56 @@
+"""What every gRPC server answers beside the method table: health and reflection, as grpcio's packages do them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_channelz.v1 import channelz_pb2
+from grpc_health.v1 import health, health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from entresol.schema.model import Model
+
+LIVENESS = "liveness"
+CHANNELZ = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
+
+
+class Standard:
+    """The services of one server. Each name of `services`, `""` and `liveness` has a health of its own."""
+
+    def __init__(self, model: Model) -> None:
+        self.services = [*model.services, health.SERVICE_NAME]
+        self.reflected: Sequence[str] = [*self.services, CHANNELZ, reflection.SERVICE_NAME]
+        self.health = health.aio.HealthServicer()
+        self.pool = _pool(model, (health_pb2, reflection_pb2, channelz_pb2))
+
+    async def serving(self) -> None:
+        """Report SERVING."""
+        for service in ("", LIVENESS, *self.services):
+            await self.health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def draining(self) -> None:
+        """Report NOT_SERVING from now on."""
+        await self.health.enter_graceful_shutdown()
+
+
+def _pool(model: Model, modules: Iterable[Any]) -> DescriptorPool:
+    """Return the model's files and those of the services that grpcio brings, in one pool."""
+    pool = DescriptorPool()
+    files = {file.name: file for file in FileDescriptorSet.FromString(model.descriptor_set).file}
+    for module in modules:
+        _add_with_imports(module.DESCRIPTOR, files)
+    for file in files.values():
+        pool.AddSerializedFile(file.SerializeToString())
+    return pool
+
+
+def _add_with_imports(descriptor: Any, files: dict[str, Any]) -> None:
+    for dependency in descriptor.dependencies:
+        _add_with_imports(dependency, files)
+    if descriptor.name not in files:
+        copy = FileDescriptorSet().file.add()
+        descriptor.CopyToProto(copy)
+        files[descriptor.name] = copy

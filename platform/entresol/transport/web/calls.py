@@ -1,0 +1,130 @@
+"""How an HTTP exchange becomes a call of the method table, whatever dialect the client speaks."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Any, Protocol
+
+from entresol.clock import Clock
+from entresol.errors import EntresolError
+from entresol.service.call import SESSION_KEY, Call, finished
+from entresol.service.status import CallFailedError
+from entresol.service.table import Route
+from entresol.transport import wire
+from entresol.transport.calls import closing, failed, failure, serialized, trailing
+from entresol.transport.web.exchange import Answer, Headers, Request, Response
+from entresol.transport.wire import IDENTITY, binary_text
+
+
+class Dialect(Protocol):
+    """How one kind of client writes requests and reads answers."""
+
+    def message(self, route: Route, request: Request) -> bytes:
+        """Return the request's message, serialized.
+
+        Raises:
+            EntresolError: it cannot be read.
+        """
+
+    def timeout_s(self, request: Request) -> float | None:
+        """Return what the client allows; None when it does not say."""
+
+    def reply(self, route: Route, request: Request, message: bytes, call: Call) -> Response:
+        """Return the answer of a call that went well."""
+
+    def refusal(self, error: CallFailedError, call: Call | None) -> Response:
+        """Return the answer of one that did not."""
+
+
+def unary(dialect: Dialect, route: Route, request: Request, clock: Clock) -> Answer:
+    """Make one call; the answer is there at once when the handler's is."""
+    call: Call | None = None
+    try:
+        message = dialect.message(route, request)
+        call = begin(route, request, clock, dialect.timeout_s(request))
+        answer = route.handler(message, call)
+        if isinstance(answer, Awaitable):
+            return _finish(dialect, route, request, call, answer)
+        return dialect.reply(route, request, serialized(answer), call)
+    except Exception as error:
+        return dialect.refusal(_told(error, route, call), call)
+
+
+async def _finish(
+    dialect: Dialect, route: Route, request: Request, call: Call, answer: Awaitable[Any]
+) -> Response:
+    try:
+        return dialect.reply(route, request, serialized(await answer), call)
+    except Exception as error:
+        return dialect.refusal(_told(error, route, call), call)
+
+
+def begin(route: Route, request: Request, clock: Clock, timeout_s: float | None) -> Call:
+    """Return the call of a request: every header is metadata, and a cookie may hold the session's token."""
+    metadata: Mapping[str, str] = request.headers
+    if SESSION_KEY not in metadata and (token := cookies(request).get(SESSION_KEY)):
+        metadata = {**metadata, SESSION_KEY: token}
+    return Call(route.method, metadata, clock, timeout_s)
+
+
+async def replies(route: Route, message: bytes, call: Call) -> AsyncIterator[bytes]:
+    """Yield the replies of a server stream, serialized.
+
+    Raises:
+        CallFailedError: the call, or the rest of it, failed.
+    """
+    try:
+        stream: Any = await finished(route.handler(message, call))
+        async with closing(stream):
+            async for reply in stream:
+                yield serialized(reply)
+    except Exception as error:
+        raise failure(error, call) from error
+
+
+def texts(call: Call) -> Headers:
+    """Return the trailing metadata as text, what is binary in base64."""
+    return [
+        (name, binary_text(value).decode() if isinstance(value, bytes) else value)
+        for name, value in trailing(call)
+    ]
+
+
+def body_of(request: Request, size_bytes_max: int) -> bytes:
+    """Return the request's body as its sender had it.
+
+    Raises:
+        UnimplementedError: it is packed in a way that is not known.
+        ResourceExhaustedError: it unpacks to more than is taken.
+        InvalidArgumentError: it cannot be unpacked.
+    """
+    return unpacked(request.body, request.headers.get("content-encoding", ""), size_bytes_max)
+
+
+def unpacked(data: bytes, encoding: str, size_bytes_max: int) -> bytes:
+    """Return data that was packed as `encoding` says; raises as `body_of`."""
+    return data if encoding in ("", IDENTITY) else wire.unpacked(1, data, encoding, size_bytes_max)
+
+
+def packed(data: bytes) -> bytes:
+    """Return data packed by gzip."""
+    return gzip.compress(data, compresslevel=6, mtime=0)
+
+
+def cookies(request: Request) -> dict[str, str]:
+    """Return the request's cookies by name."""
+    found = {}
+    for part in request.headers.get("cookie", "").split(";"):
+        name, equals, value = part.strip().partition("=")
+        if equals:
+            found[name] = value
+    return found
+
+
+def _told(error: Exception, route: Route, call: Call | None) -> CallFailedError:
+    if call is not None:
+        return failure(error, call)
+    if isinstance(error, EntresolError):
+        return failed(error, route.method.path)
+    raise error

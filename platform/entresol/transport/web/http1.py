@@ -1,0 +1,236 @@
+"""One HTTP/1.1 connection: requests come in one after the other, and each is answered before the next is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import zttp
+
+from entresol.config import Settings
+from entresol.transport.calls import closing
+from entresol.transport.web.exchange import Answer, Headers, Request, Response
+from entresol.transport.web.web import Web
+
+log = logging.getLogger(__name__)
+
+_WRITE_BYTES_MAX = 1024 * 1024
+_LENGTHLESS = frozenset({204, 304})
+
+
+class Connection(asyncio.Protocol):
+    """One connection of a server. `web` is asked for each answer; `on_lost` hears of the end."""
+
+    def __init__(self, web: Web, settings: Settings, on_lost: Callable[[Connection], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._engine = zttp.Connection(zttp.SERVER)
+        self._answer = web.answer
+        self._body_bytes_max = web.size_bytes_max
+        self._settings = settings
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._request: Request | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._running: asyncio.Task[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._leaving = False
+        self._heard_s = self._began_s = self._loop.time()
+        self._stuck_s: float | None = None  # since when the client does not read
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is on its way or worked on."""
+        return self._running is None and self._request is None
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BYTES_MAX)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Stop what runs for the client."""
+        self._transport = None
+        if self._running is not None:
+            self._loop.call_soon(self._running.cancel)
+        self._on_lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Work on what the client sent."""
+        self._heard_s = self._loop.time()
+        self._work(data)
+
+    def pause_writing(self) -> None:
+        """Let a stream of pieces wait for a client that does not read."""
+        self._stuck_s = self._loop.time()
+        self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self._room = self._stuck_s = None
+
+    # What the server asks for.
+
+    def leave(self, _reason: str) -> None:
+        """Close now, or when the request that is worked on is answered."""
+        self._leaving = True
+        if self.is_idle:
+            self._close()
+
+    def abort(self, _reason: str) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def tick(self, now_s: float) -> None:
+        """Look after time: a client that says nothing, sends a request by the drop, or does not read."""
+        quiet_s = now_s - self._heard_s
+        if self._stuck_s is not None and now_s - self._stuck_s > self._settings.stall_max_s:
+            self.abort("slow reader")
+        elif (
+            self._running is None
+            and quiet_s > self._settings.keepalive_s + self._settings.keepalive_timeout_s
+        ):
+            self._close()
+        elif self._is_late(now_s):
+            self._refuse(408, "the request took too long to arrive")
+
+    def _is_late(self, now_s: float) -> bool:
+        is_arriving = self._request is not None and self._running is None
+        return is_arriving and now_s - self._began_s > self._settings.deadline_default_s
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    # Requests.
+
+    def _work(self, data: bytes | None = None) -> None:
+        engine = self._engine
+        try:
+            event = engine.receive_event(data) if data is not None else engine.next_event()
+            while event is not zttp.NEED_DATA and event is not zttp.CONNECTION_CLOSED:
+                if self._take(event) and not self._end():
+                    return
+                event = engine.next_event()
+        except zttp.RemoteProtocolError as error:
+            self._refuse(400, f"the request cannot be read: {error}")
+
+    def _take(self, event: Any) -> bool:
+        """Take one event in and tell whether the request is whole."""
+        kind = type(event)
+        if kind is zttp.Request:
+            self._began_s = self._heard_s
+            self._request = Request(
+                event.method.decode("latin-1"),
+                event.path.decode("latin-1"),
+                event.query.decode("latin-1"),
+                headers_of(event.headers.to_list(lowercase_names=True)),
+            )
+            if event.expect_continue and self._transport is not None:
+                self._engine.send_informational(100)
+                self._transport.write(self._engine.data_to_send())
+            return bool(event.end_stream)
+        if kind is zttp.Data:
+            self._body_bytes += len(event.data)
+            if self._body_bytes > self._body_bytes_max:
+                raise zttp.RemoteProtocolError(f"its body has more than {self._body_bytes_max} bytes")
+            self._body.append(event.data)
+            return False
+        return kind is zttp.EndOfMessage
+
+    def _end(self) -> bool:
+        """Answer the request that is whole; tell whether the next may be looked at."""
+        request = self._request
+        assert request is not None
+        request.body = b"".join(self._body)
+        self._body, self._body_bytes = [], 0
+        answer = self._answer(request)
+        if isinstance(answer, Response) and isinstance(answer.body, bytes):
+            self._send_whole(answer, answer.body)
+            return self._next()
+        self._running = self._loop.create_task(self._finish(answer))
+        return False
+
+    async def _finish(self, answer: Answer) -> None:
+        try:
+            response = answer if isinstance(answer, Response) else await answer
+            if isinstance(response.body, bytes):
+                self._send_whole(response, response.body)
+            else:
+                await self._send_pieces(response)
+        except Exception:
+            log.exception("a reply could not be sent; the connection is closed")
+            self.abort("a reply could not be sent")
+        self._running = None
+        if self._next():
+            self._work()
+
+    def _next(self) -> bool:
+        """Make ready for the next request, if there may be one."""
+        self._request = None
+        if self._engine.should_close() or self._leaving or self._transport is None:
+            self._close()
+            return False
+        self._engine.start_next_cycle()
+        return True
+
+    def _send_whole(self, response: Response, body: bytes) -> None:
+        headers = response.headers
+        if response.status not in _LENGTHLESS:
+            headers = [*headers, ("content-length", str(len(body)))]
+        self._engine.send_response(response.status, encoded(headers))
+        if body and response.status not in _LENGTHLESS and not self._is_head():
+            self._engine.send_data(body)
+        self._engine.end_message()
+        self._flush()
+
+    async def _send_pieces(self, response: Response) -> None:
+        pieces: Any = response.body
+        self._engine.send_response(
+            response.status, encoded([*response.headers, ("transfer-encoding", "chunked")])
+        )
+        self._flush()
+        async with closing(pieces):
+            async for piece in pieces:
+                self._engine.send_data(piece)
+                self._flush()
+                if self._room is not None:
+                    await self._room
+        self._engine.end_message()
+        self._flush()
+
+    def _is_head(self) -> bool:
+        return self._request is not None and self._request.method == "HEAD"
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Tell what is wrong with something that is no request, and close."""
+        body = text.encode()
+        head = f"HTTP/1.1 {status} Bad Request\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        if self._transport is not None:
+            self._transport.write(head.encode() + body)
+            self._transport.close()
+
+    def _flush(self) -> None:
+        if self._transport is not None and (data := self._engine.data_to_send()):
+            self._transport.write(data)
+
+
+def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by name; of one that comes several times, the values with commas."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
+    return headers
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return headers as the engine takes them."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -1,0 +1,50 @@
+"""Protobuf's JSON, both ways, from serialized bytes: https://protobuf.dev/programming-guides/json/.
+
+protobuf-py is native code of the makers of Connect, and ten times as quick as `google.protobuf.json_format` here.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.descriptor import Descriptor
+from protobuf import Message
+from protobuf.wkt import FileDescriptorSet
+
+from entresol.errors import InvalidArgumentError
+
+_TEXT_MAX = 300
+
+
+class JsonCodec:
+    """The JSON of every message of one descriptor set."""
+
+    def __init__(self, descriptor_set: bytes) -> None:
+        self._registry = FileDescriptorSet.from_binary(descriptor_set).to_registry()
+        self._classes: dict[str, type[Message]] = {}
+
+    def text(self, descriptor: Descriptor, data: bytes) -> bytes:
+        """Return the JSON of a serialized message; fields of their default value are left out."""
+        message = self._class(descriptor.full_name).from_binary(data)
+        return message.to_json(registry=self._registry).encode()
+
+    def binary(self, descriptor: Descriptor, text: bytes) -> bytes:
+        """Return the serialized message of a JSON text; none is an empty message.
+
+        Raises:
+            InvalidArgumentError: it is not JSON, or not of this message.
+        """
+        if not text:
+            return b""
+        try:
+            message = self._class(descriptor.full_name).from_json(text, registry=self._registry)
+            return bytes(message.to_binary())
+        except (ValueError, TypeError, OverflowError) as error:
+            said = str(error)[:_TEXT_MAX]
+            raise InvalidArgumentError.of("body", f"is no JSON of {descriptor.full_name}: {said}") from error
+
+    def _class(self, full_name: str) -> type[Message]:
+        found = self._classes.get(full_name)
+        if found is None:
+            descriptor = self._registry.message(full_name)
+            assert descriptor is not None, f"{full_name} is not in the descriptor set"
+            found = self._classes[full_name] = descriptor.type
+        return found

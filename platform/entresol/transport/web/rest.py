@@ -1,0 +1,135 @@
+"""REST: the `google.api.http` rules of the protos, JSON bodies, and errors as AIP-193 has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError, Message
+
+from entresol.clock import Clock
+from entresol.errors import InvalidArgumentError
+from entresol.service.call import Call
+from entresol.service.status import CallFailedError
+from entresol.service.table import Route
+from entresol.transport.assignment import assign
+from entresol.transport.calls import failed
+from entresol.transport.web import caching
+from entresol.transport.web.calls import begin, body_of, packed, replies, texts, unary
+from entresol.transport.web.exchange import JSON, Answer, Headers, Request, Response, code_of
+from entresol.transport.web.json_codec import JsonCodec
+from entresol.transport.web.router import Target
+from entresol.transport.wire import timeout_s
+
+_LINES = "application/x-ndjson"
+_PACK_BYTES_MIN = 1024
+
+
+class Rest:
+    """The dialect of one target: a method, and what the path said of its request's fields."""
+
+    def __init__(
+        self,
+        codec: JsonCodec,
+        clock: Clock,
+        size_bytes_max: int,
+        target: Target,
+        values: Mapping[str, str],
+    ) -> None:
+        self._codec = codec
+        self._clock = clock
+        self._size_bytes_max = size_bytes_max
+        self._target = target
+        self._values = values
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a request."""
+        route = self._target.route
+        if route.method.server_streaming:
+            return Response(200, [("content-type", _LINES)], self._lines(route, request))
+        return unary(self, route, request, self._clock)
+
+    # Dialect.
+
+    def message(self, route: Route, request: Request) -> bytes:
+        """Return the message that path, query and body make together."""
+        method, body = route.method, self._target.binding.body
+        message: Any = method.input_class()
+        if body:
+            self._read_body(message, body, body_of(request, self._size_bytes_max))
+        for name, text in self._values.items():
+            assign(message, name.split("."), text, name)
+        for name, text in parse_qsl(request.query, keep_blank_values=True):
+            if not name.startswith("$"):  # system parameters, such as $alt
+                assign(message, name.split("."), text, name)
+        return bytes(message.SerializeToString())
+
+    def timeout_s(self, request: Request) -> float | None:
+        """Return what `grpc-timeout` allows: HTTP has no header of its own for that."""
+        text = request.headers.get("grpc-timeout")
+        return None if text is None else timeout_s(text)
+
+    def reply(self, route: Route, request: Request, message: bytes, call: Call) -> Response:
+        """Return the reply as JSON, the trailing metadata as headers."""
+        body = self._codec.text(route.method.output, message)
+        headers: Headers = [("content-type", JSON), *texts(call)]
+        if request.method == "GET" and route.method.idempotent:
+            return caching.cached(route, request, call, headers, message, body)
+        if len(body) >= _PACK_BYTES_MIN and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(200, [*headers, ("content-encoding", "gzip")], packed(body))
+        return Response(200, headers, body)
+
+    def refusal(self, error: CallFailedError, call: Call | None) -> Response:
+        """Return the error as JSON."""
+        return refused(error, texts(call) if call else [])
+
+    def _read_body(self, message: Any, body: str, data: bytes) -> None:
+        target = message if body == "*" else getattr(message, body)
+        descriptor = target.DESCRIPTOR
+        if data:
+            try:
+                target.MergeFromString(self._codec.binary(descriptor, data))
+            except DecodeError as error:
+                raise InvalidArgumentError.of("body", f"is no {descriptor.full_name}") from error
+        if body != "*":
+            target.SetInParent()
+
+    async def _lines(self, route: Route, request: Request) -> AsyncIterator[bytes]:
+        """Yield the replies of a stream, a line of JSON each; an error is the last line."""
+        try:
+            try:
+                message = self.message(route, request)
+                call = begin(route, request, self._clock, self.timeout_s(request))
+            except InvalidArgumentError as error:
+                raise failed(error, route.method.path) from error
+            async for reply in replies(route, message, call):
+                yield self._codec.text(route.method.output, reply) + b"\n"
+        except CallFailedError as error:
+            yield json.dumps(_error(error), ensure_ascii=False).encode() + b"\n"
+
+
+def refused(error: CallFailedError, headers: Headers) -> Response:
+    """Return an error as AIP-193 has it."""
+    body = json.dumps(_error(error), ensure_ascii=False).encode()
+    return Response(code_of(error.status.code)[1], [("content-type", JSON), *headers], body)
+
+
+def _error(error: CallFailedError) -> dict[str, Any]:
+    status = error.status
+    name, number = code_of(status.code)
+    return {
+        "error": {
+            "code": number,
+            "message": status.message,
+            "status": name,
+            "details": [_detail(detail) for detail in status.details],
+        }
+    }
+
+
+def _detail(detail: Message) -> dict[str, Any]:
+    told: dict[str, Any] = MessageToDict(detail)
+    return told

@@ -1,0 +1,102 @@
+"""What the web's port answers: Connect, gRPC-Web and REST over one method table, and what browsers ask beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Mapping, Sequence
+
+from entresol.clock import Clock
+from entresol.config import Settings
+from entresol.errors import NotFoundError
+from entresol.schema.model import Model
+from entresol.service.table import Route
+from entresol.transport.calls import HARD_SIZE_FACTOR, failed, unknown
+from entresol.transport.web import grpcweb
+from entresol.transport.web.connect import STREAM, Connect
+from entresol.transport.web.exchange import JSON, PROTO, Answer, Headers, Request, Response
+from entresol.transport.web.grpcweb import GrpcWeb
+from entresol.transport.web.json_codec import JsonCodec
+from entresol.transport.web.pages import pages
+from entresol.transport.web.rest import Rest, refused
+from entresol.transport.web.router import Router
+
+_PREFLIGHT_S = "7200"
+
+
+class Web:
+    """Answers the requests of one server."""
+
+    def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
+        self.size_bytes_max = settings.message_size_bytes_max * HARD_SIZE_FACTOR
+        self._table = table
+        self._clock = clock
+        self._codec = JsonCodec(model.descriptor_set)
+        self._connect = Connect(self._codec, clock, self.size_bytes_max)
+        self._grpcweb = GrpcWeb(clock, self.size_bytes_max)
+        self._router = Router(table.values())
+        self._origins: Sequence[str] = settings.web_origins
+        self._pages = pages(model)
+
+    def answer(self, request: Request) -> Answer:
+        """Return the answer, or what to await for it."""
+        origin = request.headers.get("origin", "")
+        allowed = self._cors(origin) if origin else []
+        if allowed and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            return Response(204, [*allowed, *_preflight(request)])
+        answer = self._routed(request)
+        if not allowed:
+            return answer
+        return _with(allowed, answer) if isinstance(answer, Response) else _later(allowed, answer)
+
+    def _routed(self, request: Request) -> Answer:
+        kind = request.content_type
+        route = self._table.get(request.path)
+        if kind.startswith(grpcweb.TYPE):
+            if route is None:
+                return self._grpcweb.refusal(failed(unknown(request.path), request.path), None)
+            return self._grpcweb.answer(route, request)
+        if route is not None and request.method in ("GET", "POST"):
+            if request.method == "GET" or kind in (JSON, PROTO) or kind.startswith(STREAM):
+                return self._connect.answer(route, request)
+            return Response(415, [("accept-post", f"{JSON}, {PROTO}, {STREAM}json, {STREAM}proto")])
+        if request.method == "GET" and (page := self._pages.get(request.path)) is not None:
+            return Response(200, list(page.headers), page.body)
+        found = self._router.find(request.method, request.path)
+        if found is not None:
+            return Rest(self._codec, self._clock, self.size_bytes_max, *found).answer(request)
+        return self._missing(request, kind)
+
+    def _missing(self, request: Request, kind: str) -> Response:
+        if request.method == "POST" and (kind in (JSON, PROTO) or kind.startswith(STREAM)):
+            return self._connect.refusal(failed(unknown(request.path), request.path), None)
+        if verbs := self._router.verbs(request.path):
+            body = json.dumps({"error": {"code": 405, "message": f"use {' or '.join(verbs)}"}}).encode()
+            return Response(405, [("allow", ", ".join(verbs)), ("content-type", JSON)], body)
+        return refused(failed(NotFoundError(request.path), "/"), [])
+
+    def _cors(self, origin: str) -> Headers:
+        """Return what lets pages of this origin read the answer; nothing for those that may not."""
+        if "*" not in self._origins and origin not in self._origins:
+            return []
+        return [
+            ("access-control-allow-origin", "*" if "*" in self._origins else origin),
+            ("access-control-expose-headers", "*"),
+            ("vary", "origin"),
+        ]
+
+
+def _preflight(request: Request) -> Headers:
+    return [
+        ("access-control-allow-methods", request.headers["access-control-request-method"]),
+        ("access-control-allow-headers", request.headers.get("access-control-request-headers", "*")),
+        ("access-control-max-age", _PREFLIGHT_S),
+    ]
+
+
+def _with(headers: Headers, response: Response) -> Response:
+    response.headers = [*response.headers, *headers]
+    return response
+
+
+async def _later(headers: Headers, answer: Awaitable[Response]) -> Response:
+    return _with(headers, await answer)
