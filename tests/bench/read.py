@@ -1,4 +1,4 @@
-"""`make bench BENCH=read`: what a Get from the cache, a Get from a replica and an Update cost, beside a peer.
+"""`make bench BENCH=read`: what a Get of a hot story, of any that is cached and of one that is not, and an Update cost.
 
 Prints one JSON document to standard output and its medians as a table to standard error.
 """
@@ -29,9 +29,11 @@ class Workload:
     name: str
     method: str
     cached: bool
+    hot: int | None = None  # so many stories are asked for, again and again; None: all of them
 
 
 WORKLOADS = (
+    Workload("hot_get", "GetStory", cached=True, hot=50),
     Workload("cached_get", "GetStory", cached=True),
     Workload("update", "UpdateStory", cached=True),
     Workload("replica_get", "GetStory", cached=False),
@@ -58,7 +60,7 @@ async def measure(
     workload: Workload, trials: Sequence[Trial], arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """Run the rounds of one workload, the systems taking turns at being first."""
-    keys = Keys(arguments.rows, arguments.seed)
+    keys = Keys(min(arguments.rows, workload.hot or arguments.rows), arguments.seed)
     draws = [keys.draw(arguments.calls) for _ in range(arguments.rounds)]
     rounds: dict[str, list[dict[str, Any]]] = {trial.system.name: [] for trial in trials}
     for trial in trials:

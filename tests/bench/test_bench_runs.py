@@ -40,7 +40,7 @@ def test_the_read_benchmark_prints_figures_of_every_workload_and_system(tmp_path
     out = tmp_path / "figures.json"
     figures = figures_of("read", *SMALLEST, "--systems", "entresol", "grpc_aio", "--out", str(out))
     assert figures == json.loads(out.read_text())
-    assert set(figures["workloads"]) == {"cached_get", "replica_get", "update"}
+    assert set(figures["workloads"]) == {"hot_get", "cached_get", "replica_get", "update"}
     for result in figures["workloads"].values():
         assert set(result["systems"]) == {"entresol", "grpc_aio"}
         assert result["cpu_ratio_to_entresol"]["grpc_aio"] > 0

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import click
 
 from entresol.app import Platform, start_telemetry
-from entresol.cli.run import run, until_told
+from entresol.cli.run import run, settle_memory, until_told
 from entresol.cli.workers import Workers
 from entresol.config import Settings
 
@@ -54,6 +54,7 @@ async def serve(settings: Settings) -> None:
             click.echo(f"serving the web on {settings.web_listen.rpartition(':')[0]}:{web.port}")
         cache = "cache" if settings.cache_url else "no cache (ENTRESOL_CACHE_URL is not set)"
         click.echo(f"reading from {cache}, {len(settings.database_read)} replicas and the primary")
+        settle_memory()
         await until_told()
         click.echo("draining")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from entresol.cache.entry import Entry, Rank
 from entresol.cache.keys import Key
@@ -53,8 +54,7 @@ class Demand:
 ANYTHING = Demand()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One record as it was found: `message` is None when there is none of that name.
 
     Whatever made it so committed at or before `seen`, a position in the log; 0 is not known. `staleness_s` says how

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from entresol import telemetry
 from entresol.cache.early import is_due
@@ -26,20 +27,27 @@ class Hits:
     loads: Loads
     clock: Clock
 
-    def near_by(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
-        """Return what copies in this process may answer (rule R8)."""
+    def near_one(self, resource: Resource, name: str, demand: Demand) -> Found | None:
+        """Return what a copy in this process may answer (rule R8)."""
         # No fence reaches a copy, and a bound in seconds is the relay's to keep, not a copy's.
         if (
             self.near is None
-            or demand.level(resource) is Consistency.STRONG
             or resource.cache.staleness_s_max
+            or demand.level(resource) is Consistency.STRONG
         ):
-            return {}
-        table, near = resource.table, self.near
-        found = self._shown(resource, [(name, near.get(table, name)) for name in names], demand, NEAR)
-        if found:
-            telemetry.CACHE_READS.add(len(found), {telemetry.RESOURCE: resource.type, telemetry.REASON: NEAR})
-        return found
+            return None
+        entry = self.near.get(resource.table, name)
+        if entry is None or not self._may_be_shown(resource, name, entry, demand):
+            return None
+        if is_due(entry, self.clock.now_s() * 1000):
+            self.loads.refresh(resource, name)
+        telemetry.CACHE_READS.add(1, _attributes(resource.type, NEAR))
+        return Found.hit(entry, NEAR)
+
+    def near_by(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
+        """Return what copies in this process may answer, by name."""
+        found = ((name, self.near_one(resource, name, demand)) for name in names)
+        return {name: one for name, one in found if one is not None}
 
     async def cached(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
         """Return what the cache may answer, and keep copies of it."""
@@ -49,7 +57,7 @@ class Hits:
             placeholders = self.near.begin(resource.table, names)
             listed = await self.entries.get(resource, names)
             self.near.keep(placeholders, listed)
-        return self._shown(resource, zip(names, listed, strict=True), demand, CACHE)
+        return self._shown(resource, zip(names, listed, strict=True), demand)
 
     def outdated(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
         """Return copies that have changed, of what this process is reading again: one reader waits for that, not all.
@@ -79,22 +87,28 @@ class Hits:
         return seconds if seconds > most_s else 0.0
 
     def _shown(
-        self,
-        resource: Resource,
-        listed: Iterable[tuple[str, Entry | None]],
-        demand: Demand,
-        source: str,
+        self, resource: Resource, listed: Iterable[tuple[str, Entry | None]], demand: Demand
     ) -> dict[str, Found]:
         """Return those that may answer (rule R5), and have those read again that are about to end."""
-        session, now_ms = demand.session, self.clock.now_s() * 1000
-        anything = session.is_empty or demand.level(resource) is Consistency.EVENTUAL
-        staleness_s = self.staleness_s(resource, demand)
+        now_ms, staleness_s = self.clock.now_s() * 1000, self.staleness_s(resource, demand)
         hits: dict[str, Found] = {}
         for name, entry in listed:
-            if entry is None:
-                continue
-            if anything or session.satisfied_by(entry, Key.of(resource.table, name)):
-                hits[name] = Found.hit(entry, source, staleness_s)
+            if entry is not None and self._may_be_shown(resource, name, entry, demand):
+                hits[name] = Found.hit(entry, CACHE, staleness_s)
                 if is_due(entry, now_ms):
                     self.loads.refresh(resource, name)
         return hits
+
+    def _may_be_shown(self, resource: Resource, name: str, entry: Entry, demand: Demand) -> bool:
+        """Tell whether the caller has seen nothing newer, or does not mind."""
+        session = demand.session
+        return (
+            session.is_empty
+            or demand.level(resource) is Consistency.EVENTUAL
+            or session.satisfied_by(entry, Key.of(resource.table, name))
+        )
+
+
+@lru_cache(maxsize=1024)
+def _attributes(type_: str, reason: str) -> Mapping[str, str]:
+    return {telemetry.RESOURCE: type_, telemetry.REASON: reason}

@@ -64,7 +64,7 @@ class Records:
         """Return what this process itself may answer, at once; None when `get` must ask further."""
         if self.hits is None or not resource.cache.enabled:
             return None
-        return self.hits.near_by(resource, (name,), demand).get(name)
+        return self.hits.near_one(resource, name, demand)
 
     async def get(
         self,

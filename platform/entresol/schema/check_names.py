@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from entresol.schema.check_values import Leaf, Problem
 from entresol.schema.model import Model, Resource
 from entresol.schema.names import ID_FORMAT, WILDCARD, Pattern, is_segment, is_user_id
 
 _REASON = "INVALID_NAME"
+_NAMES_MAX = 16_384  # whose verdicts are remembered, of each field: hot records are asked for again and again
 _NOT_NFC = "must be in Unicode's form NFC"
 
 
@@ -30,6 +32,7 @@ def matching(patterns: Iterable[Pattern], *, wildcard: bool = False) -> Leaf:
     known = tuple(patterns)
     form = " or ".join(pattern.text for pattern in known)
 
+    @lru_cache(maxsize=_NAMES_MAX)
     def judge(name: str) -> Problem | None:
         if not name or (wildcard and name == WILDCARD):
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from google.protobuf.message import Message
 
@@ -21,6 +21,11 @@ Reply = Message | bytes | AsyncIterator[Any]
 Answer = Reply | Awaitable[Reply]
 Handler = Callable[[Any, "Call"], Answer]
 Link = Callable[[Handler, Any, "Call"], Answer]
+
+
+def is_awaitable(answer: Answer) -> TypeGuard[Awaitable[Reply]]:
+    """Tell whether there is something to await; what is told at once is mostly bytes, which is quickly seen."""
+    return type(answer) is not bytes and isinstance(answer, Awaitable)
 
 
 async def finished(answer: Answer) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import Message
@@ -79,10 +80,12 @@ def status_headers(error: CallFailedError) -> list[tuple[bytes, bytes]]:
 
 def encoded_trailing(call: Call) -> list[tuple[bytes, bytes]]:
     """Return the trailing metadata as gRPC's headers hold it."""
-    return [
-        (key.encode(), binary_text(_bytes(value)) if key.endswith(BINARY) else _bytes(value))
-        for key, value in trailing(call)
-    ]
+    return [_pair(key, value) for key, value in trailing(call)]
+
+
+@lru_cache(maxsize=1024)
+def _pair(key: str, value: str | bytes) -> tuple[bytes, bytes]:
+    return key.encode(), binary_text(_bytes(value)) if key.endswith(BINARY) else _bytes(value)
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from entresol.config import Settings
 from entresol.errors import DeadlineExceededError
-from entresol.service.call import Answer, Call, Handler, Link, Reply
+from entresol.service.call import Answer, Call, Handler, Link, Reply, is_awaitable
 
 
 def deadline(settings: Settings) -> Link:
@@ -26,6 +26,6 @@ def deadline(settings: Settings) -> Link:
         allowed_s = min(allowed_s, settings.deadline_max_s)
         call.deadline_s = call.clock.monotonic_s() + allowed_s
         answer = following(request, call)
-        return within(allowed_s, answer) if isinstance(answer, Awaitable) else answer
+        return within(allowed_s, answer) if is_awaitable(answer) else answer
 
     return link

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from entresol.service.call import Answer, Call, Handler, Reply
+from entresol.service.call import Answer, Call, Handler, Reply, is_awaitable
 from entresol.service.status import CallFailedError, status_of
 
 
@@ -15,7 +15,7 @@ def errors(following: Handler, request: Any, call: Call) -> Answer:
         answer = following(request, call)
     except Exception as error:
         raise _failed(error, call) from error
-    return _guarded(answer, call) if isinstance(answer, Awaitable) else answer
+    return _guarded(answer, call) if is_awaitable(answer) else answer
 
 
 async def _guarded(answer: Awaitable[Reply], call: Call) -> Reply:

@@ -7,7 +7,7 @@ from typing import Any
 
 from entresol.config import Settings
 from entresol.errors import ResourceExhaustedError
-from entresol.service.call import Answer, Call, Handler, Link, Reply
+from entresol.service.call import Answer, Call, Handler, Link, Reply, is_awaitable
 
 
 def quota(settings: Settings) -> Link:
@@ -29,7 +29,7 @@ def quota(settings: Settings) -> Link:
                 metadata={"limit": str(settings.concurrency_max)},
             )
         answer = following(request, call)
-        if not isinstance(answer, Awaitable):
+        if not is_awaitable(answer):
             return answer
         running += 1  # from now on: what is told at once is carried no longer than it takes to tell
         return counted(answer)

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, format_trace_id
 
 from entresol import telemetry
 from entresol.errors import Code
-from entresol.service.call import Answer, Call, Handler, Reply, finished
+from entresol.service.call import Answer, Call, Handler, Reply, finished, is_awaitable
 from entresol.service.status import CallFailedError
 
 _OURS = (Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
@@ -28,7 +28,7 @@ def trace(following: Handler, request: Any, call: Call) -> Answer:
     except CallFailedError as error:
         _record(call, started, error.status.code)
         raise
-    if isinstance(answer, Awaitable):
+    if is_awaitable(answer):
         return _measured(answer, call, started)
     _record(call, started, 0)
     return answer

@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, Stream] = {}
-        self._held_bytes = 0  # of requests that are not whole
+        self._held_bytes = 0  # of requests whose calls are not over
         self._holders = 0  # streams of requests that have enough for now
         self._reading = False
         self._flush_planned = False
@@ -284,7 +284,6 @@ class Connection(asyncio.Protocol):
         stream = self._streams.get(event.stream_id)
         if stream is not None:
             stream.end()
-            self._count(stream)
 
     def _count(self, stream: Stream) -> None:
         """Take note of how much this stream holds of requests that are not whole."""

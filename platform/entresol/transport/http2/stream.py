@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import zttp
 
 from entresol.errors import DeadlineExceededError, InvalidArgumentError
-from entresol.service.call import Call, Reply, finished
+from entresol.service.call import Call, Reply, finished, is_awaitable
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import closing, encoded_trailing, failure, serialized, status_headers
@@ -195,7 +195,7 @@ class Stream:
         except Exception as error:
             self.fail(failure(error, self.call))
             return
-        if isinstance(answer, Awaitable):
+        if is_awaitable(answer):
             self._running = self.connection.loop.create_task(self._unary(answer))
             return
         reply = serialized(answer)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from entresol.clock import Clock
 from entresol.errors import EntresolError
-from entresol.service.call import SESSION_KEY, Call, finished
+from entresol.service.call import SESSION_KEY, Call, finished, is_awaitable
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport import wire
@@ -44,7 +44,7 @@ def unary(dialect: Dialect, route: Route, request: Request, clock: Clock) -> Ans
         message = dialect.message(route, request)
         call = begin(route, request, clock, dialect.timeout_s(request))
         answer = route.handler(message, call)
-        if isinstance(answer, Awaitable):
+        if is_awaitable(answer):
             return _finish(dialect, route, request, call, answer)
         return dialect.reply(route, request, serialized(answer), call)
     except Exception as error:
