@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from entresol.clock import Clock
@@ -68,19 +69,32 @@ def begin(route: Route, request: Request, clock: Clock, timeout_s: float | None)
     return Call(route.method, metadata, clock, timeout_s)
 
 
-async def replies(route: Route, message: bytes, call: Call) -> AsyncIterator[bytes]:
-    """Yield the replies of a server stream, serialized.
+@dataclass(slots=True)
+class Streaming:
+    """One call whose replies come one by one. `call` is there once it has begun."""
 
-    Raises:
-        CallFailedError: the call, or the rest of it, failed.
-    """
-    try:
-        stream: Any = await finished(route.handler(message, call))
-        async with closing(stream):
-            async for reply in stream:
-                yield serialized(reply)
-    except Exception as error:
-        raise failure(error, call) from error
+    dialect: Dialect
+    route: Route
+    request: Request
+    clock: Clock
+    call: Call | None = None
+
+    async def replies(self) -> AsyncIterator[bytes]:
+        """Make the call, and yield its replies, serialized.
+
+        Raises:
+            CallFailedError: the call, or the rest of it, failed.
+        """
+        route, request = self.route, self.request
+        try:
+            message = self.dialect.message(route, request)
+            call = self.call = begin(route, request, self.clock, self.dialect.timeout_s(request))
+            stream: Any = await finished(route.handler(message, call))
+            async with closing(stream):
+                async for reply in stream:
+                    yield serialized(reply)
+        except Exception as error:
+            raise _told(error, route, self.call) from error
 
 
 def texts(call: Call) -> Headers:

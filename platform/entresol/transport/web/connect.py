@@ -14,9 +14,8 @@ from entresol.errors import InvalidArgumentError
 from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
-from entresol.transport.calls import failed
 from entresol.transport.web import caching
-from entresol.transport.web.calls import begin, body_of, packed, replies, texts, unary, unpacked
+from entresol.transport.web.calls import Streaming, body_of, packed, texts, unary, unpacked
 from entresol.transport.web.exchange import JSON, PROTO, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
 from entresol.transport.wire import PREFIX_BYTES
@@ -49,6 +48,8 @@ class Connect:
         """Return the message of the body, or of the query of a GET."""
         if request.method == "GET":
             return self._from_query(route, request)
+        if request.content_type.startswith(STREAM):
+            return self._enveloped(route, request)
         data = body_of(request, self._size_bytes_max)
         return self._codec.binary(route.method.input, data) if request.content_type == JSON else data
 
@@ -107,25 +108,19 @@ class Connect:
 
     async def _pieces(self, route: Route, request: Request, is_json: bool) -> AsyncIterator[bytes]:
         """Yield the replies, each in an envelope, then the end with its error, if there is one."""
-        call: Call | None = None
-        end: dict[str, Any] = {}
+        streaming, end = Streaming(self, route, request, self._clock), dict[str, Any]()
         try:
-            try:
-                message = self._enveloped(route, request, is_json)
-                call = begin(route, request, self._clock, self.timeout_s(request))
-            except InvalidArgumentError as error:
-                raise failed(error, route.method.path) from error
-            async for reply in replies(route, message, call):
+            async for reply in streaming.replies():
                 body = self._codec.text(route.method.output, reply) if is_json else reply
                 yield b"\x00" + len(body).to_bytes(4) + body
         except CallFailedError as error:
             end["error"] = _error(error)
-        if call is not None and (metadata := _metadata(call)):
+        if streaming.call is not None and (metadata := _metadata(streaming.call)):
             end["metadata"] = metadata
         body = json.dumps(end, ensure_ascii=False).encode()
         yield bytes((_END,)) + len(body).to_bytes(4) + body
 
-    def _enveloped(self, route: Route, request: Request, is_json: bool) -> bytes:
+    def _enveloped(self, route: Route, request: Request) -> bytes:
         body = request.body
         if len(body) < PREFIX_BYTES or len(body) != PREFIX_BYTES + int.from_bytes(body[1:PREFIX_BYTES]):
             raise InvalidArgumentError.of("request", "is not one message in an envelope")
@@ -133,6 +128,7 @@ class Connect:
         if body[0] & _PACKED:
             encoding = request.headers.get("connect-content-encoding", "")
             data = unpacked(data, encoding or "nothing", self._size_bytes_max)
+        is_json = request.content_type == STREAM + "json"
         return self._codec.binary(route.method.input, data) if is_json else data
 
 

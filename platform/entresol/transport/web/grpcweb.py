@@ -14,14 +14,15 @@ from entresol.errors import InvalidArgumentError
 from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
-from entresol.transport.calls import encoded_trailing, failed, status_headers
-from entresol.transport.web.calls import begin, replies, unary
+from entresol.transport.calls import encoded_trailing, status_headers
+from entresol.transport.web.calls import Streaming, unary
 from entresol.transport.web.exchange import Answer, Request, Response
 from entresol.transport.wire import IDENTITY, PREFIX_BYTES, framed, timeout_s, unpacked
 
 TYPE = "application/grpc-web"
 _TEXT = "application/grpc-web-text"
 _TRAILERS = 0x80
+_OK = (b"grpc-status", b"0")
 
 
 class GrpcWeb:
@@ -70,19 +71,15 @@ class GrpcWeb:
         return Response(200, [("content-type", TYPE + "+proto"), *headers])
 
     async def _pieces(self, route: Route, request: Request) -> AsyncIterator[bytes]:
-        call: Call | None = None
+        streaming = Streaming(self, route, request, self._clock)
         try:
-            try:
-                message = self.message(route, request)
-                call = begin(route, request, self._clock, self.timeout_s(request))
-            except InvalidArgumentError as error:
-                raise failed(error, route.method.path) from error
-            async for reply in replies(route, message, call):
+            async for reply in streaming.replies():
                 yield _written(request, framed(reply))
-            yield _written(request, _end(call))
+            end = [_OK]
         except CallFailedError as error:
-            trailers = [*status_headers(error), *(encoded_trailing(call) if call else ())]
-            yield _written(request, _trailers(trailers))
+            end = status_headers(error)
+        call = streaming.call
+        yield _written(request, _trailers([*end, *(encoded_trailing(call) if call else ())]))
 
 
 def _is_text(request: Request) -> bool:
@@ -98,7 +95,7 @@ def _written(request: Request, data: bytes) -> bytes:
 
 
 def _end(call: Call) -> bytes:
-    return _trailers([(b"grpc-status", b"0"), *encoded_trailing(call)])
+    return _trailers([_OK, *encoded_trailing(call)])
 
 
 def _trailers(pairs: list[tuple[bytes, bytes]]) -> bytes:

@@ -16,9 +16,8 @@ from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.assignment import assign
-from entresol.transport.calls import failed
 from entresol.transport.web import caching
-from entresol.transport.web.calls import begin, body_of, packed, replies, texts, unary
+from entresol.transport.web.calls import Streaming, body_of, packed, texts, unary
 from entresol.transport.web.exchange import JSON, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
 from entresol.transport.web.router import Target
@@ -100,12 +99,7 @@ class Rest:
     async def _lines(self, route: Route, request: Request) -> AsyncIterator[bytes]:
         """Yield the replies of a stream, a line of JSON each; an error is the last line."""
         try:
-            try:
-                message = self.message(route, request)
-                call = begin(route, request, self._clock, self.timeout_s(request))
-            except InvalidArgumentError as error:
-                raise failed(error, route.method.path) from error
-            async for reply in replies(route, message, call):
+            async for reply in Streaming(self, route, request, self._clock).replies():
                 yield self._codec.text(route.method.output, reply) + b"\n"
         except CallFailedError as error:
             yield json.dumps(_error(error), ensure_ascii=False).encode() + b"\n"

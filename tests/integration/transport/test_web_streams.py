@@ -1,0 +1,116 @@
+"""Server streams over the web's port: Connect's envelopes, gRPC-Web's frames, REST's lines."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from tests.integration.transport.conftest import Wire, path, wire_settings
+from tests.integration.transport.wire import Parcel, registry
+
+from entresol.errors import Code
+from entresol.testing.running import RunningPlatform
+from entresol.testing.servers import Database
+
+THREE = {"payload": "eA==", "count": 3}
+
+
+@pytest.fixture(scope="module")
+def wired(wire_database: Database) -> Iterator[Wire]:
+    ended: Counter[str] = Counter()
+    settings = wire_settings(wire_database, "http2", web_listen="127.0.0.1:0")
+    with RunningPlatform(settings, functions=registry(ended)) as running:
+        yield Wire("web", running, ended)
+
+
+def connection(wired: Wire) -> http.client.HTTPConnection:
+    host, _, port = wired.running.web_address.rpartition(":")
+    return http.client.HTTPConnection(host, int(port), timeout=10)
+
+
+def sent(wired: Wire, target: str, kind: str, body: bytes) -> tuple[int, bytes]:
+    client = connection(wired)
+    client.request("POST", target, body, {"content-type": kind})
+    response = client.getresponse()
+    data = response.read()
+    client.close()
+    return response.status, data
+
+
+def envelope(message: bytes, flags: int = 0) -> bytes:
+    return bytes((flags,)) + len(message).to_bytes(4) + message
+
+
+def envelopes(data: bytes) -> list[tuple[int, bytes]]:
+    found = []
+    while data:
+        size = int.from_bytes(data[1:5])
+        found.append((data[0], data[5 : 5 + size]))
+        data = data[5 + size :]
+    return found
+
+
+def test_connect_sends_each_reply_in_an_envelope(wired: Wire) -> None:
+    body = envelope(json.dumps(THREE).encode())
+    status, data = sent(wired, path("Repeat"), "application/connect+json", body)
+    *replies, (flags, end) = envelopes(data)
+    assert status == 200
+    assert [json.loads(reply)["payload"] for _, reply in replies] == ["eA=="] * 3
+    assert (flags, json.loads(end)) == (2, {})
+    message = envelope(Parcel(payload=b"x", count=2).SerializeToString())
+    _, data = sent(wired, path("Repeat"), "application/connect+proto", message)
+    assert [Parcel.FromString(reply).payload for _, reply in envelopes(data)[:-1]] == [b"x", b"x"]
+
+
+def test_connect_tells_an_error_at_the_end(wired: Wire) -> None:
+    body = envelope(json.dumps({**THREE, "code": int(Code.ABORTED)}).encode())
+    status, data = sent(wired, path("Repeat"), "application/connect+json", body)
+    found = envelopes(data)
+    assert status == 200
+    assert len(found) == 3
+    assert json.loads(found[-1][1])["error"]["code"] == "aborted"
+    _, data = sent(wired, path("Repeat"), "application/connect+json", b"no envelope")
+    assert json.loads(envelopes(data)[-1][1])["error"]["code"] == "invalid_argument"
+
+
+@pytest.mark.parametrize("kind", ["application/grpc-web+proto", "application/grpc-web-text+proto"])
+def test_grpc_web_sends_frames_and_trailers(wired: Wire, kind: str) -> None:
+    body = envelope(Parcel(payload=b"x", count=3, code=Code.ABORTED).SerializeToString())
+    is_text = "text" in kind
+    _, data = sent(wired, path("Repeat"), kind, b64encode(body) if is_text else body)
+    if is_text:  # each frame is padded for itself
+        data = b"".join(b64decode(part + b"=" * (-len(part) % 4)) for part in data.split(b"=") if part)
+    *replies, (flags, trailers) = envelopes(data)
+    assert len(replies) == 2
+    assert flags == 0x80
+    assert b"grpc-status: 10\r\n" in trailers
+
+
+def test_rest_sends_lines(wired: Wire) -> None:
+    body = json.dumps({**THREE, "code": int(Code.ABORTED)}).encode()
+    status, data = sent(wired, "/v1/parcels:repeat", "application/json", body)
+    first, second, end = map(json.loads, data.splitlines())
+    assert status == 200
+    assert first == second == {"payload": "eA=="}
+    assert end["error"]["status"] == "ABORTED"
+
+
+def test_replies_come_as_they_are_made_and_end_with_their_reader(wired: Wire) -> None:
+    client = connection(wired)
+    body = envelope(json.dumps({"payload": "eA==", "count": 50, "pauseS": 0.2}).encode())
+    started = time.monotonic()
+    client.request("POST", path("Repeat"), body, {"content-type": "application/connect+json"})
+    response = client.getresponse()
+    assert response.read(5)
+    assert time.monotonic() - started < 2
+    client.close()
+    response.close()
+    until = time.monotonic() + 5
+    while wired.calls:
+        assert time.monotonic() < until, "the call went on without a reader"
+        time.sleep(0.02)
