@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -66,7 +66,8 @@ def parse_mask(paths: Iterable[str], descriptor: Descriptor, *, write: bool) -> 
     violations: list[Violation] = []
     for path in found:
         try:
-            masks.append(_mask(path, descriptor, write=write))
+            read = _mask if len(path) > _SHOWN_MAX else _remembered
+            masks.append(read(path, descriptor, write=write))
         except _ImpossibleError as error:
             violations += [_violation(field, path, error)] if write else []
         except _RefusedError as error:
@@ -101,6 +102,10 @@ def _mask(path: str, descriptor: Descriptor, *, write: bool) -> Mask:
         return WHOLE
     names = _resolve(_segments(path), descriptor, write=write)
     return NOTHING if names is None else branch(names)
+
+
+# The same few fields are written again and again.
+_remembered = lru_cache(maxsize=4096)(_mask)
 
 
 def _segments(path: str) -> list[_Segment]:
