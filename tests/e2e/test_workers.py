@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -130,6 +131,27 @@ def test_a_killed_worker_is_replaced_and_all_are_renewed(environment: dict[str, 
         # A connection that is in the old worker's queue when it stops listening is reset: its client tries again.
         assert outcomes.total() - outcomes["served"] <= WORKERS
     assert server.process.returncode == 0
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.6, 1.5])
+def test_who_is_told_to_end_while_it_renews_leaves_nobody(
+    environment: dict[str, str], after_s: float
+) -> None:
+    seen: set[int] = set()
+    with serving(environment, "http2") as server:
+        seen |= server.workers
+        server.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + after_s
+        while time.monotonic() < until:
+            seen |= server.workers
+            time.sleep(0.02)
+        server.process.send_signal(signal.SIGTERM)
+        while server.process.poll() is None and time.monotonic() < until + 15:
+            with contextlib.suppress(OSError):
+                seen |= server.workers
+            time.sleep(0.01)
+    assert server.process.returncode == 0
+    assert not [pid for pid in seen if Path(f"/proc/{pid}").exists()]
 
 
 def test_workers_that_cannot_start_end_the_server(environment: dict[str, str]) -> None:

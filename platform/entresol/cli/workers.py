@@ -29,7 +29,7 @@ _STEADY_S = 10.0  # a worker that lived so long is begun again without a pause
 _KILL_AFTER_S = 5.0  # beyond the time to drain
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Worker:
     """One place, and the process that fills it."""
 
@@ -50,6 +50,7 @@ class Workers:
         self._failed: asyncio.Future[str] | None = asyncio.get_running_loop().create_future()
         self._keepers: set[asyncio.Task[None]] = set()
         self._places: dict[int, Worker] = {}
+        self._begun: set[Worker] = set()  # all that may have a process
         self._renewing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -65,7 +66,9 @@ class Workers:
                 self._begin(number)
             try:
                 await self._until_ready()
-                click.echo(f"{READY}with {self._count} workers on {address}")
+                if not self._told.is_set():
+                    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._renew_soon)
+                    click.echo(f"{READY}with {self._count} workers on {address}")
                 await self._told.wait()
             finally:
                 await self._end_all()
@@ -78,13 +81,15 @@ class Workers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._told.set)
-        loop.add_signal_handler(signal.SIGHUP, self._renew_soon)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until all are ready there is nothing to renew
 
     def _begin(self, number: int) -> Worker:
         worker = self._places[number] = Worker(number)
+        self._begun.add(worker)
         keeper = asyncio.create_task(self._keep(worker), name=f"entresol worker {number}")
         self._keepers.add(keeper)
         keeper.add_done_callback(self._keepers.discard)
+        keeper.add_done_callback(lambda _: self._begun.discard(worker))
         return worker
 
     async def _keep(self, worker: Worker) -> None:
@@ -93,9 +98,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         while not worker.leaving:
             began_s = loop.time()
-            worker.process = await self._start()
-            await self._read(worker, worker.process)
-            code = await worker.process.wait()
+            code = await self._fill(worker)
             worker.ready.clear()
             if worker.leaving:
                 return
@@ -104,6 +107,21 @@ class Workers:
             click.echo(f"worker {worker.number} ended with {code}; another takes its place", err=True)
             pause_s = _PAUSE_S_MIN if loop.time() - began_s > _STEADY_S else min(2 * pause_s, _PAUSE_S_MAX)
             await asyncio.sleep(pause_s)
+
+    async def _fill(self, worker: Worker) -> int | None:
+        """Run one process in the place to its end, and return its exit status; None when it could not begin."""
+        try:
+            process = worker.process = await self._start()
+        except OSError as error:
+            click.echo(f"worker {worker.number} cannot begin: {error}", err=True)
+            return None
+        if worker.leaving:  # told so while the process was made
+            process.terminate()
+        reading = asyncio.create_task(self._read(worker, process))
+        try:
+            return await process.wait()
+        finally:
+            reading.cancel()
 
     async def _start(self) -> Process:
         environment = environment_with(
@@ -117,7 +135,7 @@ class Workers:
 
     async def _read(self, worker: Worker, process: Process) -> None:
         assert process.stdout is not None
-        async for line in process.stdout:
+        while line := await _line(process.stdout):
             text = line.decode(errors="replace").rstrip()
             click.echo(f"worker {worker.number}: {text}")
             if text.startswith(READY):
@@ -128,14 +146,16 @@ class Workers:
         failed = self._failed
         assert failed is not None
         ready = asyncio.gather(*(worker.ready.wait() for worker in self._places.values()))
+        told = asyncio.ensure_future(self._told.wait())
         try:
-            await asyncio.wait((ready, failed), timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((ready, failed, told), timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
                 raise ConfigurationError(failed.result())
-            if not ready.done():
+            if not ready.done() and not told.done():
                 raise ConfigurationError(f"not every worker was ready within {_READY_S:.0f} s")
         finally:
             ready.cancel()
+            told.cancel()
             self._failed = None
 
     def _renew_soon(self) -> None:
@@ -174,7 +194,11 @@ class Workers:
     async def _end_all(self) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
-        await asyncio.gather(*(self._end(worker) for worker in self._places.values()))
+            await asyncio.wait([self._renewing])
+        for worker in self._begun:
+            worker.leaving = True
+        await asyncio.gather(*(self._end(worker) for worker in list(self._begun)))
+        await asyncio.wait([*self._keepers, asyncio.ensure_future(asyncio.sleep(0))], timeout=_KILL_AFTER_S)
         for keeper in list(self._keepers):
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -196,3 +220,13 @@ def reserved(address: str, setting: str) -> Iterator[str]:
         except (OSError, ValueError) as error:
             raise cannot_listen(address, setting) from error
         yield f"{host}:{held.getsockname()[1]}"
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Return the next line, or a part of one that is too long; empty at the end."""
+    try:
+        return await stream.readuntil()
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        return await stream.read(error.consumed)

@@ -299,6 +299,7 @@ class Method:
     resource_field: str | None = None
     consistency: Consistency | None = None
     idempotent: bool = False  # safe to repeat: reads, and methods marked so in the proto
+    safe: bool = False  # changes nothing: a GET may call it, and so may whoever prefetches links
     bindings: tuple[Binding, ...] = ()  # how it is called over HTTP, the main way first
 
 

@@ -66,6 +66,7 @@ def read_method(source: Source, method: MethodDescriptor, resources: Mapping[str
         resource=resource,
         resource_field=None if resource is None else _resource_field(method, kind, resource),
         consistency=Consistency(given) if given and options.is_choice(Consistency, given) else None,
+        safe=kind in _READS or method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
         bindings=options.bindings(source, method),
         idempotent=kind in _READS or method.GetOptions().idempotency_level in _SAFE_LEVELS,
     )

@@ -35,6 +35,7 @@ class Route:
 
     method: Method
     handler: Handler
+    guarded: bool = False  # a policy decides who may call it
 
 
 def build(
@@ -67,7 +68,7 @@ def build(
             validate(check),
             authorize(registry.policy),
         )
-        table[path] = Route(method, compose(links, handler))
+        table[path] = Route(method, compose(links, handler), guarded=registry.policy is not None)
     return table
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 
 from entresol.errors import InvalidArgumentError
@@ -18,7 +19,7 @@ def assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
     Raises:
         InvalidArgumentError: of `path`: there is no such field, or the text does not fit it.
     """
-    field = message.DESCRIPTOR.fields_by_name.get(names[0])
+    field = field_of(message.DESCRIPTOR, names[0])
     if field is None:
         has = ", ".join(message.DESCRIPTOR.fields_by_name)
         raise InvalidArgumentError.of(
@@ -31,14 +32,24 @@ def assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
             )
         assign(getattr(message, field.name), names[1:], text, path)
     elif field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
-        getattr(message, field.name).paths.extend(part.strip() for part in text.split(","))
+        getattr(message, field.name).paths.extend(_snake(part.strip()) for part in text.split(","))
     else:
         given = type(message)()
         try:
             ParseDict({field.name: _json_value(field, text)}, given, descriptor_pool=field.file.pool)
-        except (ParseError, ValueError) as error:
+        except (ParseError, ValueError, RecursionError) as error:
             raise InvalidArgumentError.of(path, str(error)) from error
         message.MergeFrom(given)  # which adds to lists and maps what stands there already
+
+
+def field_of(descriptor: Descriptor, name: str) -> Any:
+    """Return the field that is called so in the proto, or in JSON."""
+    return descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name.get(name)
+
+
+def _snake(path: str) -> str:
+    """Return a path of a mask as protos write it; JSON writes its fields in camelCase."""
+    return path if "`" in path else re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: "_" + found[0].lower(), path)
 
 
 def _json_value(field: Any, text: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from entresol.errors import EntresolError, UnimplementedError
+from entresol.errors import UnimplementedError
 from entresol.service.call import TRACE_KEY, Call
 from entresol.service.status import CallFailedError, status_of
 from entresol.transport.wire import BINARY, binary_text, status_text
@@ -52,7 +52,7 @@ def failure(error: Exception, call: Call) -> CallFailedError:
     return CallFailedError(status_of(error, _service(call.method.path), call.trace_id))
 
 
-def failed(error: EntresolError, path: str) -> CallFailedError:
+def failed(error: Exception, path: str) -> CallFailedError:
     """Return `error` as what the caller of `path` is told when no call has begun."""
     return CallFailedError(status_of(error, _service(path), ""))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Protocol
@@ -12,6 +13,8 @@ from entresol.background import kept_running
 from entresol.config import Settings
 from entresol.errors import ConfigurationError
 from entresol.transport import tls
+
+log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _TICK_S = 1.0
@@ -30,8 +33,18 @@ class Connection(Protocol):
         """End what still runs, and close."""
 
 
+class Owner(Protocol):
+    """Who keeps the connections."""
+
+    def opened(self, connection: Connection) -> None:
+        """Take note of a connection that is there: with TLS, once both have agreed."""
+
+    def lost(self, connection: Connection) -> None:
+        """Let go of a connection that has ended."""
+
+
 class Listener:
-    """One address. `make` is asked for each connection, which tells `lost` of its end."""
+    """One address, and the owner of the connections that `make` makes for it."""
 
     def __init__(self, make: Callable[[], Connection], name: str) -> None:
         self.port = 0
@@ -81,6 +94,11 @@ class Listener:
             connection.abort("it drained for long enough")
         await self._running.aclose()
 
+    def opened(self, connection: Connection) -> None:
+        """Take note of a connection that is there."""
+        self._connections.add(connection)
+        self._idle.clear()
+
     def lost(self, connection: Connection) -> None:
         """Let go of a connection that has ended."""
         self._connections.discard(connection)
@@ -90,8 +108,6 @@ class Listener:
     def _connected(self) -> asyncio.Protocol:
         connection = self._make()
         assert isinstance(connection, asyncio.Protocol)
-        self._connections.add(connection)
-        self._idle.clear()
         return connection
 
     async def _tick(self) -> None:
@@ -99,7 +115,11 @@ class Listener:
         while True:
             await asyncio.sleep(_TICK_S)
             for connection in list(self._connections):
-                connection.tick(loop.time())
+                try:
+                    connection.tick(loop.time())
+                except Exception:  # a mistake over one of them is not the others' end
+                    log.exception("a connection could not be looked after")
+                    self.lost(connection)
 
 
 def cannot_listen(address: str, setting: str) -> ConfigurationError:

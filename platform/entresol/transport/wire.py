@@ -80,11 +80,10 @@ def parts(message: bytes, encoding: str) -> tuple[bytes, bytes]:
 
 
 class Unframer:
-    """Takes the bytes of one stream as they come and gives the messages that are whole."""
+    """Takes the bytes of one stream as they come and gives the messages that are whole, still packed."""
 
-    def __init__(self, encoding: str, size_bytes_max: int) -> None:
-        """Hold messages of at most `size_bytes_max`, packed or unpacked."""
-        self._encoding = encoding
+    def __init__(self, size_bytes_max: int) -> None:
+        """Hold messages of at most `size_bytes_max`."""
         self._size_bytes_max = size_bytes_max
         self._buffer = bytearray()
 
@@ -93,13 +92,11 @@ class Unframer:
         """Return how many bytes wait for the rest of their message."""
         return len(self._buffer)
 
-    def take(self, data: bytes) -> Iterator[bytes]:
-        """Yield the messages that `data` completes.
+    def take(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield the messages that `data` completes, each with the flag that tells whether it is packed.
 
         Raises:
             ResourceExhaustedError: a message is larger than allowed.
-            UnimplementedError: it is compressed in a way that this server does not know.
-            InvalidArgumentError: it cannot be unpacked.
         """
         buffer = self._buffer
         buffer += data
@@ -111,11 +108,17 @@ class Unframer:
                 return
             flag, message = buffer[0], bytes(buffer[PREFIX_BYTES : PREFIX_BYTES + size])
             del buffer[: PREFIX_BYTES + size]
-            yield unpacked(flag, message, self._encoding, self._size_bytes_max)
+            yield flag, message
 
 
 def unpacked(flag: int, message: bytes, encoding: str, size_bytes_max: int) -> bytes:
-    """Return a message as its sender had it: raises as `Unframer.take` does."""
+    """Return a message as its sender had it.
+
+    Raises:
+        ResourceExhaustedError: it unpacks to more than is allowed.
+        UnimplementedError: it is compressed in a way that this server does not know.
+        InvalidArgumentError: it cannot be unpacked.
+    """
     if not flag:
         return message
     window = _WINDOWS.get(encoding)

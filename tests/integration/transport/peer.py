@@ -87,12 +87,15 @@ class Peer:
                 return item
         raise AssertionError(f"no frame of kind {kind} came")
 
-    def is_gone(self, timeout_s: float = 5.0) -> bool:
-        """Tell whether the server ends the connection within this time, without reading what it sends."""
+    def is_gone(self, timeout_s: float = 5.0, says: bytes = b"") -> bool:
+        """Tell whether the server ends the connection within this time, without reading what it sends.
+
+        Meanwhile `says` is sent again and again, else answers to pings that were none.
+        """
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             try:
-                self.write(frame(PING, ACK, 0, bytes(8)))
+                self.write(says or frame(PING, ACK, 0, bytes(8)))
             except OSError:
                 return True
             time.sleep(0.1)

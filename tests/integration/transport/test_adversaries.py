@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import resource
 import time
 from collections import Counter
@@ -187,6 +188,89 @@ def test_who_opens_no_window_is_closed(server: Wire) -> None:
     with Peer(server.address).greet([(4, 0)]) as peer:
         peer.call(1, CARRY, large)
         assert peer.is_closed(6)
+
+
+def test_who_opens_a_window_by_single_bytes_is_closed(server: Wire) -> None:
+    large = Parcel(size_bytes=1_000_000).SerializeToString()
+    with Peer(server.address).greet([(4, 0)]) as peer:
+        peer.call(1, CARRY, large)
+        one = (1).to_bytes(4)
+        says = frame(h2.WINDOW_UPDATE, 0, 0, one) + frame(h2.WINDOW_UPDATE, 0, 1, one)
+        assert peer.is_gone(8, says)
+
+
+def test_a_talk_whose_reader_is_slower_than_its_writer_goes_on(server: Wire) -> None:
+    """The window is opened behind more requests than the server would queue."""
+    message = Parcel(payload=bytes(10_000)).SerializeToString()
+    body = b"\x00" + len(message).to_bytes(4) + message
+    with Peer(server.address).greet() as peer:
+        peer.write(frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block(h2.request(path("Relay")))))
+        for _ in range(60):
+            peer.write(frame(h2.DATA, 0, 1, body))
+        peer.write(frame(h2.DATA, h2.END_STREAM, 1))
+        for stream in (0, 1):
+            peer.write(frame(h2.WINDOW_UPDATE, 0, stream, (1 << 24).to_bytes(4)))
+        received = 0
+        for item in peer.frames():
+            received += len(item.payload) if item.kind == h2.DATA else 0
+            if item.kind == h2.HEADERS and item.flags & h2.END_STREAM:
+                break
+    assert received == 60 * len(body)
+
+
+def test_what_was_answered_before_the_request_ended_arrives_whole(server: Wire) -> None:
+    message = Parcel(payload=bytes(100)).SerializeToString()
+    failing = Parcel(code=5).SerializeToString()
+    body = b"".join(b"\x00" + len(one).to_bytes(4) + one for one in (message, failing))
+    with Peer(server.address).greet([(4, 10)]) as peer:
+        peer.write(frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block(h2.request(path("Relay")))))
+        peer.write(frame(h2.DATA, 0, 1, body))
+        time.sleep(0.5)
+        peer.write(frame(h2.WINDOW_UPDATE, 0, 1, (1 << 20).to_bytes(4)))
+        kinds = [item.kind for item in peer.frames(1) if item.stream == 1]
+    assert kinds[-2:] == [h2.HEADERS, h2.RST_STREAM]
+
+
+def test_a_stream_that_ends_within_a_message_is_refused(server: Wire) -> None:
+    whole = b"\x00" + len(SMALL).to_bytes(4) + SMALL
+    with Peer(server.address).greet() as peer:
+        peer.write(frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block(h2.request(path("Collect")))))
+        peer.write(frame(h2.DATA, h2.END_STREAM, 1, whole + whole[:-1]))
+        told = status(peer.frames()).payload
+    assert b"middle of a message" in told
+
+
+def test_packed_requests_cost_what_they_weigh(server: Wire) -> None:
+    packed = gzip.compress(Parcel(payload=bytes(16_000_000)).SerializeToString())
+    body = b"\x01" + len(packed).to_bytes(4) + packed
+    with growth() as grown, Peer(server.address).greet([(4, 0)]) as peer:
+        for stream in range(1, 11, 2):
+            head = h2.block(h2.request(path("Relay"), [(b"grpc-encoding", b"gzip")]))
+            peer.write(frame(h2.HEADERS, h2.END_HEADERS, stream, head))
+            for at in range(12):
+                del at
+                for piece in range(0, len(body), 16_000):
+                    peer.write(frame(h2.DATA, 0, stream, body[piece : piece + 16_000]))
+        time.sleep(1)
+    assert grown[0] < 300 * 1024 * 1024
+
+
+def test_who_is_told_to_leave_and_does_not_is_closed(server: Wire) -> None:
+    with Peer(server.address).greet() as peer:
+        slow = Parcel(pause_s=60).SerializeToString()
+        for stream in range(1, 401, 2):
+            peer.write(call(stream, CARRY, slow) + frame(h2.RST_STREAM, 0, stream, h2.CANCEL.to_bytes(4)))
+        assert peer.until(h2.GOAWAY)
+        assert peer.is_gone(10, frame(h2.WINDOW_UPDATE, 0, 0, (1).to_bytes(4)))
+
+
+@pytest.mark.parametrize("kind", [b"application/grpc-web", b"application/grpcfoo", b"application/grpc+json"])
+def test_what_is_nearly_grpc_is_not(server: Wire, kind: bytes) -> None:
+    headers = [item for item in h2.request(CARRY) if item[0] != b"content-type"]
+    with Peer(server.address).greet() as peer:
+        block = h2.block([*headers, (b"content-type", kind)])
+        peer.write(frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 1, block))
+        assert b"415" in status(peer.frames()).payload
 
 
 def test_a_connection_ends_in_order_before_the_engine_would_end_it(server: Wire) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -101,6 +102,24 @@ def test_the_fast_port_agrees_on_http2(wire_database: Database, certificates: Ce
             context.wrap_socket(plain, server_hostname="localhost") as stream,
         ):
             assert stream.selected_alpn_protocol() == "h2"
+
+
+def test_who_never_shakes_hands_is_not_kept(wire_database: Database, certificates: Certificates) -> None:
+    settings = wire_settings(
+        wire_database,
+        "http2",
+        tls_certificate=certificates.certificate,
+        tls_key=certificates.key,
+        drain_s=10.0,
+    )
+    with RunningPlatform(settings, functions=registry(Counter())) as running:
+        host, _, port = running.address.rpartition(":")
+        for _ in range(5):
+            with socket.create_connection((host, int(port)), 5) as plain:
+                plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                plain.recv(100)
+        started = time.monotonic()
+    assert time.monotonic() - started < 5, "the drain waited for connections that never were"
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

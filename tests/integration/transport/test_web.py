@@ -11,7 +11,7 @@ import re
 import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,8 +19,11 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from entresol.config import Settings
+from entresol.service.table import Route
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, Migrate
+from entresol.transport.web import caching
+from entresol.transport.web.exchange import Request
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVICE = "/stories.v1.StoryService"
@@ -185,6 +188,76 @@ def test_there_is_a_page_to_try_it(web: Web) -> None:
     assert "default-src 'none'" in page.headers["content-security-policy"]
     for name in re.findall(r'(?:src|href)="(/[^"]+)"', page.body.decode()):
         assert web.send("GET", name).status == 200
+
+
+@pytest.mark.parametrize("depth", [101, 20_000])
+def test_what_is_nested_without_end_is_refused(web: Web, depth: int) -> None:
+    body = b'{"title": ' + b"[" * depth + b"}"
+    assert web.send("POST", "/v1/stories", body, {"content-type": JSON}).status == 400
+    assert connect(web, "GetStory", body, content_type=JSON).json["code"] == "invalid_argument"
+    packed = urlsafe_b64encode(gzip.compress(body)).decode()
+    query = urlencode(
+        {"connect": "v1", "encoding": "json", "base64": "1", "compression": "gzip", "message": packed}
+    )
+    assert web.send("GET", f"{SERVICE}/GetStory?{query}").status == 400
+    flat = json.dumps({"title": "[" * 150, "author": web.author}).encode()
+    assert web.send("POST", "/v1/stories", flat, {"content-type": JSON}).status == 200
+
+
+def test_the_query_takes_the_names_of_json_too(web: Web) -> None:
+    web.story(), web.story()
+    strong = {"entresol-consistency": "strong"}
+    assert len(web.send("GET", "/v1/stories?pageSize=1", headers=strong).json["stories"]) == 1
+    story = web.story(url="https://one.example/")
+    changed = web.send(
+        "PATCH", f"/v1/{story['name']}?updateMask=url,postTime", {"url": "https://two.example/"}
+    )
+    assert changed.json["url"] == "https://two.example/"
+
+
+def test_the_query_may_not_say_otherwise_than_the_path_and_the_body(web: Web) -> None:
+    one, other = web.story()["name"], web.story()["name"]
+    assert web.send("GET", f"/v1/{one}?name={other}").status == 400
+    assert web.send("PATCH", f"/v1/{one}?story.name={other}", {"title": "x"}).status == 400
+    assert web.send("POST", f"/v1/{one}:vote?direction=DIRECTION_UP", {"voter": web.author}).status == 400
+
+
+def test_head_is_get_without_the_body(web: Web) -> None:
+    path = f"/v1/{web.story()['name']}"
+    got, head = web.send("GET", path), web.send("HEAD", path)
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["etag"] == got.headers["etag"]
+    assert int(head.headers["content-length"]) == len(got.body)
+
+
+def test_a_body_of_another_kind_is_refused(web: Web) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        refused = web.send("POST", "/v1/stories", b'{"title": "x"}', {"content-type": kind})
+        assert refused.status == 400
+    wrong = web.send("POST", f"/v1/{web.story()['name']}", {"title": "x"})
+    assert (wrong.status, wrong.headers["allow"]) == (405, "DELETE, GET, PATCH")
+    assert connect(web, "GetStory", b"", content_type="application/connect+proto").status == 415
+
+
+def test_nothing_personal_is_for_everybody(web: Web) -> None:
+    assert web.send("GET", "/v1/stories/nothing").headers["cache-control"] == "no-store"
+    route = web.running.platform.table["/stories.v1.StoryService/GetStory"]
+    resource = route.method.resource
+    assert resource is not None
+    shared = replace(resource, cache=replace(resource.cache, shared_s_max=30.0))
+    public = replace(route, method=replace(route.method, resource=shared))
+
+    def lifetime(route: Route, headers: dict[str, str]) -> str:
+        request = Request("GET", "/", "", headers)
+        reply = caching.cached(route, request, [("content-type", JSON), ("entresol-trace", "1")], b"", b"{}")
+        told = dict(reply.headers)
+        assert ("entresol-trace" in told) == told["cache-control"].startswith("private")
+        return told["cache-control"]
+
+    assert lifetime(public, {}) == "public, max-age=0, s-maxage=30"
+    for name in ("authorization", "cookie", "entresol-session", "entresol-consistency", "entresol-read-mask"):
+        assert lifetime(public, {name: "x"}) == "private, no-cache"
+    assert lifetime(replace(public, guarded=True), {}) == "private, no-cache"
 
 
 def test_a_client_that_has_a_reply_is_told_so(web: Web) -> None:

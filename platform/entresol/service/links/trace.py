@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Mapping
 from functools import lru_cache
@@ -40,6 +41,9 @@ async def _measured(answer: Awaitable[Reply], call: Call, started: float) -> Rep
         return await answer
     except CallFailedError as error:
         code = error.status.code
+        raise
+    except asyncio.CancelledError:
+        code = Code.CANCELLED
         raise
     finally:
         _record(call, started, code)

@@ -7,6 +7,7 @@ time, back-pressure, the number of control frames, and leaving a connection befo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -20,8 +21,9 @@ from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import HARD_SIZE_FACTOR, failed, failure, status_headers, unknown
-from entresol.transport.http2.head import Head
+from entresol.transport.http2.head import Head, is_grpc
 from entresol.transport.http2.stream import HEAD, Stream
+from entresol.transport.listener import Owner
 from entresol.transport.wire import ENCODINGS, PREFIX_BYTES, too_large
 
 # The engine ends a connection at its 4,096th stream and its 257th reset one: leave before, while calls can finish.
@@ -31,6 +33,7 @@ _LAST_STREAM = 2**31 - 1
 _CONTROL_FRAMES_MAX = (
     1_000  # in a second: PING and SETTINGS must be answered, so they may not come without end
 )
+_PROGRESS_BYTES = 1024  # that a peer whose answers wait must take in a second
 _MESSAGES_MAX = 4  # of the largest size, of which one connection may have parts here
 _WRITE_BYTES_MAX = 1024 * 1024  # waiting for a peer that does not read
 _PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"  # header of the frame; eight bytes follow, and come back
@@ -55,7 +58,7 @@ class Counters:
 
 
 class Connection(asyncio.Protocol):
-    """One connection of a server. `on_lost` hears of its end."""
+    """One connection of a server. `owner` hears of its beginning and end."""
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class Connection(asyncio.Protocol):
         settings: Settings,
         clock: Clock,
         counters: Counters,
-        on_lost: Callable[[Connection], None],
+        owner: Owner,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.engine = zttp.Connection(zttp.SERVER, zttp.HTTP2)
@@ -73,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._find = find
         self._settings = settings
         self._clock = clock
-        self._on_lost = on_lost
+        self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, Stream] = {}
         self._held_bytes = 0  # of requests whose calls are not over
@@ -81,16 +84,20 @@ class Connection(asyncio.Protocol):
         self._reading = False
         self._flush_planned = False
         self._opened = self._resets = self._controls = self._last_stream = 0
-        self._leaving = False  # told to go to another connection
+        self._leaving_s: float | None = None  # since when the peer is told to go to another connection
         self._left = False  # what comes beyond `_last_stream` is not looked at
         now_s = self.loop.time()
         self._began_s = self._heard_s = self._progress_s = self._second_s = now_s
         self._pinged_s: float | None = None
+        self._closed_s: float | None = None  # since when nothing more is done here
+        self._sent_bytes = self._seen_bytes = 0  # in all, and of them at the last tick
+        self._endings: dict[int, zttp.Stream] = {}  # answered, while a rest of the answer waits for the peer
 
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the peer."""
+        self._owner.opened(self)
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=_WRITE_BYTES_MAX)
         self.counters.connections += 1
@@ -102,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         for stream in list(self._streams.values()):
             stream.cancel()
-        self._on_lost(self)
+        self._owner.lost(self)
 
     def data_received(self, data: bytes) -> None:
         """Work on what the peer sent; what is answered at once goes out as one write."""
@@ -112,7 +119,7 @@ class Connection(asyncio.Protocol):
         engine = self.engine
         try:
             engine.receive_data(data)
-            while (event := engine.next_event()) is not zttp.NEED_DATA:
+            while self._closed_s is None and (event := engine.next_event()) is not zttp.NEED_DATA:
                 kind = type(event)
                 if kind is zttp.Data:
                     self._data(event)
@@ -152,6 +159,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         if data := self.engine.data_to_send():
+            self._sent_bytes += len(data)
             self._transport.write(data)
         if self._left and not self._streams and not self.engine.has_pending_send():
             self._transport.close()
@@ -181,13 +189,12 @@ class Connection(asyncio.Protocol):
 
     def leave(self, reason: str) -> None:
         """Tell the peer to open no more calls here; those that run, and those on their way, are answered."""
-        if not self._leaving and self._transport is not None:
-            self._leaving = True
+        if self._leaving_s is None and self._transport is not None:
+            self._leaving_s = self.loop.time()
             self.counters.close(reason)
             self.engine.close(_NO_ERROR, _LAST_STREAM)
             # The answer to the ping comes behind every call that the peer had opened when it heard.
             self._transport.write(self.engine.data_to_send() + _PING + _HEARD)
-            self._pinged_s = self.loop.time()
 
     def abort(self, reason: str) -> None:
         """End the calls that still run, then the connection."""
@@ -203,8 +210,10 @@ class Connection(asyncio.Protocol):
             error = DeadlineExceededError("the deadline passed before the whole request was here")
             stream.fail(failure(error, stream.call))
         is_stuck = self.is_paused or self.engine.has_pending_send()
-        if not is_stuck:
+        if not is_stuck or self._sent_bytes - self._seen_bytes >= _PROGRESS_BYTES:
             self._progress_s = now_s
+        self._seen_bytes = self._sent_bytes
+        self._look_at_the_end(now_s)
         if self._holders:
             self._heard_s, self._pinged_s = now_s, None  # nobody listens: a silent peer says nothing by it
         quiet_s = now_s - self._heard_s
@@ -218,6 +227,16 @@ class Connection(asyncio.Protocol):
                 self._transport.write(_PING + _ALIVE)
         elif settings.connection_age_max_s and now_s - self._began_s > settings.connection_age_max_s:
             self.leave("age")
+
+    def _look_at_the_end(self, now_s: float) -> None:
+        """See that a connection that should end does, whatever its peer does or leaves undone."""
+        patience_s = self._settings.keepalive_timeout_s
+        if self._leaving_s is not None and now_s - self._leaving_s > patience_s:
+            self._leave_at_last()
+            if now_s - self._leaving_s > patience_s + self._settings.deadline_max_s:
+                self.abort("it was told to leave")
+        if self._closed_s is not None and now_s - self._closed_s > patience_s and self._transport is not None:
+            self._transport.abort()
 
     # Frames.
 
@@ -233,7 +252,7 @@ class Connection(asyncio.Protocol):
         path = event.path.decode("latin-1")
         try:
             head = Head.of(event.headers)
-            if event.method != b"POST" or not head.content_type.startswith(b"application/grpc"):
+            if event.method != b"POST" or not is_grpc(head.content_type):
                 self._answer_http(stream_id, event)
                 return
             self.counters.started += 1
@@ -254,6 +273,7 @@ class Connection(asyncio.Protocol):
             raise UnimplementedError(f"{head.encoding!r} is not among the encodings {', '.join(ENCODINGS)}")
         call = Call(route.method, head.metadata, self._clock, head.timeout_s, binary=head.binary)
         most_s = self._settings.deadline_default_s if head.timeout_s is None else head.timeout_s
+        most_s = min(most_s, self._settings.deadline_max_s)
         return Stream(self, stream_id, route, call, head.encoding, self._heard_s + most_s)
 
     def _refuse(self, stream_id: int, error: CallFailedError, *, is_whole: bool) -> None:
@@ -295,7 +315,6 @@ class Connection(asyncio.Protocol):
     def _control(self, event: Any) -> None:
         kind = type(event)
         if kind is zttp.WindowUpdate:
-            self._progress_s = self._heard_s
             self._make_room()
         elif kind is zttp.RstStream:
             self._reset(event.stream_id)
@@ -306,16 +325,18 @@ class Connection(asyncio.Protocol):
             self._count_control()
 
     def _reset(self, stream_id: int) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._count_control()  # late frames of a call that was answered early, say
+            return
         self._resets += 1
         if self._resets >= _RESETS_MAX:
             self.leave("resets")
-        stream = self._streams.get(stream_id)
-        if stream is not None:
-            stream.cancel()
+        stream.cancel()
 
     def _leave_at_last(self) -> None:
         """Look at no more calls when the peer has heard that there should be none."""
-        if self._leaving and not self._left:
+        if self._leaving_s is not None and not self._left:
             self._left = True
             self.engine.close(_NO_ERROR, self._last_stream)
 
@@ -330,11 +351,29 @@ class Connection(asyncio.Protocol):
     def _make_room(self) -> None:
         for stream in list(self._streams.values()):
             stream.make_room()
+        for stream_id, handle in list(self._endings.items()):
+            if not handle.pending_bytes:
+                del self._endings[stream_id]
+                self._stop_peer(handle)
+
+    def end(self, stream_id: int, handle: zttp.Stream) -> None:
+        """Tell a peer to send no more for a call that is answered, once it has the whole answer."""
+        if handle.pending_bytes:
+            self._endings[stream_id] = handle
+        else:
+            self._stop_peer(handle)
+
+    def _stop_peer(self, handle: zttp.Stream) -> None:
+        with contextlib.suppress(zttp.LocalProtocolError):  # it may have ended by itself
+            handle.reset(_NO_ERROR)
 
     def _close(self, reason: str, *, at_once: bool = False) -> None:
-        self.counters.close(reason)
-        if self._transport is None:
+        if self._transport is None or (self._closed_s is not None and not at_once):
             return
+        self.counters.close(reason)
+        self._closed_s = self.loop.time()
+        for stream in list(self._streams.values()):
+            stream.cancel()
         if at_once:
             self._transport.abort()
             return

@@ -48,3 +48,9 @@ class Head(NamedTuple):
                 else:
                     metadata[key] = value.decode("latin-1")
         return cls(metadata, binary, content_type, encoding, allowed_s)
+
+
+def is_grpc(content_type: bytes) -> bool:
+    """Tell whether a request is gRPC with protobuf; gRPC-Web, for one, is not."""
+    kind = content_type.partition(b";")[0].strip()
+    return kind in (b"application/grpc", b"application/grpc+proto")

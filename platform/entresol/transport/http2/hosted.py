@@ -73,6 +73,7 @@ class _Context:
     async def written(self, work: Awaitable[None]) -> AsyncIterator[Any]:
         """Yield what `work` writes, until it ends."""
         running = asyncio.ensure_future(work)
+        taking: asyncio.Future[Any] | None = None
         try:
             while not running.done() or not self._written.empty():
                 taking = asyncio.ensure_future(self._written.get())
@@ -84,3 +85,5 @@ class _Context:
             await running
         finally:
             running.cancel()
+            if taking is not None:
+                taking.cancel()

@@ -56,4 +56,4 @@ class Http2Server:
         return {route.method.path: route for pair in hosted for route in routes(*pair)}
 
     def _connection(self) -> Connection:
-        return Connection(self._routes.get, self._settings, self._clock, self.counters, self._listener.lost)
+        return Connection(self._routes.get, self._settings, self._clock, self.counters, self._listener)

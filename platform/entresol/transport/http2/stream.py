@@ -35,8 +35,8 @@ _OK = (b"grpc-status", b"0")
 # The engine keeps what the peer has not asked for yet, at a cost that grows with the square of its size: so much of a
 # stream, and the rest waits here.
 _WAITING_BYTES_MAX = 64 * 1024
-_REQUESTS_MAX = 16  # of a stream of requests, that the handler has not taken yet
-_NO_ERROR, _INTERNAL_ERROR = 0, 2
+_REQUESTS_BYTES_MAX = 256 * 1024  # of a stream of requests, that the handler has not taken yet
+_INTERNAL_ERROR = 2
 
 
 class Stream:
@@ -87,14 +87,15 @@ class Stream:
     def begin(self) -> None:
         """Let the handler of a stream of requests begin; the others wait for their request."""
         if self.route.method.client_streaming:
-            self._unframer = Unframer(self.encoding, self.connection.message_bytes_max)
-            self._requests = Requests(self.connection)
+            self._unframer = Unframer(self.connection.message_bytes_max)
+            self._requests = Requests(self.connection, self.encoding)
             self._run(self._requests)
 
     @property
     def held_bytes(self) -> int:
         """Return the bytes of requests that are not whole."""
-        return len(self.body) + (self._unframer.size_bytes if self._unframer is not None else 0)
+        waiting = self._requests.size_bytes if self._requests is not None else 0
+        return len(self.body) + waiting + (self._unframer.size_bytes if self._unframer is not None else 0)
 
     @property
     def is_waiting(self) -> bool:
@@ -105,8 +106,8 @@ class Stream:
         """Take more of the request."""
         if self._requests is not None and self._unframer is not None:
             try:
-                for message in self._unframer.take(data):
-                    self._requests.put(message)
+                for flag, message in self._unframer.take(data):
+                    self._requests.put(flag, message)
             except Exception as error:
                 self.fail(failure(error, self.call))
             return
@@ -121,6 +122,9 @@ class Stream:
         """Go on: the request is whole."""
         self._ended = True
         if self._requests is not None:
+            if self._unframer is not None and self._unframer.size_bytes:
+                error = InvalidArgumentError.of("request", "ends in the middle of a message")
+                self.fail(failure(error, self.call))
             self._requests.end()
             return
         try:
@@ -157,7 +161,7 @@ class Stream:
     def close(self) -> None:
         """Let go of a stream whose answer is complete; a peer that still sends is told to stop."""
         if not self._ended:
-            self.handle.reset(_NO_ERROR)
+            self.connection.end(self.stream_id, self.handle)
         self._over()
         if self._requests is not None:
             self._requests.discard()
@@ -192,18 +196,17 @@ class Stream:
             return
         try:
             answer = self.route.handler(request, self.call)
+            if is_awaitable(answer):
+                self._running = self.connection.loop.create_task(self._unary(answer))
+                return
+            reply = serialized(answer)
+            if len(reply) <= _WAITING_BYTES_MAX:
+                self._send(reply)
+                self._finish()
+            else:
+                self._running = self.connection.loop.create_task(self._unary(_told(reply)))
         except Exception as error:
             self.fail(failure(error, self.call))
-            return
-        if is_awaitable(answer):
-            self._running = self.connection.loop.create_task(self._unary(answer))
-            return
-        reply = serialized(answer)
-        if len(reply) <= _WAITING_BYTES_MAX:
-            self._send(reply)
-            self._finish()
-        else:
-            self._running = self.connection.loop.create_task(self._unary(_told(reply)))
 
     def _stop(self) -> None:
         """Cancel what runs: in the next turn, for what was never begun could not clean up after itself."""
@@ -212,12 +215,10 @@ class Stream:
 
     async def _unary(self, answer: Awaitable[Reply]) -> None:
         try:
-            reply = serialized(await answer)
+            await self._send_all(serialized(await answer))
+            self._finish()
         except Exception as error:
             self.fail(failure(error, self.call))
-        else:
-            await self._send_all(reply)
-            self._finish()
 
     async def _stream(self, request: Any) -> None:
         if self.call.timeout_s is not None:
@@ -296,30 +297,46 @@ class Stream:
     async def _have_room(self) -> None:
         self.connection.flush()
         self._room = self.connection.loop.create_future()
+        if self._requests is not None:
+            self._requests.let()  # what opens the window must be read, whatever comes with it
         try:
             if self._is_full():
                 await self._room
         finally:
             self._room = None
+            if self._requests is not None:
+                self._requests.is_let = False
 
 
 class Requests:
-    """The requests of one stream, in order; the handler takes them, and the connection stops reading beyond a bound."""
+    """The requests of one stream, in order, packed as they came; beyond a bound the connection stops reading.
 
-    def __init__(self, connection: Connection) -> None:
+    Not while the handler waits for room to answer (`is_let`): then what is too much ends the call.
+    """
+
+    def __init__(self, connection: Connection, encoding: str) -> None:
+        self.size_bytes = 0  # of what waits
+        self.is_let = False
         self._connection = connection
-        self._waiting: deque[bytes] = deque()
+        self._encoding = encoding
+        self._waiting: deque[tuple[int, bytes]] = deque()
         self._more: asyncio.Future[None] | None = None
         self._ended = False
         self._holding = False
 
-    def put(self, message: bytes) -> None:
+    def put(self, flag: int, message: bytes) -> None:
         """Take one more."""
-        self._waiting.append(message)
-        if len(self._waiting) > _REQUESTS_MAX and not self._holding:
+        self._waiting.append((flag, message))
+        self.size_bytes += len(message) + PREFIX_BYTES
+        if self.size_bytes > _REQUESTS_BYTES_MAX and not self._holding and not self.is_let:
             self._holding = True
             self._connection.hold()
         self._wake()
+
+    def let(self) -> None:
+        """Let the connection read on, however much waits here."""
+        self.is_let = True
+        self._release()
 
     def end(self) -> None:
         """Give what is left, then end."""
@@ -329,6 +346,7 @@ class Requests:
     def discard(self) -> None:
         """Give nothing more: nobody wants an answer."""
         self._waiting.clear()
+        self.size_bytes = 0
         self._release()
         self.end()
 
@@ -341,10 +359,11 @@ class Requests:
                 raise StopAsyncIteration
             self._more = self._connection.loop.create_future()
             await self._more
-        message = self._waiting.popleft()
-        if len(self._waiting) <= _REQUESTS_MAX // 2:
+        flag, message = self._waiting.popleft()
+        self.size_bytes -= len(message) + PREFIX_BYTES
+        if self.size_bytes <= _REQUESTS_BYTES_MAX // 2:
             self._release()
-        return message
+        return unpacked(flag, message, self._encoding, self._connection.message_bytes_max)
 
     def _release(self) -> None:
         if self._holding:

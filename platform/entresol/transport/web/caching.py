@@ -6,26 +6,33 @@ import hashlib
 from typing import Any
 
 from entresol.schema.model import MethodKind
-from entresol.service.call import SESSION_KEY, Call
+from entresol.service.call import CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY, SHOW_VERSION_KEY
 from entresol.service.table import Route
 from entresol.transport.web.exchange import Headers, Request, Response
 
 # What a reply depends on beside its URL.
-_VARY = f"accept-encoding, authorization, cookie, entresol-consistency, entresol-read-mask, {SESSION_KEY}"
-_NEVER, _ASK = "no-store", "private, no-cache"
+_PERSONAL = (
+    "authorization",
+    "cookie",
+    CONSISTENCY_KEY,
+    READ_MASK_KEY,
+    SESSION_KEY,
+    SHOW_VERSION_KEY,
+)
+_VARY = ", ".join(("accept-encoding", *_PERSONAL))
+_ASK = "private, no-cache"
 
 
-def cached(
-    route: Route, request: Request, call: Call, headers: Headers, message: bytes, body: bytes
-) -> Response:
-    """Return the reply of a GET with what caches need to know, or 304 when the client has it already."""
+def cached(route: Route, request: Request, headers: Headers, message: bytes, body: bytes) -> Response:
+    """Return the reply of a GET with what caches need to know, or 304 when the client has it already.
+
+    The content type is the first of `headers`.
+    """
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = [
-        *headers,
-        ("etag", etag),
-        ("cache-control", _lifetime(route, call)),
-        ("vary", _VARY),
-    ]
+    lifetime = _lifetime(route, request)
+    if lifetime != _ASK:  # what is shown to everybody tells nothing of one call
+        headers = headers[:1]
+    headers = [*headers, ("etag", etag), ("cache-control", lifetime), ("vary", _VARY)]
     if keys := _surrogate_keys(route, message):
         headers.append(("surrogate-key", keys))
     if is_known(etag, request.headers.get("if-none-match", "")):
@@ -38,13 +45,12 @@ def is_known(etag: str, known: str) -> bool:
     return any(one.strip().removeprefix("W/") in (etag, "*") for one in known.split(","))
 
 
-def _lifetime(route: Route, call: Call) -> str:
-    """Return `Cache-Control`: nobody keeps what a session was shown; others what the policy says."""
+def _lifetime(route: Route, request: Request) -> str:
+    """Return `Cache-Control`: shared caches keep what anybody may see, if who asked said nothing of its own."""
     resource = route.method.resource
-    if resource is None or SESSION_KEY in call.trailing:
-        return _ASK if resource is not None else _NEVER
-    seconds = int(resource.cache.shared_s_max)
-    return f"public, max-age=0, s-maxage={seconds}" if seconds else _ASK
+    seconds = int(resource.cache.shared_s_max) if resource is not None else 0
+    is_personal = route.guarded or any(name in request.headers for name in _PERSONAL)
+    return f"public, max-age=0, s-maxage={seconds}" if seconds and not is_personal else _ASK
 
 
 def _surrogate_keys(route: Route, message: bytes) -> str:

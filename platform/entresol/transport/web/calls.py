@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from entresol.clock import Clock
-from entresol.errors import EntresolError
 from entresol.service.call import SESSION_KEY, Call, finished, is_awaitable
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport import wire
 from entresol.transport.calls import closing, failed, failure, serialized, trailing
 from entresol.transport.web.exchange import Answer, Headers, Request, Response
-from entresol.transport.wire import IDENTITY, binary_text
+from entresol.transport.wire import BINARY, IDENTITY, binary_text, binary_value
 
 
 class Dialect(Protocol):
@@ -66,7 +65,14 @@ def begin(route: Route, request: Request, clock: Clock, timeout_s: float | None)
     metadata: Mapping[str, str] = request.headers
     if SESSION_KEY not in metadata and (token := cookies(request).get(SESSION_KEY)):
         metadata = {**metadata, SESSION_KEY: token}
-    return Call(route.method, metadata, clock, timeout_s)
+    binary = {
+        name: binary_value(name, value.encode("latin-1"))
+        for name, value in metadata.items()
+        if name.endswith(BINARY)
+    }
+    if binary:
+        metadata = {name: value for name, value in metadata.items() if name not in binary}
+    return Call(route.method, metadata, clock, timeout_s, binary=binary)
 
 
 @dataclass(slots=True)
@@ -121,6 +127,14 @@ def unpacked(data: bytes, encoding: str, size_bytes_max: int) -> bytes:
     return data if encoding in ("", IDENTITY) else wire.unpacked(1, data, encoding, size_bytes_max)
 
 
+def takes_gzip(request: Request) -> bool:
+    """Tell whether the client reads what is packed by gzip."""
+    offers = request.headers.get("accept-encoding", "").split(",")
+    return any(
+        one.strip().partition(";")[0] == "gzip" and "q=0" not in one.replace("q=0.", "") for one in offers
+    )
+
+
 def packed(data: bytes) -> bytes:
     """Return data packed by gzip."""
     return gzip.compress(data, compresslevel=6, mtime=0)
@@ -137,8 +151,4 @@ def cookies(request: Request) -> dict[str, str]:
 
 
 def _told(error: Exception, route: Route, call: Call | None) -> CallFailedError:
-    if call is not None:
-        return failure(error, call)
-    if isinstance(error, EntresolError):
-        return failed(error, route.method.path)
-    raise error
+    return failure(error, call) if call is not None else failed(error, route.method.path)

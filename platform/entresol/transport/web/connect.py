@@ -15,13 +15,14 @@ from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.web import caching
-from entresol.transport.web.calls import Streaming, body_of, packed, texts, unary, unpacked
+from entresol.transport.web.calls import Streaming, body_of, packed, takes_gzip, texts, unary, unpacked
 from entresol.transport.web.exchange import JSON, PROTO, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
 from entresol.transport.wire import PREFIX_BYTES
 
 STREAM = "application/connect+"
 _END, _PACKED = 2, 1
+_UNKEPT = ("cache-control", "no-store")
 _PACK_BYTES_MIN = 1024
 _DIGITS_MAX = 10
 
@@ -36,9 +37,12 @@ class Connect:
 
     def answer(self, route: Route, request: Request) -> Answer:
         """Answer a request whose content type, or query, is Connect's."""
-        if request.content_type.startswith(STREAM):
+        is_stream = request.content_type.startswith(STREAM)
+        if route.method.client_streaming or is_stream != route.method.server_streaming:
+            return Response(415)  # a call of another shape
+        if is_stream:
             return self._stream(route, request)
-        if request.method == "GET" and not route.method.idempotent:
+        if request.method == "GET" and not route.method.safe:
             return Response(405, [("allow", "POST")])
         return unary(self, route, request, self._clock)
 
@@ -68,22 +72,23 @@ class Connect:
         body = self._codec.text(route.method.output, message) if is_json else message
         headers: Headers = [("content-type", JSON if is_json else PROTO), *_trailers(call)]
         if request.method == "GET":
-            return caching.cached(route, request, call, headers, message, body)
-        if len(body) >= _PACK_BYTES_MIN and "gzip" in request.headers.get("accept-encoding", ""):
+            return caching.cached(route, request, headers, message, body)
+        if len(body) >= _PACK_BYTES_MIN and takes_gzip(request):
             body = packed(body)
             headers.append(("content-encoding", "gzip"))
         return Response(200, headers, body)
 
     def refusal(self, error: CallFailedError, call: Call | None) -> Response:
         """Return the error as JSON, whatever the request's encoding."""
-        headers: Headers = [("content-type", JSON), *(_trailers(call) if call else ())]
+        headers: Headers = [("content-type", JSON), _UNKEPT, *(_trailers(call) if call else ())]
         body = json.dumps(_error(error), ensure_ascii=False).encode()
         return Response(code_of(error.status.code)[1], headers, body)
 
     def _from_query(self, route: Route, request: Request) -> bytes:
-        query = {name: values[-1] for name, values in parse_qs(request.query, keep_blank_values=True).items()}
+        given = parse_qs(request.query, keep_blank_values=True, encoding="latin-1")  # bytes, as they came
+        query = {name: values[-1] for name, values in given.items()}
         text = query.get("message", "")
-        data = text.encode()
+        data = text.encode("latin-1")
         if query.get("base64") == "1":
             try:
                 data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -102,7 +107,7 @@ class Connect:
     def _stream(self, route: Route, request: Request) -> Response:
         kind = request.content_type.removeprefix(STREAM)
         headers: Headers = [("content-type", request.content_type)]
-        if kind not in ("json", "proto") or route.method.client_streaming:
+        if kind not in ("json", "proto"):
             return Response(415)
         return Response(200, headers, self._pieces(route, request, kind == "json"))
 

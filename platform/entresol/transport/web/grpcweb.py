@@ -5,16 +5,17 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import AsyncIterator
 
 from entresol.clock import Clock
-from entresol.errors import InvalidArgumentError
+from entresol.errors import InvalidArgumentError, UnimplementedError
 from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
-from entresol.transport.calls import encoded_trailing, status_headers
+from entresol.transport.calls import encoded_trailing, failed, status_headers
 from entresol.transport.web.calls import Streaming, unary
 from entresol.transport.web.exchange import Answer, Request, Response
 from entresol.transport.wire import IDENTITY, PREFIX_BYTES, framed, timeout_s, unpacked
@@ -22,6 +23,7 @@ from entresol.transport.wire import IDENTITY, PREFIX_BYTES, framed, timeout_s, u
 TYPE = "application/grpc-web"
 _TEXT = "application/grpc-web-text"
 _TRAILERS = 0x80
+_LINE_ENDS = re.compile(rb"[\r\n\x00]")
 _OK = (b"grpc-status", b"0")
 
 
@@ -36,6 +38,9 @@ class GrpcWeb:
         """Answer a request whose content type is gRPC-Web's."""
         if request.method != "POST":
             return Response(405, [("allow", "POST")])
+        if route.method.client_streaming:
+            error = UnimplementedError("gRPC-Web has no streams of requests; use gRPC")
+            return self.refusal(failed(error, route.method.path), None)
         if route.method.server_streaming:
             return Response(200, _headers(request), self._pieces(route, request))
         return unary(self, route, request, self._clock)
@@ -99,5 +104,6 @@ def _end(call: Call) -> bytes:
 
 
 def _trailers(pairs: list[tuple[bytes, bytes]]) -> bytes:
-    body = b"".join(name + b": " + value + b"\r\n" for name, value in pairs)
+    lines = (name + b": " + _LINE_ENDS.sub(b" ", value) + b"\r\n" for name, value in pairs)
+    body = b"".join(lines)
     return bytes((_TRAILERS,)) + len(body).to_bytes(4) + body

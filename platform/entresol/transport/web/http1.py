@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
+from urllib.parse import quote
 
 import zttp
 
 from entresol.config import Settings
 from entresol.transport.calls import closing
+from entresol.transport.listener import Owner
 from entresol.transport.web.exchange import Answer, Headers, Request, Response
 from entresol.transport.web.web import Web
 
@@ -18,18 +20,23 @@ log = logging.getLogger(__name__)
 
 _WRITE_BYTES_MAX = 1024 * 1024
 _LENGTHLESS = frozenset({204, 304})
+_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+
+
+class _TooLargeError(Exception):
+    """The body of a request is larger than it may be."""
 
 
 class Connection(asyncio.Protocol):
-    """One connection of a server. `web` is asked for each answer; `on_lost` hears of the end."""
+    """One connection of a server. `web` is asked for each answer; `owner` hears of its beginning and end."""
 
-    def __init__(self, web: Web, settings: Settings, on_lost: Callable[[Connection], None]) -> None:
+    def __init__(self, web: Web, settings: Settings, owner: Owner) -> None:
         self._loop = asyncio.get_running_loop()
         self._engine = zttp.Connection(zttp.SERVER)
         self._answer = web.answer
         self._body_bytes_max = web.size_bytes_max
         self._settings = settings
-        self._on_lost = on_lost
+        self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._request: Request | None = None
         self._body: list[bytes] = []
@@ -37,7 +44,9 @@ class Connection(asyncio.Protocol):
         self._running: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._leaving = False
-        self._heard_s = self._began_s = self._loop.time()
+        self._is_head = False
+        self._heard_s = self._loop.time()
+        self._first_s: float | None = None  # when the first byte of a request came that is not whole
         self._stuck_s: float | None = None  # since when the client does not read
 
     @property
@@ -49,6 +58,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request."""
+        self._owner.opened(self)
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=_WRITE_BYTES_MAX)
 
@@ -57,11 +67,13 @@ class Connection(asyncio.Protocol):
         self._transport = None
         if self._running is not None:
             self._loop.call_soon(self._running.cancel)
-        self._on_lost(self)
+        self._owner.lost(self)
 
     def data_received(self, data: bytes) -> None:
         """Work on what the client sent."""
         self._heard_s = self._loop.time()
+        if self._running is None and self._first_s is None:
+            self._first_s = self._heard_s
         self._work(data)
 
     def pause_writing(self) -> None:
@@ -99,11 +111,10 @@ class Connection(asyncio.Protocol):
         ):
             self._close()
         elif self._is_late(now_s):
-            self._refuse(408, "the request took too long to arrive")
+            self._refuse("408 Request Timeout", "the request took too long to arrive")
 
     def _is_late(self, now_s: float) -> bool:
-        is_arriving = self._request is not None and self._running is None
-        return is_arriving and now_s - self._began_s > self._settings.deadline_default_s
+        return self._first_s is not None and now_s - self._first_s > self._settings.deadline_default_s
 
     def _close(self) -> None:
         if self._transport is not None:
@@ -120,19 +131,27 @@ class Connection(asyncio.Protocol):
                     return
                 event = engine.next_event()
         except zttp.RemoteProtocolError as error:
-            self._refuse(400, f"the request cannot be read: {error}")
+            self._refuse("400 Bad Request", f"the request cannot be read: {error}")
+        except _TooLargeError:
+            text = f"the body has more than {self._body_bytes_max} bytes; send less at once"
+            self._refuse("413 Content Too Large", text)
+        except Exception:
+            log.exception("a request could not be answered; the connection is closed")
+            self._refuse("500 Internal Server Error", "the server failed")
 
     def _take(self, event: Any) -> bool:
         """Take one event in and tell whether the request is whole."""
         kind = type(event)
         if kind is zttp.Request:
-            self._began_s = self._heard_s
             self._request = Request(
                 event.method.decode("latin-1"),
                 event.path.decode("latin-1"),
                 event.query.decode("latin-1"),
                 headers_of(event.headers.to_list(lowercase_names=True)),
             )
+            length = self._request.headers.get("content-length", "")
+            if length.isdigit() and int(length) > self._body_bytes_max:
+                raise _TooLargeError
             if event.expect_continue and self._transport is not None:
                 self._engine.send_informational(100)
                 self._transport.write(self._engine.data_to_send())
@@ -140,7 +159,7 @@ class Connection(asyncio.Protocol):
         if kind is zttp.Data:
             self._body_bytes += len(event.data)
             if self._body_bytes > self._body_bytes_max:
-                raise zttp.RemoteProtocolError(f"its body has more than {self._body_bytes_max} bytes")
+                raise _TooLargeError
             self._body.append(event.data)
             return False
         return kind is zttp.EndOfMessage
@@ -149,6 +168,10 @@ class Connection(asyncio.Protocol):
         """Answer the request that is whole; tell whether the next may be looked at."""
         request = self._request
         assert request is not None
+        self._first_s = None
+        self._is_head = request.method == "HEAD"
+        if self._is_head:
+            request.method = "GET"  # whose answer it is, but for the body
         request.body = b"".join(self._body)
         self._body, self._body_bytes = [], 0
         answer = self._answer(request)
@@ -156,6 +179,8 @@ class Connection(asyncio.Protocol):
             self._send_whole(answer, answer.body)
             return self._next()
         self._running = self._loop.create_task(self._finish(answer))
+        if self._transport is not None:
+            self._transport.pause_reading()  # what is sent meanwhile waits where it is
         return False
 
     async def _finish(self, answer: Answer) -> None:
@@ -169,6 +194,8 @@ class Connection(asyncio.Protocol):
             log.exception("a reply could not be sent; the connection is closed")
             self.abort("a reply could not be sent")
         self._running = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
         if self._next():
             self._work()
 
@@ -186,7 +213,7 @@ class Connection(asyncio.Protocol):
         if response.status not in _LENGTHLESS:
             headers = [*headers, ("content-length", str(len(body)))]
         self._engine.send_response(response.status, encoded(headers))
-        if body and response.status not in _LENGTHLESS and not self._is_head():
+        if body and response.status not in _LENGTHLESS and not self._is_head:
             self._engine.send_data(body)
         self._engine.end_message()
         self._flush()
@@ -206,13 +233,13 @@ class Connection(asyncio.Protocol):
         self._engine.end_message()
         self._flush()
 
-    def _is_head(self) -> bool:
-        return self._request is not None and self._request.method == "HEAD"
-
-    def _refuse(self, status: int, text: str) -> None:
-        """Tell what is wrong with something that is no request, and close."""
+    def _refuse(self, status: str, text: str) -> None:
+        """Tell what is wrong with something that cannot be answered otherwise, and close."""
+        if self._running is not None:
+            self.abort(text)  # in the middle of another answer nothing can be told
+            return
         body = text.encode()
-        head = f"HTTP/1.1 {status} Bad Request\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        head = f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         if self._transport is not None:
             self._transport.write(head.encode() + body)
             self._transport.close()
@@ -227,10 +254,16 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in pairs:
         key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]},{text}" if key in headers else text
+        between = "; " if key == "cookie" else ","
+        headers[key] = f"{headers[key]}{between}{text}" if key in headers else text
     return headers
 
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return headers as the engine takes them."""
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    """Return headers as the engine takes them; of a value, what no header may hold is percent-encoded."""
+    return [(name.encode("latin-1"), _encoded(value)) for name, value in headers]
+
+
+def _encoded(value: str) -> bytes:
+    is_plain = value.isascii() and value.isprintable() and value == value.strip()
+    return value.encode() if is_plain else quote(value, safe=_PLAIN).encode()

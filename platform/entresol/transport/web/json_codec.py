@@ -5,6 +5,8 @@ protobuf-py is native code of the makers of Connect, and ten times as quick as `
 
 from __future__ import annotations
 
+import re
+
 from google.protobuf.descriptor import Descriptor
 from protobuf import Message
 from protobuf.wkt import FileDescriptorSet
@@ -12,6 +14,10 @@ from protobuf.wkt import FileDescriptorSet
 from entresol.errors import InvalidArgumentError
 
 _TEXT_MAX = 300
+_DEPTH_MAX = (
+    100  # as protobuf's own parsers have it; the native JSON parser has no bound, and would end the process
+)
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 class JsonCodec:
@@ -34,6 +40,8 @@ class JsonCodec:
         """
         if not text:
             return b""
+        if is_deep(text):
+            raise InvalidArgumentError.of("body", f"is nested deeper than {_DEPTH_MAX} levels")
         try:
             message = self._class(descriptor.full_name).from_json(text, registry=self._registry)
             return bytes(message.to_binary())
@@ -48,3 +56,18 @@ class JsonCodec:
             assert descriptor is not None, f"{full_name} is not in the descriptor set"
             found = self._classes[full_name] = descriptor.type
         return found
+
+
+def is_deep(text: bytes) -> bool:
+    """Tell whether arrays and objects are nested deeper than is read."""
+    if text.count(b"[") + text.count(b"{") <= _DEPTH_MAX:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        if found[0] in b"[{":
+            depth += 1
+            if depth > _DEPTH_MAX:
+                return True
+        elif found[0] in b"]}":
+            depth -= 1
+    return False

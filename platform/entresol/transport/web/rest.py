@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from entresol.clock import Clock
-from entresol.errors import InvalidArgumentError
+from entresol.errors import InvalidArgumentError, UnimplementedError
 from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
-from entresol.transport.assignment import assign
+from entresol.transport.assignment import assign, field_of
+from entresol.transport.calls import failed
 from entresol.transport.web import caching
-from entresol.transport.web.calls import Streaming, body_of, packed, texts, unary
+from entresol.transport.web.calls import Streaming, body_of, packed, takes_gzip, texts, unary
 from entresol.transport.web.exchange import JSON, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
 from entresol.transport.web.router import Target
@@ -47,6 +50,9 @@ class Rest:
     def answer(self, request: Request) -> Answer:
         """Answer a request."""
         route = self._target.route
+        if route.method.client_streaming:
+            error = UnimplementedError("streams of requests are not taken here; use gRPC")
+            return refused(failed(error, route.method.path), [])
         if route.method.server_streaming:
             return Response(200, [("content-type", _LINES)], self._lines(route, request))
         return unary(self, route, request, self._clock)
@@ -57,13 +63,14 @@ class Rest:
         """Return the message that path, query and body make together."""
         method, body = route.method, self._target.binding.body
         message: Any = method.input_class()
-        if body:
-            self._read_body(message, body, body_of(request, self._size_bytes_max))
-        for name, text in self._values.items():
-            assign(message, name.split("."), text, name)
         for name, text in parse_qsl(request.query, keep_blank_values=True):
             if not name.startswith("$"):  # system parameters, such as $alt
+                self._refuse_taken(name)
                 assign(message, name.split("."), text, name)
+        if body:
+            self._read_body(message, body, request)
+        for name, text in self._values.items():
+            assign(message, name.split("."), text, name)
         return bytes(message.SerializeToString())
 
     def timeout_s(self, request: Request) -> float | None:
@@ -75,9 +82,9 @@ class Rest:
         """Return the reply as JSON, the trailing metadata as headers."""
         body = self._codec.text(route.method.output, message)
         headers: Headers = [("content-type", JSON), *texts(call)]
-        if request.method == "GET" and route.method.idempotent:
-            return caching.cached(route, request, call, headers, message, body)
-        if len(body) >= _PACK_BYTES_MIN and "gzip" in request.headers.get("accept-encoding", ""):
+        if request.method == "GET" and route.method.safe:
+            return caching.cached(route, request, headers, message, body)
+        if len(body) >= _PACK_BYTES_MIN and takes_gzip(request):
             return Response(200, [*headers, ("content-encoding", "gzip")], packed(body))
         return Response(200, headers, body)
 
@@ -85,7 +92,22 @@ class Rest:
         """Return the error as JSON."""
         return refused(error, texts(call) if call else [])
 
-    def _read_body(self, message: Any, body: str, data: bytes) -> None:
+    def _refuse_taken(self, name: str) -> None:
+        """Refuse a field of the query that the path or the body holds: who reads the URL would be led astray.
+
+        Raises:
+            InvalidArgumentError: of the field.
+        """
+        body = self._target.binding.body
+        first = field_of(self._target.route.method.input, name.partition(".")[0])
+        taken = {field.partition(".")[0] for field in self._values} | {body}
+        if first is not None and (body == "*" or first.name in taken):
+            raise InvalidArgumentError.of(name, "is given by the path or the body; leave it out of the query")
+
+    def _read_body(self, message: Any, body: str, request: Request) -> None:
+        if (kind := request.content_type) and kind != JSON and not kind.endswith("+json"):
+            raise InvalidArgumentError.of("content-type", f"{kind} is not read; send {JSON}")
+        data = body_of(request, self._size_bytes_max)
         target = message if body == "*" else getattr(message, body)
         descriptor = target.DESCRIPTOR
         if data:
@@ -108,7 +130,8 @@ class Rest:
 def refused(error: CallFailedError, headers: Headers) -> Response:
     """Return an error as AIP-193 has it."""
     body = json.dumps(_error(error), ensure_ascii=False).encode()
-    return Response(code_of(error.status.code)[1], [("content-type", JSON), *headers], body)
+    headers = [("content-type", JSON), ("cache-control", "no-store"), *headers]
+    return Response(code_of(error.status.code)[1], headers, body)
 
 
 def _error(error: CallFailedError) -> dict[str, Any]:
@@ -124,6 +147,9 @@ def _error(error: CallFailedError) -> dict[str, Any]:
     }
 
 
-def _detail(detail: Message) -> dict[str, Any]:
-    told: dict[str, Any] = MessageToDict(detail)
+def _detail(detail: Packed) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = MessageToDict(detail)
+    except TypeError:  # a type of the project's own protos, which the library's pool does not hold
+        told = {"@type": detail.type_url, "value": b64encode(detail.value).decode()}
     return told

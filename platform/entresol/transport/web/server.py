@@ -39,4 +39,4 @@ class WebServer:
         await self._listener.stop(self._settings.drain_s)
 
     def _connection(self) -> Connection:
-        return Connection(self._web, self._settings, self._listener.lost)
+        return Connection(self._web, self._settings, self._listener)

@@ -39,10 +39,9 @@ class Web:
 
     def answer(self, request: Request) -> Answer:
         """Return the answer, or what to await for it."""
-        origin = request.headers.get("origin", "")
-        allowed = self._cors(origin) if origin else []
-        if allowed and request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-            return Response(204, [*allowed, *_preflight(request)])
+        allowed = self._cors(request.headers.get("origin", ""))
+        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            return Response(204, [*allowed, *_preflight(request)] if len(allowed) > 1 else allowed)
         answer = self._routed(request)
         if not allowed:
             return answer
@@ -67,19 +66,22 @@ class Web:
         return self._missing(request, kind)
 
     def _missing(self, request: Request, kind: str) -> Response:
-        if request.method == "POST" and (kind in (JSON, PROTO) or kind.startswith(STREAM)):
-            return self._connect.refusal(failed(unknown(request.path), request.path), None)
         if verbs := self._router.verbs(request.path):
             body = json.dumps({"error": {"code": 405, "message": f"use {' or '.join(verbs)}"}}).encode()
-            return Response(405, [("allow", ", ".join(verbs)), ("content-type", JSON)], body)
+            told = [("allow", ", ".join(verbs)), ("content-type", JSON), ("cache-control", "no-store")]
+            return Response(405, told, body)
+        if request.method == "POST" and (kind in (JSON, PROTO) or kind.startswith(STREAM)):
+            return self._connect.refusal(failed(unknown(request.path), request.path), None)
         return refused(failed(NotFoundError(request.path), "/"), [])
 
     def _cors(self, origin: str) -> Headers:
         """Return what lets pages of this origin read the answer; nothing for those that may not."""
-        if "*" not in self._origins and origin not in self._origins:
-            return []
+        if "*" in self._origins:
+            return [("access-control-allow-origin", "*"), ("access-control-expose-headers", "*")]
+        if origin not in self._origins:
+            return [("vary", "origin")] if self._origins else []
         return [
-            ("access-control-allow-origin", "*" if "*" in self._origins else origin),
+            ("access-control-allow-origin", origin),
             ("access-control-expose-headers", "*"),
             ("vary", "origin"),
         ]
