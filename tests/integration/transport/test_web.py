@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from tests.integration.transport.envelopes import envelope, envelopes
 
 from entresol.config import Settings
 from entresol.service.table import Route
@@ -342,19 +343,6 @@ def test_a_deadline_of_connect(web: Web) -> None:
     assert late.json["code"] == "deadline_exceeded"
     wrong = connect(web, "GetStory", {"name": "stories/late"}, connect_timeout_ms="soon")
     assert wrong.json["code"] == "invalid_argument"
-
-
-def envelope(message: bytes, flags: int = 0) -> bytes:
-    return bytes((flags,)) + len(message).to_bytes(4) + message
-
-
-def envelopes(data: bytes) -> list[tuple[int, bytes]]:
-    found = []
-    while data:
-        size = int.from_bytes(data[1:5])
-        found.append((data[0], data[5 : 5 + size]))
-        data = data[5 + size :]
-    return found
 
 
 @pytest.mark.parametrize("kind", ["application/grpc-web+proto", "application/grpc-web-text"])

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.integration.transport.conftest import Wire, path, wire_settings
+from tests.integration.transport.envelopes import envelope, envelopes
 from tests.integration.transport.wire import Parcel, registry
 
 from entresol.errors import Code
@@ -40,19 +41,6 @@ def sent(wired: Wire, target: str, kind: str, body: bytes) -> tuple[int, bytes]:
     data = response.read()
     client.close()
     return response.status, data
-
-
-def envelope(message: bytes, flags: int = 0) -> bytes:
-    return bytes((flags,)) + len(message).to_bytes(4) + message
-
-
-def envelopes(data: bytes) -> list[tuple[int, bytes]]:
-    found = []
-    while data:
-        size = int.from_bytes(data[1:5])
-        found.append((data[0], data[5 : 5 + size]))
-        data = data[5 + size :]
-    return found
 
 
 def test_connect_sends_each_reply_in_an_envelope(wired: Wire) -> None:
