@@ -37,6 +37,7 @@ from entresol.service.table import build
 from entresol.transport.http2 import Http2Server
 
 CANARY_EVERY = 25  # connections
+_PINGS_MAX = 500  # of a proper connection; a server may end one that sends 1,000 in a second
 WARM = 300  # connections until memory is looked at
 GROWTH_BYTES_MAX = 64 * 1024 * 1024
 FILES_MORE_MAX = 20
@@ -154,9 +155,11 @@ def _pieces(draw: random.Random, payloads: dict[int, bytes]) -> Iterator[tuple[b
             frames[draw.randrange(len(frames))] = (frame(h2.RST_STREAM, 0, stream, bytes(4)), True)
         queues[stream] = frames
     live: list[int] = []
+    pings = 0
     while opened or live:
         roll = draw.random()
-        if roll < 0.05:
+        if roll < 0.05 and pings < _PINGS_MAX:
+            pings += 1
             yield frame(h2.PING, 0, 0, draw.randbytes(8)), 0, False
         elif roll < 0.1:
             yield frame(h2.PRIORITY, 0, draw.randint(1, 99) * 2 + 101, bytes(5)), 0, False
