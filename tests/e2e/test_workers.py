@@ -117,7 +117,7 @@ def test_a_killed_worker_is_replaced_and_all_are_renewed(environment: dict[str, 
                 try:
                     outcomes["served" if server.check() else "wrong"] += 1
                 except grpc.RpcError as error:
-                    outcomes[error.code().name] += 1  # type: ignore[attr-defined]
+                    outcomes[error.code().name] += 1
 
         before = server.workers
         caller = threading.Thread(target=call)
