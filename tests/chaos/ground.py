@@ -202,14 +202,15 @@ class Ground:
 
     async def start_server(self, name: str, arguments: Sequence[str] = (), **settings: str) -> None:
         """Start a server and return when it listens."""
-        port = self._listen[name]
-        more = {"ENTRESOL_LISTEN": f"127.0.0.1:{port}", **settings}
+        # Both transports serve, side by side; what a client sees must not tell them apart.
+        transport = ("grpcio", "http2")[self.server_names.index(name) % 2]
+        more = {"ENTRESOL_LISTEN": self.address(name), "ENTRESOL_TRANSPORT": transport, **settings}
         await self.start_process(name, arguments or self.cast.serve, more)
 
         async def listens() -> bool:
             with socket.socket() as probe:
                 probe.settimeout(0.5)
-                return probe.connect_ex(("127.0.0.1", port)) == 0
+                return probe.connect_ex(("127.0.0.1", self._listen[name])) == 0
 
         await self._until(name, listens)
 

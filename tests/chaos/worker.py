@@ -12,8 +12,9 @@ import random
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from tests.consistency.checks.operation import Operation
 from entresol.app import Platform, load_model
 from entresol.config import Settings
 
-FLUSH_S = 1.0
 AFTER = "after"  # the session that reads everything when all is quiet
+_OPERATION, _FAILURE = (
+    attrgetter(*(field.name for field in dataclasses.fields(kind))) for kind in (Operation, Failure)
+)
 
 
 @dataclass(frozen=True)
@@ -69,19 +72,23 @@ class Plan:
 
 
 class Notes:
-    """What was seen since it was last written to the files."""
+    """The files of what was seen. A line is written when it is noted: many at once would hold up every call."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self.operations: list[Operation] = []
-        self.failures: list[Failure] = []
+    def __init__(self, plan: Plan, stack: ExitStack) -> None:
+        self._history = stack.enter_context(plan.history.open("a"))
+        self._failures = stack.enter_context(plan.failures.open("a"))
 
-    def write(self) -> None:
-        """Append it."""
-        for path, noted in ((self._plan.history, self.operations), (self._plan.failures, self.failures)):
-            with path.open("a") as file:
-                file.writelines(f"{json.dumps(dataclasses.astuple(item))}\n" for item in noted)
-            noted.clear()
+    def operation(self, operation: Operation) -> None:
+        """Note a call."""
+        self._history.write(_line(operation, _OPERATION))
+
+    def failure(self, failure: Failure) -> None:
+        """Note a call that was not answered."""
+        self._failures.write(_line(failure, _FAILURE))
+
+
+def _line(noted: object, values: attrgetter[tuple[object, ...]]) -> str:
+    return f"{json.dumps(values(noted))}\n"
 
 
 async def work(plan: Plan) -> None:
@@ -92,20 +99,19 @@ async def work(plan: Plan) -> None:
     loop.add_signal_handler(signal.SIGTERM, lambda: (quiet.set(), over.set()))
     settings = Settings.load(plan.settings)
     crowd = Crowd(**plan.crowd)
-    notes = Notes(plan)
     lose_puts(plan.lost_puts, random.Random(f"{plan.seed}/{plan.number}/puts"))
     async with AsyncExitStack() as stack:
+        notes = Notes(plan, stack.enter_context(ExitStack()))
         servers = await _servers(plan, settings, stack)
         requests = Requests(load_model(settings), plan.payload_bytes)
 
         def client(name: str, dice: random.Random, among: Sequence[Server]) -> Client:
-            return Client(name, among, requests, dice, notes.operations.append, notes.failures.append)
+            return Client(name, among, requests, dice, notes.operation, notes.failure)
 
         plan.ready.touch()
         # Over the wire a call costs the machine twice as much, so fewer make more operations.
         sessions = crowd.sessions // 2 if plan.way == "wire" else crowd.sessions
         lives = [_live(plan, crowd, session, client, servers, quiet) for session in range(sessions)]
-        writing = asyncio.create_task(_write_regularly(notes))
         await asyncio.gather(*lives)
         plan.quiet.touch()
         await over.wait()
@@ -115,8 +121,6 @@ async def work(plan: Plan) -> None:
                 reader = client(f"{AFTER}-{plan.number}-{number}", random.Random(0), [server])
                 for name in names:
                     await reader.read(name, "EVENTUAL")
-        writing.cancel()
-        notes.write()
 
 
 async def _live(
@@ -125,12 +129,6 @@ async def _live(
     dice = random.Random(f"{plan.seed}/{plan.number}/{session}")
     one = client(f"w{plan.number}-{session}", dice, servers)
     await live(one, crowd, plan.number, session, dice, plan.pause_s, quiet)
-
-
-async def _write_regularly(notes: Notes) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_S)
-        notes.write()
 
 
 async def _servers(plan: Plan, settings: Settings, stack: AsyncExitStack) -> list[Server]:
