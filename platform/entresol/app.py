@@ -28,7 +28,7 @@ from entresol.cache.tail import Tail
 from entresol.clock import Clock
 from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
-from entresol.errors import ConfigurationError, UnavailableError
+from entresol.errors import ConfigurationError, StoreUnavailableError, UnavailableError
 from entresol.records import Records
 from entresol.schema.load import load
 from entresol.schema.model import Model
@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 Server = GrpcServer | Http2Server
 _TRANSPORTS: Mapping[str, type[Server]] = {"grpcio": GrpcServer, "http2": Http2Server}
 
+CHECK_S = 30.0
 RELAY_READY_S = 30.0
 REFILL_S = 5.0
 
@@ -273,8 +274,15 @@ def _import_file(file: Path) -> None:
 
 
 async def _check_database(pools: Pools, model: Model) -> None:
-    async with asyncio.timeout(30), pools.write() as connection:
-        missing = await check_schema(connection, model)
+    async with asyncio.timeout(CHECK_S):
+        try:
+            async with pools.write() as connection:
+                missing = await check_schema(connection, model)
+        except (
+            StoreUnavailableError
+        ):  # replicas have the same tables, and reads go on while the primary is away
+            async with pools.read() as lease:
+                missing = await check_schema(lease.connection, model)
     if missing:
         raise ConfigurationError(
             f"the database is not ready: {'; '.join(missing)}; run `entresol migrate`, and before it `entresol plan "

@@ -20,6 +20,9 @@ async def vote_story(request: Any, context: entresol.Context) -> bytes:
         story = await transaction.get(stories, request.name, lock=True)
         if story is None:
             raise entresol.NotFoundError(request.name)
+        changed: Any = stories.message_class.FromString(story.message)
+        if changed.HasField("delete_time"):  # a transaction shows what is deleted and may still come back
+            raise entresol.NotFoundError(request.name)
         before = await transaction.get(votes, name, lock=True)
         vote = context.new("stories.v1.Vote", name=name, voter=request.voter, direction=request.direction)
         if before is None:
@@ -28,7 +31,6 @@ async def vote_story(request: Any, context: entresol.Context) -> bytes:
             old = votes.message_class.FromString(before.message)
             weight -= 1 if old.direction == UP else -1  # type: ignore[attr-defined]  # the class is made from the proto
             await transaction.update(votes, vote, (votes.by_name["direction"],), version=None)
-        changed: Any = stories.message_class.FromString(story.message)
         changed.score += weight
         row = await transaction.update(stories, changed, (stories.by_name["score"],), version=story.version)
     return row.message

@@ -44,7 +44,7 @@ class Hits:
         telemetry.CACHE_READS.add(1, _attributes(resource.type, NEAR))
         return Found.hit(entry, NEAR)
 
-    def near_by(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
+    def near_many(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
         """Return what copies in this process may answer, by name."""
         found = ((name, self.near_one(resource, name, demand)) for name in names)
         return {name: one for name, one in found if one is not None}

@@ -1,4 +1,4 @@
-"""The only read and write path for resources: the cache in front of the store, coherent under rules R1 to R5."""
+"""The only read and write path for resources: the cache in front of the store, coherent under its rules."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Records:
         if self.entries is not None:
             self.hits = Hits(self.entries, self.near, self._loads, self.clock)
 
-    def near_by(self, resource: Resource, name: str, demand: Demand = ANYTHING) -> Found | None:
+    def near_one(self, resource: Resource, name: str, demand: Demand = ANYTHING) -> Found | None:
         """Return what this process itself may answer, at once; None when `get` must ask further."""
         if self.hits is None or not resource.cache.enabled:
             return None
@@ -88,7 +88,7 @@ class Records:
             return await self._loads.get(resource, names, demand, timeout_s=timeout_s, distrust=True)
         if strong and not resource.is_fenced:
             return await self._loads.get(resource, names, demand, timeout_s=timeout_s)
-        found = self.hits.near_by(resource, names, demand)
+        found = self.hits.near_many(resource, names, demand)
         if missing := [name for name in names if name not in found]:
             found |= await self.hits.cached(resource, missing, demand)
         if missing := [name for name in missing if name not in found]:

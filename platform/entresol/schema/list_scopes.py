@@ -12,6 +12,7 @@ from typing import Any
 
 from entresol.schema.filter_ast import And, Compare, Filter, Operator, Value
 from entresol.schema.model import Field, Kind, ListScope, Resource
+from entresol.schema.names import parent_of
 
 # Types of columns whose equal values are one text, so that a filter's constant and a row's value compare as such.
 PINNED_TYPES = frozenset({"text", "boolean", "integer", "bigint", "numeric(20,0)"})
@@ -94,7 +95,7 @@ def touched(
             yield from (_row_pins(columns, row) for row in rows)
         else:
             yield ()
-            yield from (_parent_pins(row) for row in rows if resource.has_parent)
+            yield from (_parent_pins(resource, row) for row in rows if resource.has_parent)
 
 
 def _row_pins(columns: Sequence[str], row: Mapping[str, str | None]) -> Pins | None:
@@ -102,9 +103,10 @@ def _row_pins(columns: Sequence[str], row: Mapping[str, str | None]) -> Pins | N
     return pins_of(columns, values) if len(values) == len(columns) else None
 
 
-def _parent_pins(row: Mapping[str, str | None]) -> Pins | None:
-    name = row.get("name")
-    return pins_of(("parent",), (name.rsplit("/", 2)[0],)) if name else None
+def _parent_pins(resource: Resource, row: Mapping[str, str | None]) -> Pins | None:
+    name = row.get("name") or ""
+    pattern = next((pattern for pattern in resource.patterns if pattern.parse(name) is not None), None)
+    return pins_of(("parent",), (parent_of(name, pattern),)) if pattern is not None else None
 
 
 def _pinned(filter_: Filter | None) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
@@ -31,6 +33,21 @@ def is_awaitable(answer: Answer) -> TypeGuard[Awaitable[Reply]]:
 async def finished(answer: Answer) -> Reply:
     """Return the reply of an answer that may be one already."""
     return await answer if isinstance(answer, Awaitable) else answer
+
+
+def replies(answer: Answer) -> aclosing[AsyncGenerator[Any]]:
+    """Return the replies of a method that streams them, to be closed by who takes them, when it has enough."""
+    return aclosing(_each(answer))
+
+
+async def _each(answer: Answer) -> AsyncGenerator[Any]:
+    stream: Any = await finished(answer)
+    try:
+        async for reply in stream:
+            yield reply
+    finally:
+        if (close := getattr(stream, "aclose", None)) is not None:
+            await close()
 
 
 SESSION_KEY = "entresol-session"
@@ -66,7 +83,10 @@ class Call:
     metadata: Mapping[str, str]
     clock: Clock
     timeout_s: float | None = None
-    deadline_s: float = 0.0  # on the clock's monotonic scale; set by the deadline link
+    deadline_s: float = (
+        0.0  # on the clock's monotonic scale; set by the deadline link, endless for some streams
+    )
+    work_s_max: float = math.inf  # of one piece of work within the call; set by the deadline link
     caller: Caller = ANONYMOUS
     demand: Demand = ANYTHING
     trace_id: str = ""
@@ -74,7 +94,7 @@ class Call:
     binary: Mapping[str, bytes] = field(default_factory=dict)  # metadata whose name ends with -bin
 
     def remaining_s(self) -> float:
-        """Return the seconds left.
+        """Return the seconds left for the next piece of work.
 
         Raises:
             DeadlineExceededError: none are left.
@@ -82,7 +102,7 @@ class Call:
         left = self.deadline_s - self.clock.monotonic_s()
         if left <= 0:
             raise DeadlineExceededError("the deadline passed before the work was done")
-        return left
+        return min(left, self.work_s_max)
 
     def remember(self, session: Session, tokens: SessionTokens) -> None:
         """Let the rest of this call, and the caller, depend on `session`."""

@@ -27,7 +27,7 @@ def get(method: Method, records: Records) -> Handler:
 
     def handler(request: Any, call: Call) -> Answer:
         mask, name = read_mask(resource, call), request.name
-        found = records.near_by(resource, name, call.demand)
+        found = records.near_one(resource, name, call.demand)
         return looked_up(name, mask, call) if found is None else reply(found, name, mask, call)
 
     async def looked_up(name: str, mask: Mask, call: Call) -> bytes:

@@ -49,7 +49,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What is known of one server: for the console, for health, and for `entresol.ops.v1`."""
+    """What is known of one server: as telemetry tells it."""
 
     role: Literal["primary", "replica"]
     address: str

@@ -1,4 +1,4 @@
-"""The statements over one resource's table. Pure; with `sql_filter` and `sql_page` the only builder of SQL.
+"""The statements over one resource's table. Pure; `sql_filter`, `sql_page` and `selection` alone build SQL beside it.
 
 Texts depend on the resource and the shape of a query alone, so that the driver's statement cache knows them again.
 """

@@ -29,9 +29,20 @@ from entresol.transport.calls import (
     unknown,
 )
 from entresol.transport.listener import cannot_listen
-from entresol.transport.standard import Standard
+from entresol.transport.standard import CHANNELZ, Standard
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def _times(settings: Settings) -> list[tuple[str, int]]:
+    """Return how long connections live, and when a silent client is asked whether it is there; 0: never."""
+    times_s = {
+        "grpc.max_connection_age_ms": settings.connection_age_max_s,
+        "grpc.max_connection_age_grace_ms": settings.deadline_max_s,
+        "grpc.keepalive_time_ms": settings.keepalive_s,
+        "grpc.keepalive_timeout_ms": settings.keepalive_timeout_s,
+    }
+    return [(name, int(seconds * 1000)) for name, seconds in times_s.items() if seconds]
 
 
 class GrpcServer:
@@ -39,12 +50,13 @@ class GrpcServer:
 
     def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
         self._settings = settings
-        self._standard = Standard(model)
+        self._standard = Standard(model, CHANNELZ)
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", settings.message_size_bytes_max * HARD_SIZE_FACTOR),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", int(settings.reuse_port)),
+                *_times(settings),
                 ("grpc.enable_channelz", 1),
             ]
         )

@@ -20,9 +20,10 @@ CHANNELZ = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
 class Standard:
     """The services of one server. Each name of `services`, `""` and `liveness` has a health of its own."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *others: str) -> None:
+        """Serve the model; reflection tells of `others` too, which the transport brings itself."""
         self.services = [*model.services, health.SERVICE_NAME]
-        self.reflected: Sequence[str] = [*self.services, CHANNELZ, reflection.SERVICE_NAME]
+        self.reflected: Sequence[str] = [*self.services, *others, reflection.SERVICE_NAME]
         self.health = health.aio.HealthServicer()
         self.pool = _pool(model, (health_pb2, reflection_pb2, channelz_pb2))
 

@@ -74,6 +74,13 @@ def test_what_a_custom_method_wrote_is_in_no_cache_as_it_was(api: Api, ann: str,
         assert api.call("GetStory", name=story) == voted
 
 
+def test_a_deleted_story_takes_no_votes(api: Api, ann: str) -> None:
+    story = api.call("CreateStory", story={"title": "t", "author": ann}).name
+    api.call("DeleteStory", name=story)
+    request = {"name": story, "voter": ann, "direction": "DIRECTION_UP"}
+    api.refused(Code.NOT_FOUND, "VoteStory", **request)
+
+
 def test_a_custom_method_that_fails_half_way_leaves_nothing(api: Api, ann: str) -> None:
     story = api.call("CreateStory", story={"title": "t", "author": ann})
     request = {"name": story.name, "voter": "users/nobody", "direction": "DIRECTION_UP"}

@@ -62,6 +62,17 @@ def test_a_change_touches_what_the_row_was_and_what_it_became(book: Resource) ->
     assert set(touched(resource, new, None)) == {(), ("title=y",), ("parent=shelves/b",)}
 
 
+def test_a_change_of_a_singleton_touches_the_lists_of_its_parent(book: Resource) -> None:
+    resource = replace(scoped(book, ()), patterns=(Pattern("shelves/{shelf}/books/{book}/cover"),))
+    found = scope_of(resource, BOOK, None)
+    assert found is not None
+    assert found[1] in set(touched(resource, {"name": f"{BOOK}/cover"}, None))
+
+
+def test_a_name_of_no_pattern_touches_who_knows_what(book: Resource) -> None:
+    assert None in set(touched(scoped(book, ()), {"name": "elsewhere/1"}, None))
+
+
 @pytest.mark.parametrize("row", [{"name": BOOK}, {"name": BOOK, "title": None}])
 def test_a_value_that_is_not_told_touches_who_knows_what(book: Resource, row: dict[str, str | None]) -> None:
     assert None in set(touched(scoped(book, ("title",)), row, None))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
-from entresol.service.call import Answer, Call, Handler, Reply, is_awaitable
+from entresol.service.call import Answer, Call, Handler, Reply, is_awaitable, replies
 from entresol.service.status import CallFailedError, status_of
 
 
 def errors(following: Handler, request: Any, call: Call) -> Answer:
     """Turn any exception into CallFailedError; cancellation passes untouched."""
+    if call.method.server_streaming:
+        return _guarded_stream(following, request, call)
     try:
         answer = following(request, call)
     except Exception as error:
@@ -21,6 +23,15 @@ def errors(following: Handler, request: Any, call: Call) -> Answer:
 async def _guarded(answer: Awaitable[Reply], call: Call) -> Reply:
     try:
         return await answer
+    except Exception as error:
+        raise _failed(error, call) from error
+
+
+async def _guarded_stream(following: Handler, request: Any, call: Call) -> AsyncIterator[Any]:
+    try:
+        async with replies(following(request, call)) as stream:
+            async for reply in stream:
+                yield reply
     except Exception as error:
         raise _failed(error, call) from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from entresol.config import Settings
 from entresol.errors import ResourceExhaustedError
-from entresol.service.call import Answer, Call, Handler, Link, Reply, is_awaitable
+from entresol.service.call import Answer, Call, Handler, Link, Reply, is_awaitable, replies
 
 
 def quota(settings: Settings) -> Link:
@@ -21,6 +21,16 @@ def quota(settings: Settings) -> Link:
         finally:
             running -= 1
 
+    async def counted_stream(following: Handler, request: Any, call: Call) -> AsyncIterator[Any]:
+        nonlocal running
+        running += 1  # here, not before: whoever never takes a reply is not carried
+        try:
+            async with replies(following(request, call)) as stream:
+                async for reply in stream:
+                    yield reply
+        finally:
+            running -= 1
+
     def link(following: Handler, request: Any, call: Call) -> Answer:
         nonlocal running
         if running >= settings.concurrency_max:
@@ -28,6 +38,8 @@ def quota(settings: Settings) -> Link:
                 f"the server carries {settings.concurrency_max} calls at once; try again shortly",
                 metadata={"limit": str(settings.concurrency_max)},
             )
+        if call.method.server_streaming:
+            return counted_stream(following, request, call)
         answer = following(request, call)
         if not is_awaitable(answer):
             return answer

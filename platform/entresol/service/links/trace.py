@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from opentelemetry.propagate import extract
-from opentelemetry.trace import SpanKind, Status, StatusCode, format_trace_id
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, format_trace_id, use_span
 
 from entresol import telemetry
 from entresol.errors import Code
-from entresol.service.call import Answer, Call, Handler, Reply, finished, is_awaitable
+from entresol.service.call import Answer, Call, Handler, Reply, finished, is_awaitable, replies
 from entresol.service.status import CallFailedError
 
 _OURS = (Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
@@ -22,6 +22,8 @@ _OURS = (Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 def trace(following: Handler, request: Any, call: Call) -> Answer:
     """Measure the call, and give it a span and a trace id when traces are wanted."""
     started = time.perf_counter()
+    if call.method.server_streaming:
+        return _followed(following, request, call, started)
     if telemetry.tracing():
         return _measured(_traced(following, request, call), call, started)
     try:
@@ -49,6 +51,30 @@ async def _measured(answer: Awaitable[Reply], call: Call, started: float) -> Rep
         _record(call, started, code)
 
 
+async def _followed(following: Handler, request: Any, call: Call, started: float) -> AsyncIterator[Any]:
+    """Measure a stream from its beginning to its end, which may be that nobody takes more of it."""
+    span, code = _span(call), 0
+    try:
+        async with replies(following(request, call)) as stream:
+            while True:
+                with use_span(span, record_exception=False, set_status_on_exception=False):
+                    try:
+                        reply = await anext(stream)
+                    except StopAsyncIteration:
+                        return
+                yield reply
+    except CallFailedError as error:
+        code = error.status.code
+        _tell(span, error)
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        code = Code.CANCELLED
+        raise
+    finally:
+        span.end()
+        _record(call, started, code)
+
+
 def _record(call: Call, started: float, code: int) -> None:
     telemetry.CALL_DURATION.record(time.perf_counter() - started, _outcome(call.method.full_name, code))
 
@@ -64,16 +90,27 @@ def _attributes(full_name: str) -> dict[str, str | int]:
 
 
 async def _traced(following: Handler, request: Any, call: Call) -> Reply:
-    attributes = _attributes(call.method.full_name)
-    name = f"{attributes[telemetry.SERVICE]}/{attributes[telemetry.METHOD]}"
-    with telemetry.tracer.start_as_current_span(
-        name, extract(call.metadata), SpanKind.SERVER, attributes, record_exception=False
-    ) as span:
-        call.trace_id = format_trace_id(span.get_span_context().trace_id)
+    span = _span(call)
+    with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
             return await finished(following(request, call))
         except CallFailedError as error:
-            span.set_attribute(telemetry.STATUS, error.status.code)
-            if error.status.code in _OURS:  # the server's failure, not the caller's
-                span.set_status(Status(StatusCode.ERROR, error.status.message))
+            _tell(span, error)
             raise
+
+
+def _span(call: Call) -> Span:
+    """Begin a span in the caller's trace, and tell the call its trace id; nothing when no traces are wanted."""
+    if not telemetry.tracing():
+        return INVALID_SPAN
+    attributes = _attributes(call.method.full_name)
+    name = f"{attributes[telemetry.SERVICE]}/{attributes[telemetry.METHOD]}"
+    span = telemetry.tracer.start_span(name, extract(call.metadata), SpanKind.SERVER, attributes)
+    call.trace_id = format_trace_id(span.get_span_context().trace_id)
+    return span
+
+
+def _tell(span: Span, error: CallFailedError) -> None:
+    span.set_attribute(telemetry.STATUS, error.status.code)
+    if error.status.code in _OURS:  # the server's failure, not the caller's
+        span.set_status(Status(StatusCode.ERROR, error.status.message))
