@@ -7,8 +7,10 @@ rules.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from entresol import telemetry
 from entresol.cache.breaker import Breaker
@@ -21,7 +23,7 @@ from entresol.cache.generations import Generations, Mark
 from entresol.cache.keys import Layout, Place
 from entresol.cache.lag import RelayLag
 from entresol.cache.leases import KEYS_MAX, Leases
-from entresol.cache.lookup import Lookups
+from entresol.cache.lookup import Found, Lookups
 from entresol.cache.scripts import Script, Scripts
 from entresol.cache.wire import Command, Reply
 from entresol.clock import Clock
@@ -113,6 +115,26 @@ class Entries:
         _count_reads(resource, hits, "hit")
         _count_reads(resource, len(names) - hits, "miss")
         return answers
+
+    def ask(self, resource: Resource, name: str, told: Callable[[Entry | None], None]) -> None:
+        """Have `told` called with the entry of one name, or with None, as `get` finds it: by a callback, no task."""
+        place = self.layout.place(resource.table, name)
+        self._lookups.submit((place,)).add_done_callback(partial(self._tell, resource, place, told))
+
+    def _tell(
+        self,
+        resource: Resource,
+        place: Place,
+        told: Callable[[Entry | None], None],
+        found: asyncio.Future[Found],
+    ) -> None:
+        if found.cancelled() or found.exception() is not None:
+            _count_reads(resource, 1, "failure")
+            told(None)
+            return
+        entry = found.result().entry(place, padded(resource.revision))
+        _count_reads(resource, 1, "miss" if entry is None else "hit")
+        told(entry)
 
     async def begin(self, resource: Resource, names: Sequence[str], *, lease: bool = True) -> Fill:
         """Return the positions that a fill of these names is judged by. Call it before reading the database.

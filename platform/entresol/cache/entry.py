@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 REVISION_BYTES = 8
@@ -52,6 +53,7 @@ def body(revision: str, message: bytes, *, seen: int, expiry_ms: int, cost_ms: i
     return padded(revision) + _HISTORY.pack(seen, expiry_ms, cost_ms) + message
 
 
+@lru_cache(maxsize=1024)
 def padded(revision: str) -> bytes:
     """Return a schema revision in its fixed width."""
     return revision.rjust(REVISION_BYTES, "0").encode()

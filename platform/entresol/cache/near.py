@@ -107,6 +107,28 @@ class Near:
             copy.entry = copy.entry._replace(watermark=copy.view.watermark)
         return copy.entry
 
+    def get_all(self, table: str, names: Sequence[str]) -> list[Entry] | None:
+        """Return the copies of all these records; None when one of them may not be shown.
+
+        Each is looked at as `get` does; only its watermark, which nobody asks for here, is as it was fetched.
+        """
+        now_s = self._clock.monotonic_s()
+        views = [None if view is None or self._is_silent(view, now_s) else view for view in self._views]
+        oldest_s, place_of, copies = now_s - self._age_s_max, self._place, self._copies
+        entries = []
+        for name in names:
+            place = place_of(table, name)
+            copy = copies.get(place.entry)
+            if copy is None or copy.changed:
+                return None
+            if copy.began_s < oldest_s:
+                return None  # rule: age
+            if copy.view is not views[place.partition]:
+                return None  # rule: view
+            copies.move_to_end(place.entry)
+            entries.append(copy.entry)
+        return entries
+
     def outdated(self, table: str, name: str) -> Entry | None:
         """Return the copy of a record that has changed since: for who may be shown it while it is read again.
 
@@ -185,9 +207,12 @@ class Near:
     def _view(self, place: Place, now_s: float) -> View | None:
         """Return the partition's view, unless it has been silent for too long."""
         view = self._views[place.partition]
-        if view is not None and now_s - view.heard_s > self.silence_s_max:
-            return None  # rule: silence
+        if view is not None and self._is_silent(view, now_s):
+            return None
         return view
+
+    def _is_silent(self, view: View, now_s: float) -> bool:
+        return now_s - view.heard_s > self.silence_s_max  # rule: silence
 
     def _keep(self, placeholder: Placeholder, entry: Entry) -> None:
         key, view, drops, watermark, began_s = placeholder

@@ -23,6 +23,7 @@ from entresol.service.links.errors import errors
 from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
+from entresol.service.quick import Quick, quick
 from entresol.service.registry import Context, Function, Registry
 from entresol.service.singletons import Inserter
 from entresol.service.updates import Updater
@@ -36,6 +37,7 @@ class Route:
     method: Method
     handler: Handler
     guarded: bool = False  # a policy decides who may call it
+    quick: Quick | None = None  # for calls that wish for nothing
 
 
 def build(
@@ -68,7 +70,13 @@ def build(
             validate(check),
             authorize(registry.policy),
         )
-        table[path] = Route(method, compose(links, handler), guarded=registry.policy is not None)
+        guarded = registry.policy is not None
+        direct = (
+            None
+            if function or guarded
+            else quick(method, records, check, batch_size_max=settings.batch_size_max)
+        )
+        table[path] = Route(method, compose(links, handler), guarded, direct)
     return table
 
 

@@ -13,8 +13,10 @@ from grpc_reflection.v1alpha import reflection
 
 from entresol.clock import Clock
 from entresol.config import Settings
+from entresol.records import NEAR
 from entresol.schema.model import Model
 from entresol.service.call import Call, finished
+from entresol.service.quick import is_plain
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport import tls
@@ -124,6 +126,12 @@ def _rpc_handler(entry: Route, clock: Clock) -> Any:
 
     async def unary(request: Any, context: Any) -> bytes:
         call = _call(entry, context, clock)
+        if entry.quick is not None and is_plain(call.metadata):
+            reply = entry.quick.near(request)
+            if reply is not None:
+                call.answered_by(NEAR)
+                context.set_trailing_metadata(tuple(trailing(call)))
+                return reply
         try:
             reply = serialized(await finished(entry.handler(request, call)))
         except Exception as error:

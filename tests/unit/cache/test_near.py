@@ -33,7 +33,10 @@ class Copies:
         self.near.keep(self.near.begin("items", [name]), [entry])
 
     def get(self, name: str) -> Entry | None:
-        return self.near.get("items", name)
+        together = self.near.get_all("items", [name])
+        found = self.near.get("items", name)
+        assert (together is None) == (found is None), "one at a time and all at once are the same"
+        return found
 
     def has(self, name: str) -> bool:
         return self.get(name) is not None

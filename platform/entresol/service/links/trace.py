@@ -13,6 +13,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 from entresol import telemetry
 from entresol.errors import Code
+from entresol.schema.model import Method
 from entresol.service.call import Answer, Call, Handler, Reply, finished, is_awaitable, replies
 from entresol.service.status import CallFailedError
 
@@ -29,11 +30,11 @@ def trace(following: Handler, request: Any, call: Call) -> Answer:
     try:
         answer = following(request, call)
     except CallFailedError as error:
-        _record(call, started, error.status.code)
+        record(call.method, started, error.status.code)
         raise
     if is_awaitable(answer):
         return _measured(answer, call, started)
-    _record(call, started, 0)
+    record(call.method, started, 0)
     return answer
 
 
@@ -48,7 +49,7 @@ async def _measured(answer: Awaitable[Reply], call: Call, started: float) -> Rep
         code = Code.CANCELLED
         raise
     finally:
-        _record(call, started, code)
+        record(call.method, started, code)
 
 
 async def _followed(following: Handler, request: Any, call: Call, started: float) -> AsyncIterator[Any]:
@@ -72,11 +73,12 @@ async def _followed(following: Handler, request: Any, call: Call, started: float
         raise
     finally:
         span.end()
-        _record(call, started, code)
+        record(call.method, started, code)
 
 
-def _record(call: Call, started: float, code: int) -> None:
-    telemetry.CALL_DURATION.record(time.perf_counter() - started, _outcome(call.method.full_name, code))
+def record(method: Method, started: float, code: int) -> None:
+    """Note the duration of a call that began at `started` by time.perf_counter, and how it ended."""
+    telemetry.CALL_DURATION.record(time.perf_counter() - started, _outcome(method.full_name, code))
 
 
 @lru_cache(maxsize=4096)

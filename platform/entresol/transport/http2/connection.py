@@ -274,7 +274,9 @@ class Connection(asyncio.Protocol):
         call = Call(route.method, head.metadata, self._clock, head.timeout_s, binary=head.binary)
         most_s = self._settings.deadline_default_s if head.timeout_s is None else head.timeout_s
         most_s = min(most_s, self._settings.deadline_max_s)
-        return Stream(self, stream_id, route, call, head.encoding, self._heard_s + most_s)
+        stream = Stream(self, stream_id, route, call, head.encoding, self._heard_s + most_s)
+        stream.quick = route.quick if head.is_plain else None
+        return stream
 
     def _refuse(self, stream_id: int, error: CallFailedError, *, is_whole: bool) -> None:
         self.counters.failed += 1

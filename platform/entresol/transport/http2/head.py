@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
+from entresol.service.quick import is_plain
 from entresol.transport.wire import BINARY, IDENTITY, binary_value, timeout_s
 
 # What is the wire's own, and no metadata of the call.
+_HEADERS_KNOWN_MAX = 16  # of a call whose headers are kept for the next
 _WIRE = frozenset({b"te", b"host", b"grpc-accept-encoding"})
 
 
 class Head(NamedTuple):
     """What a call begins with. Of a name that comes several times, the values with commas between."""
 
-    metadata: dict[str, str]
-    binary: dict[str, bytes]
+    metadata: Mapping[str, str]
+    binary: Mapping[str, bytes]
     content_type: bytes
     encoding: str
     timeout_s: float | None
+    is_plain: bool  # nothing in the metadata wishes for anything
 
     @classmethod
-    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Head:
-        """Return what these headers say.
+    def of(cls, headers: Sequence[tuple[bytes, bytes]]) -> Head:
+        """Return what these headers say; a client's are mostly those of its last call.
 
         Raises:
             InvalidArgumentError: one of them cannot be read.
         """
+        return _known(tuple(headers)) if len(headers) <= _HEADERS_KNOWN_MAX else cls.read(headers)
+
+    @classmethod
+    def read(cls, headers: Iterable[tuple[bytes, bytes]]) -> Head:
+        """Return the same, without having looked whether they are known."""
         metadata: dict[str, str] = {}
         binary: dict[str, bytes] = {}
         content_type, encoding, allowed_s = b"", IDENTITY, None
@@ -47,7 +56,12 @@ class Head(NamedTuple):
                     metadata[key] += "," + value.decode("latin-1")
                 else:
                     metadata[key] = value.decode("latin-1")
-        return cls(metadata, binary, content_type, encoding, allowed_s)
+        return cls(metadata, binary, content_type, encoding, allowed_s, is_plain(metadata))
+
+
+@lru_cache(maxsize=256)
+def _known(headers: tuple[tuple[bytes, bytes], ...]) -> Head:
+    return Head.read(headers)
 
 
 def is_grpc(content_type: bytes) -> bool:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import zttp
 
 from entresol.errors import DeadlineExceededError, InvalidArgumentError
+from entresol.records import CACHE, NEAR
 from entresol.service.call import Call, Reply, finished, is_awaitable
+from entresol.service.quick import Quick
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import closing, encoded_trailing, failure, serialized, status_headers
+from entresol.transport.http2.requests import Requests
 from entresol.transport.wire import (
     IDENTITY,
     PREFIX_BYTES,
@@ -35,7 +38,6 @@ _OK = (b"grpc-status", b"0")
 # The engine keeps what the peer has not asked for yet, at a cost that grows with the square of its size: so much of a
 # stream, and the rest waits here.
 _WAITING_BYTES_MAX = 64 * 1024
-_REQUESTS_BYTES_MAX = 256 * 1024  # of a stream of requests, that the handler has not taken yet
 _INTERNAL_ERROR = 2
 
 
@@ -57,6 +59,7 @@ class Stream:
         "encoding",
         "handle",
         "is_over",
+        "quick",
         "route",
         "stream_id",
         "until_s",
@@ -76,6 +79,7 @@ class Stream:
         self.body: bytes | bytearray = b""
         self.counted_bytes = 0  # of `held_bytes`, by the connection
         self.is_over = False
+        self.quick: Quick | None = None  # for a call that wishes for nothing
         self._head_sent = False
         self._ended = False  # the request is whole
         self._running: asyncio.Task[None] | None = None
@@ -132,7 +136,8 @@ class Stream:
         except Exception as error:
             self.fail(failure(error, self.call))
             return
-        self._run(message)
+        if self.quick is None or not self._answer_quickly(self.quick, message):
+            self._run(message)
 
     def cancel(self) -> None:
         """End the call without an answer: its peer has gone, or does not want it any more."""
@@ -199,14 +204,34 @@ class Stream:
             if is_awaitable(answer):
                 self._running = self.connection.loop.create_task(self._unary(answer))
                 return
-            reply = serialized(answer)
-            if len(reply) <= _WAITING_BYTES_MAX:
-                self._send(reply)
-                self._finish()
-            else:
-                self._running = self.connection.loop.create_task(self._unary(_told(reply)))
+            self._reply(serialized(answer))
         except Exception as error:
             self.fail(failure(error, self.call))
+
+    def _answer_quickly(self, quick: Quick, request: bytes) -> bool:
+        """Reply with what is here, or when the cache has answered; False: it takes a handler."""
+        reply = quick.near(request)
+        if reply is not None:
+            self.call.answered_by(NEAR)
+            self._reply(reply)
+            return True
+        return quick.cached(request, partial(self._told, request))
+
+    def _told(self, request: bytes, reply: bytes | None) -> None:
+        if self.is_over:
+            return
+        if reply is None:
+            self._run(request)
+        else:
+            self.call.answered_by(CACHE)
+            self._reply(reply)
+
+    def _reply(self, reply: bytes) -> None:
+        if len(reply) <= _WAITING_BYTES_MAX:
+            self._send(reply)
+            self._finish()
+        else:
+            self._running = self.connection.loop.create_task(self._unary(_at_hand(reply)))
 
     def _stop(self) -> None:
         """Cancel what runs: in the next turn, for what was never begun could not clean up after itself."""
@@ -308,72 +333,5 @@ class Stream:
                 self._requests.is_let = False
 
 
-class Requests:
-    """The requests of one stream, in order, packed as they came; beyond a bound the connection stops reading.
-
-    Not while the handler waits for room to answer (`is_let`): then what is too much ends the call.
-    """
-
-    def __init__(self, connection: Connection, encoding: str) -> None:
-        self.size_bytes = 0  # of what waits
-        self.is_let = False
-        self._connection = connection
-        self._encoding = encoding
-        self._waiting: deque[tuple[int, bytes]] = deque()
-        self._more: asyncio.Future[None] | None = None
-        self._ended = False
-        self._holding = False
-
-    def put(self, flag: int, message: bytes) -> None:
-        """Take one more."""
-        self._waiting.append((flag, message))
-        self.size_bytes += len(message) + PREFIX_BYTES
-        if self.size_bytes > _REQUESTS_BYTES_MAX and not self._holding and not self.is_let:
-            self._holding = True
-            self._connection.hold()
-        self._wake()
-
-    def let(self) -> None:
-        """Let the connection read on, however much waits here."""
-        self.is_let = True
-        self._release()
-
-    def end(self) -> None:
-        """Give what is left, then end."""
-        self._ended = True
-        self._wake()
-
-    def discard(self) -> None:
-        """Give nothing more: nobody wants an answer."""
-        self._waiting.clear()
-        self.size_bytes = 0
-        self._release()
-        self.end()
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._waiting:
-            if self._ended:
-                raise StopAsyncIteration
-            self._more = self._connection.loop.create_future()
-            await self._more
-        flag, message = self._waiting.popleft()
-        self.size_bytes -= len(message) + PREFIX_BYTES
-        if self.size_bytes <= _REQUESTS_BYTES_MAX // 2:
-            self._release()
-        return unpacked(flag, message, self._encoding, self._connection.message_bytes_max)
-
-    def _release(self) -> None:
-        if self._holding:
-            self._holding = False
-            self._connection.release()
-
-    def _wake(self) -> None:
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
-
-
-async def _told(reply: bytes) -> Reply:
+async def _at_hand(reply: bytes) -> Reply:
     return reply

@@ -1,0 +1,193 @@
+"""The quick way of reads: what it tells is what the ordinary way tells, and what it does not know goes that way."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.service.api import Api, new_id
+from tests.integration.service.conftest import database_of, settings_of
+
+from entresol.config import Settings
+from entresol.embedded.polling import until
+from entresol.errors import Code
+from entresol.schema.model import Consistency, StaleReads
+from entresol.service.links import trace
+from entresol.service.quick import quick
+from entresol.service.registry import Registry
+from entresol.service.table import build
+from entresol.testing.running import RunningPlatform
+from entresol.testing.servers import Database, Databases, Migrate
+from entresol.transport.caller import Caller
+
+ROOT = Path(__file__).resolve().parents[3]
+WISH = {"entresol-consistency": "bounded"}  # what a caller gets who says nothing, but not quickly
+GET = "/stories.v1.UserService/GetUser"
+
+
+@pytest.fixture(scope="module")
+def database(databases: Databases, migrate_database: Migrate) -> Iterator[Database]:
+    with database_of(databases, migrate_database) as database:
+        yield database
+
+
+def settings(database: Database, transport: str, near_age_s: float) -> Settings:
+    functions = str(ROOT / "protos" / "stories" / "functions.py")
+    plain = settings_of(database, f"quick-{uuid.uuid4().hex[:8]}", ROOT / "protos", functions)
+    return replace(
+        plain, transport=transport, near_age_max_s=near_age_s, relay_slot=plain.cache_prefix.replace("-", "_")
+    )
+
+
+@pytest.fixture(scope="module", params=[("http2", 60.0), ("http2", 0.0), ("grpcio", 60.0)], ids=str)
+def running(request: pytest.FixtureRequest, database: Database) -> Iterator[RunningPlatform]:
+    transport, near_age_s = request.param
+    with RunningPlatform(settings(database, transport, near_age_s)) as running:
+        yield running
+
+
+@pytest.fixture
+def api(running: RunningPlatform) -> Iterator[Api]:
+    with Caller(running.address) as caller:
+        yield Api(caller, running.platform.model)
+
+
+def user(api: Api, name: str = "Ann") -> str:
+    """Create a user and return the name; from then on nothing is sent but the request."""
+    made = str(api.call("CreateUser", user={"display_name": name}, user_id=new_id("quick")).name)
+    api.session = ""
+    return made
+
+
+def plain(api: Api, method: str, /, **fields: Any) -> Any:
+    """Call as somebody who wishes for nothing."""
+    api.session = ""
+    return api.call(method, **fields)
+
+
+async def told(api: Api, wanted: set[str], method: str, /, **fields: Any) -> Any:
+    """Return the reply once one of those has answered."""
+    replies: list[Any] = []
+
+    async def is_told() -> bool:
+        replies.append(plain(api, method, **fields))
+        return api.answered_by in wanted
+
+    assert await until(is_told, 10.0)
+    return replies[-1]
+
+
+async def test_what_is_quickly_told_is_what_is_told_at_length(running: RunningPlatform, api: Api) -> None:
+    name = user(api)
+    wanted = {"near"} if running.settings.near_age_max_s else {"cache"}
+    quickly = await told(api, wanted, "GetUser", name=name)
+    assert quickly == api.call("GetUser", WISH, name=name)
+    together = [name, user(api), user(api)]
+    for one in together:
+        await told(api, wanted, "GetUser", name=one)
+    stories = await told(api, {"near", "cache"}, "BatchGetUsers", names=together)
+    assert stories == api.call("BatchGetUsers", WISH, names=together)
+    assert [one.name for one in stories.users] == together
+
+
+async def test_who_has_written_is_told_what_was_written(api: Api) -> None:
+    name = user(api)
+    await told(api, {"near", "cache"}, "GetUser", name=name)
+    for number in range(20):
+        api.session = ""
+        api.call(
+            "UpdateUser", user={"name": name, "display_name": f"Ann {number}"}, update_mask="display_name"
+        )
+        assert plain(api, "GetUser", name=name).display_name == f"Ann {number}"
+        assert plain(api, "BatchGetUsers", names=[name]).users[0].display_name == f"Ann {number}"
+
+
+def test_there_is_no_such_record_each_time(api: Api) -> None:
+    for _ in range(3):
+        api.session = ""
+        assert api.refused(Code.NOT_FOUND, "GetUser", name="users/nobody").info.reason == "RESOURCE_NOT_FOUND"
+
+
+def test_a_request_that_is_not_good_is_refused_each_time(api: Api) -> None:
+    for _ in range(2):
+        api.session = ""
+        assert "name" in api.refused(Code.INVALID_ARGUMENT, "GetUser", name="nobody/1").violations
+        assert "name" in api.refused(Code.INVALID_ARGUMENT, "GetUser").violations
+        assert (
+            "names[1]"
+            in api.refused(Code.INVALID_ARGUMENT, "BatchGetUsers", names=["users/a", "stories/a"]).violations
+        )
+
+
+async def test_a_request_with_unknown_fields_is_refused_though_all_is_here(api: Api) -> None:
+    name = user(api)
+    await told(api, {"near", "cache"}, "GetUser", name=name)
+    for method, fields in (("GetUser", {"name": name}), ("BatchGetUsers", {"names": [name]})):
+        request = api.request(method, fields)
+        request.MergeFromString(b"\xf8\x7f\x01")  # field 2047
+        api.refused_to_send(Code.INVALID_ARGUMENT, method, request)
+
+
+async def test_a_batch_lacks_one_and_is_refused(api: Api) -> None:
+    name = user(api)
+    await told(api, {"near", "cache"}, "GetUser", name=name)
+    api.refused(Code.NOT_FOUND, "BatchGetUsers", names=[name, "users/nobody"])
+
+
+async def test_quick_calls_are_measured(
+    running: RunningPlatform, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = user(api)
+    await told(api, {"near", "cache"}, "GetUser", name=name)
+    seen: list[Any] = []
+
+    class Histogram:
+        def record(self, value: float, attributes: Any) -> None:
+            seen.append(attributes[trace.telemetry.METHOD])
+
+    monkeypatch.setattr(trace.telemetry, "CALL_DURATION", Histogram())
+    plain(api, "GetUser", name=name)
+    assert seen == ["GetUser"]
+
+
+async def test_without_redis_reads_go_the_ordinary_way(database: Database) -> None:
+    away = replace(settings(database, "http2", 1.0), cache_url="redis://127.0.0.1:1")
+    with RunningPlatform(away, relay=False) as running, Caller(running.address) as caller:
+        api = Api(caller, running.platform.model)
+        name = user(api)
+        assert plain(api, "GetUser", name=name).name == name
+        assert api.answered_by in ("primary", "replica")
+
+
+def test_only_what_promises_no_more_than_a_hit_has_a_quick_way(running: RunningPlatform) -> None:
+    records = running.platform.records
+    model, settings = running.platform.model, running.settings
+    table = build(model, records, Registry(functions={"stories.v1.StoryService.VoteStory": _never}), settings)
+    assert table[GET].quick is not None
+    guarded = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=_never)
+    assert build(model, records, guarded, settings)[GET].quick is None
+    method = model.methods[GET]
+    assert method.resource is not None
+    cache = method.resource.cache
+    for changed in (
+        replace(method, consistency=Consistency.STRONG),
+        replace(method, consistency=Consistency.SESSION),
+        replace(method, resource=replace(method.resource, consistency=Consistency.STRONG)),
+        replace(method, resource=replace(method.resource, cache=replace(cache, enabled=False))),
+        replace(
+            method,
+            resource=replace(
+                method.resource,
+                cache=replace(cache, staleness_s_max=1.0, stale_reads=StaleReads.REFUSE),
+            ),
+        ),
+    ):
+        assert quick(changed, records, _never, batch_size_max=10) is None
+
+
+async def _never(*_: Any) -> Any:
+    raise AssertionError("nobody calls this")
