@@ -19,11 +19,8 @@ _COSTS_MAX = 20
 
 def is_due(entry: Entry, now_ms: float, chance: Callable[[], float] = random.random) -> bool:
     """Tell whether this reader should read the entry again: likelier near its end, and when the read is dear."""
-    if not may_be_due(entry, now_ms):
+    left_ms = entry.expiry_ms - now_ms
+    cost_ms = max(entry.cost_ms, COST_MS_MIN)
+    if left_ms > _COSTS_MAX * cost_ms:
         return False
-    return -max(entry.cost_ms, COST_MS_MIN) * math.log(1.0 - chance()) >= entry.expiry_ms - now_ms
-
-
-def may_be_due(entry: Entry, now_ms: float) -> bool:
-    """Tell whether the entry's end is so near that some readers should read it again."""
-    return entry.expiry_ms - now_ms <= _COSTS_MAX * max(entry.cost_ms, COST_MS_MIN)
+    return -cost_ms * math.log(1.0 - chance()) >= left_ms

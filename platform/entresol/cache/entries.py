@@ -109,32 +109,27 @@ class Entries:
         except CacheError:
             _count_reads(resource, len(names), "failure")
             return [None] * len(names)
-        revision = padded(resource.revision)
-        answers = [found.entry(spot, revision) for spot in places]
-        hits = sum(answer is not None for answer in answers)
-        _count_reads(resource, hits, "hit")
-        _count_reads(resource, len(names) - hits, "miss")
-        return answers
+        return _answers(resource, places, found)
 
-    def ask(self, resource: Resource, name: str, told: Callable[[Entry | None], None]) -> None:
-        """Have `told` called with the entry of one name, or with None, as `get` finds it: by a callback, no task."""
-        place = self.layout.place(resource.table, name)
-        self._lookups.submit((place,)).add_done_callback(partial(self._tell, resource, place, told))
+    def ask(
+        self, resource: Resource, names: Sequence[str], told: Callable[[Sequence[Entry | None]], None]
+    ) -> None:
+        """Have `told` called with what `get` would return: by a callback, no task."""
+        places = [self.layout.place(resource.table, name) for name in names]
+        self._lookups.submit(places).add_done_callback(partial(self._tell, resource, places, told))
 
     def _tell(
         self,
         resource: Resource,
-        place: Place,
-        told: Callable[[Entry | None], None],
+        places: Sequence[Place],
+        told: Callable[[Sequence[Entry | None]], None],
         found: asyncio.Future[Found],
     ) -> None:
         if found.cancelled() or found.exception() is not None:
-            _count_reads(resource, 1, "failure")
-            told(None)
-            return
-        entry = found.result().entry(place, padded(resource.revision))
-        _count_reads(resource, 1, "miss" if entry is None else "hit")
-        told(entry)
+            _count_reads(resource, len(places), "failure")
+            told([None] * len(places))
+        else:
+            told(_answers(resource, places, found.result()))
 
     async def begin(self, resource: Resource, names: Sequence[str], *, lease: bool = True) -> Fill:
         """Return the positions that a fill of these names is judged by. Call it before reading the database.
@@ -354,6 +349,16 @@ def _count_writes(operation: str, answers: list[str]) -> list[str]:
         telemetry.CACHE_WRITES.add(
             answers.count(answer), {telemetry.OPERATION: operation, telemetry.REASON: answer}
         )
+    return answers
+
+
+def _answers(resource: Resource, places: Sequence[Place], found: Found) -> list[Entry | None]:
+    """Return the entry of each place, and count them."""
+    revision = padded(resource.revision)
+    answers = [found.entry(spot, revision) for spot in places]
+    hits = sum(answer is not None for answer in answers)
+    _count_reads(resource, hits, "hit")
+    _count_reads(resource, len(answers) - hits, "miss")
     return answers
 
 

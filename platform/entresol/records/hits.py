@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from entresol import telemetry
-from entresol.cache.early import is_due, may_be_due
+from entresol.cache.early import is_due
 from entresol.cache.entries import Entries
 from entresol.cache.entry import Entry, Rank
 from entresol.cache.keys import Key
@@ -39,50 +39,56 @@ class Hits:
         entry = self.near.get(resource.table, name)
         if entry is None or not self._may_be_shown(resource, name, entry, demand):
             return None
-        return Found.hit(self._taken(resource, name, entry), NEAR)
+        if is_due(entry, self.clock.now_s() * 1000):
+            self.loads.refresh(resource, name)
+        telemetry.CACHE_READS.add(1, _attributes(resource.type, NEAR))
+        return Found.hit(entry, NEAR)
 
     def near_many(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
         """Return what copies in this process may answer, by name."""
         found = ((name, self.near_one(resource, name, demand)) for name in names)
         return {name: one for name, one in found if one is not None}
 
-    def copy(self, resource: Resource, name: str) -> Entry | None:
-        """Return a copy in this process, for who demands no more than the resource promises: BOUNDED or EVENTUAL."""
-        entry = None if self.near is None else self.near.get(resource.table, name)
-        return None if entry is None else self._taken(resource, name, entry)
-
     def copies(self, resource: Resource, names: Sequence[str]) -> list[bytes] | None:
-        """Return the messages of all these records, as `copy`; None when one of them is not here, or due."""
-        if self.near is None:
-            return None
-        entries = self.near.get_all(resource.table, names)
-        if entries is None:
-            return None
-        now_ms = self.clock.now_s() * 1000
-        if any(entry.rank is not Rank.VALUE or may_be_due(entry, now_ms) for entry in entries):
-            return None
-        telemetry.CACHE_READS.add(len(entries), _attributes(resource.type, NEAR))
-        return [entry.message for entry in entries]
+        """Return the messages of all these records from copies; None when one of them is not here.
 
-    def ask(self, resource: Resource, name: str, told: Callable[[Entry | None], None]) -> None:
-        """Have `told` called with what the cache has, for who demands no more than `copy` gives, and keep a copy."""
-        placeholders = () if self.near is None else self.near.begin(resource.table, (name,))
+        For who demands no more than the resource promises, and that is BOUNDED or EVENTUAL.
+        """
+        entries = None if self.near is None else self.near.get_all(resource.table, names)
+        messages = None if entries is None else self._messages(resource, names, entries)
+        if messages is not None:
+            telemetry.CACHE_READS.add(len(messages), _attributes(resource.type, NEAR))
+        return messages
 
-        def found(entry: Entry | None) -> None:
+    def ask(
+        self, resource: Resource, names: Sequence[str], told: Callable[[list[bytes] | None], None]
+    ) -> None:
+        """Have `told` called with the messages of all these records from the cache, or with None, as `copies` has them.
+
+        What the cache has becomes copies. It takes no task: hits do not wait for one another.
+        """
+        placeholders = () if self.near is None else self.near.begin(resource.table, names)
+
+        def found(entries: Sequence[Entry | None]) -> None:
             if self.near is not None:
-                self.near.keep(placeholders, (entry,))
-            if entry is not None and is_due(entry, self.clock.now_s() * 1000):
+                self.near.keep(placeholders, entries)
+            told(self._messages(resource, names, entries))
+
+        self.entries.ask(resource, names, found)
+
+    def _messages(
+        self, resource: Resource, names: Sequence[str], entries: Sequence[Entry | None]
+    ) -> list[bytes] | None:
+        """Return the messages, None when a record lacks one; have those read again that are about to end."""
+        now_ms = self.clock.now_s() * 1000
+        messages = []
+        for name, entry in zip(names, entries, strict=True):
+            if entry is None or entry.rank is not Rank.VALUE:
+                return None
+            if is_due(entry, now_ms):
                 self.loads.refresh(resource, name)
-            told(entry)
-
-        self.entries.ask(resource, name, found)
-
-    def _taken(self, resource: Resource, name: str, copy: Entry) -> Entry:
-        """Return a copy that is shown; it is counted, and read again when it is about to end."""
-        if is_due(copy, self.clock.now_s() * 1000):
-            self.loads.refresh(resource, name)
-        telemetry.CACHE_READS.add(1, _attributes(resource.type, NEAR))
-        return copy
+            messages.append(entry.message)
+        return messages
 
     async def cached(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:
         """Return what the cache may answer, and keep copies of it."""

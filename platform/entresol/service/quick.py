@@ -9,7 +9,7 @@ mistake, goes the ordinary way from its beginning.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, Protocol
 
@@ -17,7 +17,6 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from entresol import telemetry
-from entresol.cache.entry import Entry, Rank
 from entresol.records import Hits, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Consistency, Method, MethodKind, Resource
@@ -63,71 +62,75 @@ def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_m
     return _BatchGet(method, resource, records.hits, batch_size_max)
 
 
-class _Get:
-    """Get: from a copy at once, or from the cache in a callback."""
+class _Quick:
+    """What Get and BatchGet have in common: which names a request asks for, and a reply of their messages."""
 
-    def __init__(self, method: Method, resource: Resource, hits: Hits, check: RequestCheck) -> None:
+    def __init__(self, method: Method, resource: Resource, hits: Hits) -> None:
         self._method = method
         self._resource = resource
         self._hits = hits
-        self._check = check
-        self._name = lru_cache(maxsize=REQUESTS_MAX)(self._read)
 
     def near(self, request: bytes) -> bytes | None:
         """As in Quick."""
         begun_s = time.perf_counter()
-        name = self._name_of(request)
-        if name is None or (entry := self._hits.copy(self._resource, name)) is None:
+        if telemetry.tracing() or (names := self._names(request)) is None:
             return None
-        if entry.rank is not Rank.VALUE:
-            return None
-        record(self._method, begun_s, _OK)
-        return entry.message
+        messages = self._hits.copies(self._resource, names)
+        return None if messages is None else self._reply(messages, begun_s)
 
     def cached(self, request: bytes, told: Told) -> bool:
         """As in Quick."""
-        name = self._name_of(request)
-        if name is None:
+        if telemetry.tracing() or (names := self._names(request)) is None:
             return False
-        self._hits.ask(self._resource, name, partial(self._tell, told, time.perf_counter()))
+        self._hits.ask(self._resource, names, partial(self._tell, told, time.perf_counter()))
         return True
 
-    def _tell(self, told: Told, begun_s: float, entry: Entry | None) -> None:
-        if entry is None or entry.rank is not Rank.VALUE:
-            told(None)
-            return
+    def _tell(self, told: Told, begun_s: float, messages: list[bytes] | None) -> None:
+        told(None if messages is None else self._reply(messages, begun_s))
+
+    def _reply(self, messages: list[bytes], begun_s: float) -> bytes:
         record(self._method, begun_s, _OK)
-        told(entry.message)
+        return self._joined(messages)
 
-    def _name_of(self, request: bytes) -> str | None:
-        if len(request) > REQUEST_BYTES_MAX or telemetry.tracing():
-            return None
-        return self._name(request)
+    def _names(self, request: bytes) -> Sequence[str] | None:
+        """Return what a good request asks for; None of one that is not good, or not known to be."""
+        raise NotImplementedError
 
-    def _read(self, request: bytes) -> str | None:
-        """Return the name that a request asks for; None of one that is not good."""
+    def _joined(self, messages: list[bytes]) -> bytes:
+        raise NotImplementedError
+
+
+class _Get(_Quick):
+    """Get: a request that was found good is remembered."""
+
+    def __init__(self, method: Method, resource: Resource, hits: Hits, check: RequestCheck) -> None:
+        super().__init__(method, resource, hits)
+        self._check = check
+        self._known = lru_cache(maxsize=REQUESTS_MAX)(self._read)
+
+    def _names(self, request: bytes) -> Sequence[str] | None:
+        return self._known(request) if len(request) <= REQUEST_BYTES_MAX else None
+
+    def _joined(self, messages: list[bytes]) -> bytes:
+        return messages[0]
+
+    def _read(self, request: bytes) -> Sequence[str] | None:
         try:
             message: Any = self._method.input_class.FromString(request)
         except DecodeError:
             return None
-        return None if self._check.violations(message) else str(message.name)
+        return None if self._check.violations(message) else (str(message.name),)
 
 
-class _BatchGet:
-    """BatchGet: when all of it is here. A name that has a copy is a good one, so that none has to be looked at."""
+class _BatchGet(_Quick):
+    """BatchGet: names that have an entry are good, so that only the rest of the request has to be looked at."""
 
     def __init__(self, method: Method, resource: Resource, hits: Hits, batch_size_max: int) -> None:
-        self._method = method
-        self._resource = resource
-        self._hits = hits
+        super().__init__(method, resource, hits)
         self._batch_size_max = batch_size_max
         self._number = reply_field_number(method)
 
-    def near(self, request: bytes) -> bytes | None:
-        """As in Quick."""
-        begun_s = time.perf_counter()
-        if telemetry.tracing():
-            return None
+    def _names(self, request: bytes) -> Sequence[str] | None:
         try:
             message: Any = self._method.input_class.FromString(request)
         except DecodeError:
@@ -136,14 +139,7 @@ class _BatchGet:
         if len(fields) != 1 or fields[0][0].name != "names" or len(UnknownFieldSet(message)):
             return None
         names = fields[0][1]
-        if len(names) > self._batch_size_max:
-            return None
-        messages = self._hits.copies(self._resource, names)
-        if messages is None:
-            return None
-        record(self._method, begun_s, _OK)
-        return repeated(self._number, messages)
+        return names if len(names) <= self._batch_size_max else None
 
-    def cached(self, request: bytes, told: Told) -> bool:
-        """As in Quick."""
-        return False
+    def _joined(self, messages: list[bytes]) -> bytes:
+        return repeated(self._number, messages)

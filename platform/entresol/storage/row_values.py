@@ -117,6 +117,36 @@ def from_json(values: dict[str, str], message: Message) -> None:
     json_format.ParseDict(document, message, ignore_unknown_fields=True, descriptor_pool=_pool(message))
 
 
+def short(field: Field) -> Convert:
+    """Return what reads the plain jsonb texts of `field`, and gives None of those that take `from_json`.
+
+    A walk through ProtoJSON costs as much as the rest of the row, and most maps are empty or hold texts.
+    """
+    if plain_map(field):
+        return _text_map
+    if field.kind is Kind.MAP:
+        return _empty_map
+    return _empty_list if field.repeated else _never
+
+
+def _text_map(text: str) -> dict[str, str] | None:
+    found = json.loads(text)
+    is_plain = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+    return found if is_plain else None
+
+
+def _empty_map(text: str) -> dict[str, Any] | None:
+    return {} if text == "{}" else None
+
+
+def _empty_list(text: str) -> list[Any] | None:
+    return [] if text == "[]" else None
+
+
+def _never(_: str) -> None:
+    """Give nothing: of a message, `{}` is one without values, which is not the same as none."""
+
+
 def message_type(field: Field) -> Descriptor:
     """Return the type of a field that holds messages or a map."""
     descriptor = field.descriptor.message_type

@@ -74,14 +74,16 @@ class RowCodec:
         """
         values: dict[str, Any] = {}
         documents: dict[str, str] = {}
-        for index, (name, decode, is_json) in enumerate(self._decoders):
+        for index, (name, decode, short) in enumerate(self._decoders):
             value = record[index]
             if value is None:
                 continue
-            if is_json:
-                documents[name] = value
-            else:
+            if short is None:
                 values[name] = decode(value) if decode else value
+            elif (plain := short(value)) is not None:
+                values[name] = plain
+            else:
+                documents[name] = value
         version: int = record[len(self._decoders)]
         if self._etag_name:
             values[self._etag_name] = etag(version)
@@ -123,9 +125,15 @@ class RowCodec:
         return field.name if field else None
 
     @cached_property
-    def _decoders(self) -> tuple[tuple[str, row_values.Convert | None, bool], ...]:
+    def _decoders(self) -> tuple[tuple[str, row_values.Convert | None, row_values.Convert | None], ...]:
+        """Return name and decoder of each column; of jsonb, what reads its plain texts."""
         return tuple(
-            (field.name, _field_decoder(field), row_values.in_json(field)) for field in self.read_fields
+            (
+                field.name,
+                _field_decoder(field),
+                row_values.short(field) if row_values.in_json(field) else None,
+            )
+            for field in self.read_fields
         )
 
     @cached_property

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -10,8 +14,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entresol.codegen.protos import compile_protos
 from entresol.errors import InvalidArgumentError
-from entresol.storage.row_values import from_datetime, from_timedelta, to_datetime, to_timedelta
+from entresol.schema.load import load
+from entresol.schema.model import Resource
+from entresol.storage.row_values import (
+    from_datetime,
+    from_json,
+    from_timedelta,
+    in_json,
+    short,
+    to_datetime,
+    to_timedelta,
+)
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
@@ -39,3 +54,36 @@ def test_what_is_finer_than_a_microsecond_is_refused(nanos: int) -> None:
         to_datetime(Timestamp(nanos=nanos), "field")
     with pytest.raises(InvalidArgumentError, match="finer than a microsecond"):
         to_timedelta(Duration(nanos=-nanos), "field")
+
+
+TESTS = Path(__file__).resolve().parents[2]
+PROTOS = (TESTS / "unit" / "schema" / "kinds", TESTS / "integration" / "service" / "protos")
+
+
+@cache
+def resources() -> list[Resource]:
+    return [one for path in PROTOS for one in load(compile_protos(path)).resources.values()]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, {}, [], {"a": "b"}, {"a": "", "ß": "☃"}, {"a": None}, {"a": 1}, [{}], {"nested": {"a": []}}],
+)
+def test_a_plain_text_of_jsonb_is_read_as_any_other(value: Any) -> None:
+    text = json.dumps(value)
+    for resource in resources():
+        for field in (one for one in resource.stored if in_json(one)):
+            plain = short(field)(text)
+            if plain is not None:
+                at_length = resource.message_class()
+                from_json({field.name: text}, at_length)
+                assert resource.message_class(**{field.name: plain}) == at_length, field.name
+
+
+def test_maps_of_texts_and_what_is_empty_take_no_walk_through_json() -> None:
+    found = {field.name: short(field) for one in resources() for field in one.stored if in_json(field)}
+    texts = [name for name, read in found.items() if read('{"a": "b"}') == {"a": "b"}]
+    assert texts
+    assert all(found[name]("{}") == {} for name in texts)
+    assert [name for name, read in found.items() if read("[]") == []]
+    assert [name for name, read in found.items() if read("{}") is None]
