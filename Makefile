@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := .venv-peers/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench chaos consistency fuzz-transport fmt constraints clean
+.PHONY: help demo up test check bench peers chaos consistency fuzz-transport fmt constraints clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +17,14 @@ $(READY): platform/constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r platform/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+# The services that the benchmark compares with; those that the machine has no npm or Go for are left out.
+$(PEERS): $(READY) tests/bench/peers/constraints.txt tests/bench/peers/fastify/package.json $(wildcard tests/bench/peers/go/*.*)
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/bench/peers/constraints.txt
+	@if command -v npm >/dev/null; then npm install --prefix tests/bench/peers/fastify --no-package-lock --no-audit --no-fund --silent; fi
+	@if command -v go >/dev/null; then tests/bench/peers/go/build.sh tests/bench/peers/go/build/stories $(BIN)/python; fi
+	@touch $(PEERS)
 
 demo: $(READY) ## start everything, load stories, tour the platform: make demo [ARGS="--once --json"] [DATA=posts.csv]
 	$(BIN)/entresol demo $(if $(DATA),--data $(DATA)) $(ARGS)
@@ -29,8 +38,10 @@ test: $(READY) ## run every check and test
 check: $(READY) ## run only the static checks: ruff, mypy, import contracts, buf lint
 	$(BIN)/python -m pytest tests/unit/test_rules.py $(ARGS)
 
-bench: $(READY) ## measure beside a handwritten peer: make bench BENCH=read ARGS=--quick
-	$(BIN)/python -m tests.bench.$(or $(BENCH),read) $(ARGS)
+peers: $(PEERS) ## install the services that `make bench` compares with
+
+bench: $(PEERS) ## measure beside services written by hand: make bench ARGS=--quick, or BENCH=coherence
+	$(BIN)/python -m tests.bench$(if $(BENCH),.$(BENCH)) $(ARGS)
 
 chaos: $(READY) ## break everything in turn, and check what clients saw: make chaos ARGS=--quick
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -48,6 +59,8 @@ fmt: $(READY) ## format the code and fix what ruff can fix
 constraints: $(READY) ## pin every dependency again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header --extra embedded --extra dev pyproject.toml -o platform/constraints.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header tests/bench/peers/requirements.in -o tests/bench/peers/constraints.txt
 
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf $(VENV) .entresol

@@ -11,7 +11,7 @@ import contextlib
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,16 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from redis.asyncio import Redis
 from tests.bench import report
 from tests.bench.keys import EXPONENT, Keys
-from tests.bench.load import get_request, percentile, update_request
+from tests.bench.load import percentile
+from tests.bench.operation import Operation
 from tests.bench.processes import BenchError, Cores, started
-from tests.bench.read import Workload, measure, prepared
+from tests.bench.rounds import measure, prepared
+from tests.bench.speech import SPEECHES
 from tests.bench.stores import Stores
 from tests.bench.systems import Command, Entresol
 from tests.bench.trial import Ground, on_trial
+from tests.bench.wire import Request
+from tests.bench.workloads import Table, Workload, single
 from tests.chaos.calls import PlatformServer, RefusedError
 
 from entresol.app import Platform
@@ -35,7 +39,7 @@ from entresol.embedded import EmbeddedServers
 from entresol.embedded.polling import until
 from entresol.service.call import ANSWERED_BY_KEY
 
-SERVICE = "/stories.v1.StoryService"
+SPEECH = SPEECHES["grpc"]
 IN_FLIGHT = (1, 32)
 SAMPLE_S = 0.005
 PENDING_MAX = 512
@@ -60,7 +64,8 @@ class Uncached(Entresol):
 async def writes(stores: Stores, cores: Cores, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the cost and the latency of an Update with a coherent cache and without any, in turns."""
     systems = (Entresol(), Uncached())
-    update = Workload("update", "UpdateStory", cached=False)
+    update = Workload("update", single("update"), frozenset({"update"}))
+    table = Table(arguments.rows)
     results: dict[str, Any] = {}
     async with prepared(stores, systems, arguments):
         for in_flight in IN_FLIGHT:
@@ -70,7 +75,7 @@ async def writes(stores: Stores, cores: Cores, folder: Path, arguments: argparse
                     await stack.enter_async_context(on_trial(system, ground, cached=True))
                     for system in systems
                 ]
-                result = await measure(update, trials, arguments)
+                result = await measure(update, table, trials, arguments)
             with_cache, without = (result["systems"][system.name] for system in systems)
             ratio = round(with_cache["p50_ms"] / without["p50_ms"], 3)
             results[f"update_{in_flight}_in_flight"] = {"p50_ratio_to_uncached": ratio, **result}
@@ -87,25 +92,25 @@ class Load:
         self.failed: Counter[str] = Counter()
         self.latencies_s: list[float] = []
 
-    async def run(self, method: str, request: Callable[[int, str], bytes], rate: int, seconds: float) -> None:
-        """Make `rate` calls each second. Raises BenchError when the platform cannot keep up."""
+    async def run(self, kind: str, rate: int, seconds: float) -> None:
+        """Make `rate` calls of a kind each second. Raises BenchError when the platform cannot keep up."""
         starts_s = time.monotonic()
         pending: set[asyncio.Task[None]] = set()
         for number, key in enumerate(self._keys.draw(int(rate * seconds))):
             await asyncio.sleep(starts_s + number / rate - time.monotonic())
             if len(pending) >= PENDING_MAX:
                 raise BenchError(
-                    f"{method}: {PENDING_MAX} calls are waiting, so {rate} a second are too many here"
+                    f"{kind}: {PENDING_MAX} calls are waiting, so {rate} a second are too many here"
                 )
-            task = asyncio.create_task(self._call(method, request(key, str(number))))
+            task = asyncio.create_task(self._call(*SPEECH.steps(Operation(kind, (key,)), str(number))))
             pending.add(task)
             task.add_done_callback(pending.discard)
         await asyncio.gather(*pending)
 
-    async def _call(self, method: str, request: bytes) -> None:
+    async def _call(self, request: Request) -> None:
         start_s = time.monotonic()
         try:
-            answer = await self._server.call(f"{SERVICE}/{method}", request, {}, CALL_S)
+            answer = await self._server.call(request.path.decode(), request.body, {}, CALL_S)
         except RefusedError as error:
             self.failed[str(error.code)] += 1
         else:
@@ -182,8 +187,8 @@ async def steady(
             f"{arguments.writes} updates and {arguments.reads} reads a second for {arguments.seconds:g} s"
         )
         await asyncio.gather(
-            reads.run("GetStory", get_request, arguments.reads, arguments.seconds),
-            updates.run("UpdateStory", update_request, arguments.writes, arguments.seconds),
+            reads.run("get", arguments.reads, arguments.seconds),
+            updates.run("update", arguments.writes, arguments.seconds),
         )
         over.set()
         lags_s = await watch

@@ -26,4 +26,8 @@ class Keys:
 
     def draw(self, count: int) -> list[int]:
         """Return `count` row numbers."""
-        return self._random.choices(self._numbers, cum_weights=self._weights, k=count)
+        return [self._numbers[rank] for rank in self.ranks(count)]
+
+    def ranks(self, count: int) -> list[int]:
+        """Return how many are asked for more often than each of `count` that are asked for."""
+        return self._random.choices(range(len(self._numbers)), cum_weights=self._weights, k=count)

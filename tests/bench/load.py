@@ -1,8 +1,9 @@
-"""The load generator: a process of its own that keeps calls in flight and measures each one.
+"""The load generator: a process of its own that makes calls and measures each one.
 
-It reads one JSON request per line, `{"method", "story_numbers", "round"}`, makes those calls and answers with
-one JSON line of what it saw. Its own CPU is not counted: it runs beside the stores, off the server's core. It speaks
-HTTP/2 itself, because grpcio's client costs several times what the servers do and would be what is measured.
+It reads one JSON request per line, `{"operations", "round", "rate"}`, does those operations and answers with one JSON
+line of what it saw. Without a rate a fixed number are in flight at any time (a closed loop). With a rate each begins
+when its turn comes, however the others fare, and its time counts from that moment (an open loop): a server that falls
+behind shows it. Its own CPU is not counted: it runs beside the stores, off the server's core.
 """
 
 from __future__ import annotations
@@ -12,243 +13,169 @@ import asyncio
 import json
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import grpc
 import uvloop
-import zttp
-from tests.bench.rows import name_of
+from tests.bench.speech import SPEECHES, Speech, operations
+from tests.bench.wire import OK, Call, Connection, Request
 
-messages = grpc.protos("tests/bench/peers/stories.proto")
-
-CONNECTIONS = 4
-STREAMS_MAX = 3000  # of one connection; the engine ends it at 4096
+CONNECTIONS = 4  # of a wire that takes many calls on each
+SPARE = 8
+OPEN_LOOP_SLOTS = 256
 CONNECT_S = 30.0
 RUN_S = 280.0
-ANSWERED_BY = b"entresol-answered-by"
-CODES = {str(code.value[0]).encode(): code.name for code in grpc.StatusCode}
-
-
-def get_request(number: int, _round: str) -> bytes:
-    return bytes(messages.GetStoryRequest(name=name_of(number)).SerializeToString())
-
-
-def update_request(number: int, round_name: str) -> bytes:
-    request = messages.UpdateStoryRequest(
-        story=messages.Story(name=name_of(number), title=f"Title of story {number} in round {round_name}")
-    )
-    request.update_mask.paths.append("title")
-    return bytes(request.SerializeToString())
-
-
-REQUESTS: dict[str, Callable[[int, str], bytes]] = {"GetStory": get_request, "UpdateStory": update_request}
 
 
 @dataclass(slots=True)
-class Call:
-    """One call in flight."""
+class Doing:
+    """One operation under way: its steps, and which of them is next."""
 
-    caller: int
-    name: bytes  # what the reply must hold
+    steps: tuple[Request, ...]
     started_s: float
-    body: bytes = b""
-    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
-
-
-class Connection(asyncio.Protocol):
-    """One connection. `done` hears of every call that is over."""
-
-    def __init__(self, done: Callable[[Call, str], None], authority: bytes) -> None:
-        self.engine = zttp.Connection(zttp.CLIENT, zttp.HTTP2)
-        self.calls: dict[int, Call] = {}
-        self.opened = 0
-        self.leaving = False
-        self._done = done
-        self._authority = authority
-        self._transport: asyncio.Transport | None = None
-        self._planned = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self.engine.initiate_connection()
-        self.flush()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.leaving = True
-        for call in list(self.calls.values()):
-            self._done(call, "LOST")
-        self.calls.clear()
-
-    def call(self, path: bytes, request: bytes, call: Call) -> None:
-        """Begin a call."""
-        self.opened += 1
-        if self.opened >= STREAMS_MAX:
-            self.leaving = True
-        headers = [
-            (b"host", self._authority),
-            (b"te", b"trailers"),
-            (b"content-type", b"application/grpc"),
-            (b"user-agent", b"entresol-bench"),
-            (b"grpc-timeout", b"10S"),
-        ]
-        stream = self.engine.send_request(b"POST", path, b"2", headers)
-        stream.send_data(b"\x00" + len(request).to_bytes(4) + request)
-        stream.end_message()
-        self.calls[stream.stream_id] = call
-        if not self._planned:
-            self._planned = True
-            asyncio.get_running_loop().call_soon(self.flush)
-
-    def flush(self) -> None:
-        """Write what is to be sent."""
-        self._planned = False
-        if self._transport is not None and (data := self.engine.data_to_send()):
-            self._transport.write(data)
-        if self.leaving and not self.calls and self._transport is not None:
-            self._transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        engine = self.engine
-        engine.receive_data(data)
-        while (event := engine.next_event()) is not zttp.NEED_DATA:
-            kind: Any = type(event)
-            if kind is zttp.Data:
-                self.calls[event.stream_id].body += event.data
-            elif kind is zttp.Response:
-                self.calls[event.stream_id].fields += event.headers
-            elif kind is zttp.EndOfMessage:
-                self._end(event)
-            elif kind is zttp.GoAway:
-                self.leaving = True
-            elif kind is zttp.RstStream and (call := self.calls.pop(event.stream_id, None)):
-                self._done(call, "RESET")
-        self.flush()
-
-    def _end(self, event: Any) -> None:
-        call = self.calls.pop(event.stream_id)
-        call.fields += event.trailers
-        status = dict(call.fields).get(b"grpc-status", b"")
-        code = CODES.get(status, "NO_STATUS")
-        if code == "OK" and call.name not in call.body:
-            code = "WRONG_ANSWER"
-        self._done(call, code)
+    slot: int = -1
+    next: int = 0
 
 
 class Run:
-    """Some calls of one method, a fixed number of them in flight."""
+    """Some operations, and what became of them."""
 
-    def __init__(self, load: Load, path: bytes, requests: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(self, load: Load, steps: Sequence[tuple[Request, ...]]) -> None:
         self._load = load
-        self._path = path
-        self._requests: Iterator[tuple[bytes, bytes]] = iter(requests)
-        self._left = len(requests)
+        self._steps = iter(steps)
+        self._left = len(steps)
+        self._waiting: deque[Doing] = deque()
         self._over = asyncio.get_running_loop().create_future()
+        self._closed_loop = True
         self.latencies_s: list[float] = []
         self.codes: Counter[str] = Counter()
         self.answered_by: Counter[str] = Counter()
 
-    async def run(self, in_flight: int) -> float:
-        """Make the calls and return the seconds they took."""
+    async def run(self, in_flight: int, rate: float | None) -> float:
+        """Do the operations and return the seconds they took."""
         start_s = time.perf_counter()
-        for caller in range(in_flight):
-            self._next(caller)
+        self._closed_loop = rate is None
         async with asyncio.timeout(RUN_S):
+            if rate is None:
+                for _ in range(in_flight):
+                    self._take()
+            else:
+                await self._arrive(rate)
             await self._over
         return time.perf_counter() - start_s
 
-    def done(self, call: Call, code: str) -> None:
-        """Take the end of a call, and begin the next."""
-        self.latencies_s.append(time.perf_counter() - call.started_s)
+    async def _arrive(self, rate: float) -> None:
+        start_s = time.perf_counter()
+        for number, steps in enumerate(self._steps):
+            due_s = start_s + number / rate
+            if (early_s := due_s - time.perf_counter()) > 0:
+                await asyncio.sleep(early_s)
+            elif number % 16 == 0:
+                await asyncio.sleep(0)  # what was answered meanwhile is heard also while arrivals are late
+            self._begin(Doing(steps, due_s))
+
+    def _take(self) -> None:
+        steps = next(self._steps, None)
+        if steps is not None:
+            self._begin(Doing(steps, time.perf_counter()))
+
+    def _begin(self, doing: Doing) -> None:
+        if self._load.slots:
+            doing.slot = self._load.slots.popleft()
+            self._step(doing)
+        else:
+            self._waiting.append(doing)
+
+    def _step(self, doing: Doing) -> None:
+        request = doing.steps[doing.next]
+        doing.next += 1
+
+        def done(call: Call, code: str) -> None:
+            self.answered_by[call.answered_by] += 1
+            if code == OK and doing.next < len(doing.steps):
+                self._step(doing)
+            else:
+                self._end(doing, code)
+
+        self._load.connection(doing.slot).call(Call(request, done))
+
+    def _end(self, doing: Doing, code: str) -> None:
+        self.latencies_s.append(time.perf_counter() - doing.started_s)
         self.codes[code] += 1
-        for key, value in call.fields:
-            if key == ANSWERED_BY:
-                self.answered_by[value.partition(b":")[0].decode()] += 1
         self._left -= 1
+        self._load.slots.append(doing.slot)
         if not self._left:
             self._over.set_result(None)
-        self._next(call.caller)
-
-    def _next(self, caller: int) -> None:
-        request, name = next(self._requests, (None, b""))
-        if request is not None:
-            connection = self._load.connection(caller)
-            connection.call(self._path, request, Call(caller, name, time.perf_counter()))
+        if self._waiting:
+            self._begin(self._waiting.popleft())
+        if self._closed_loop:
+            self._take()
 
 
 class Load:
-    """The connections to one server."""
+    """The connections to one server, and slots of them that calls take and give back."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, speech: Speech) -> None:
         self._address = address
+        self._speech = speech
         self._connections: list[Connection] = []
         self._spare: list[Connection] = []
-        self.running: Run | None = None
+        self.slots: deque[int] = deque()
 
-    async def open(self) -> None:
-        """Connect, as soon as the server answers."""
+    async def ready(self, slots: int, connections: int = CONNECTIONS) -> None:
+        """Connect, as soon as the server answers, so that this many calls find room at a time."""
+        wanted = slots if self._speech.connection.room == 1 else min(connections, slots)
         async with asyncio.timeout(CONNECT_S):
-            while len(self._connections) < CONNECTIONS:
+            while len(self._connections) < wanted:
                 try:
                     self._connections.append(await self._connect())
                 except OSError:
                     await asyncio.sleep(0.05)
-
-    async def renew(self) -> None:
-        """Replace, between two runs, the connections that carry no more calls."""
         for index, connection in enumerate(self._connections):
-            if connection.leaving or connection.opened > STREAMS_MAX // 2:
-                connection.leaving = True
-                connection.flush()
+            if connection.leaving:
                 self._connections[index] = await self._connect()
-        self._spare = [await self._connect() for _ in range(2 * CONNECTIONS)]
+        self._spare = [one for one in self._spare if not one.leaving]
+        while len(self._spare) < SPARE:
+            self._spare.append(await self._connect())
+        self.slots = deque(number % wanted for number in range(slots))
 
-    def connection(self, caller: int) -> Connection:
-        """Return the connection of a caller, a new one in place of one that is told to leave."""
-        index = caller % len(self._connections)
-        if self._connections[index].leaving:
-            self._connections[index] = self._spare.pop()
-        return self._connections[index]
+    def connection(self, slot: int) -> Connection:
+        """Return the connection of a slot, a new one in place of one that is told to leave."""
+        if self._connections[slot].leaving and self._spare:
+            self._connections[slot] = self._spare.pop()
+        return self._connections[slot]
 
     async def _connect(self) -> Connection:
         host, _, port = self._address.rpartition(":")
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: Connection(self._done, self._address.encode()), host, int(port)
-        )
+        kind = self._speech.connection
+        _, connection = await loop.create_connection(lambda: kind(self._address.encode()), host, int(port))
         return connection
 
-    def _done(self, call: Call, code: str) -> None:
-        assert self.running is not None
-        self.running.done(call, code)
 
-
-def percentile(values: list[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that this share of the sorted values does not exceed."""
     return values[min(len(values) - 1, int(len(values) * share))]
 
 
-async def serve(address: str, in_flight: int) -> None:
+async def serve(address: str, speech: Speech, in_flight: int) -> None:
     """Answer requests from standard input until it ends."""
-    load = Load(address)
-    await load.open()
+    load = Load(address, speech)
+    await load.ready(1)
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         asked = json.loads(line)
-        path = f"/stories.v1.StoryService/{asked['method']}".encode()
-        requests = [
-            (REQUESTS[asked["method"]](number, asked["round"]), name_of(number).encode())
-            for number in asked["story_numbers"]
-        ]
-        await load.renew()
-        run = load.running = Run(load, path, requests)
-        elapsed_s = await run.run(min(in_flight, len(requests)))
+        steps = [speech.steps(operation, asked["round"]) for operation in operations(asked["operations"])]
+        clients = asked.get("in_flight") or in_flight
+        slots = OPEN_LOOP_SLOTS if asked.get("rate") else clients
+        await load.ready(slots, asked.get("connections") or CONNECTIONS)
+        run = Run(load, steps)
+        elapsed_s = await run.run(min(clients, len(steps)), asked.get("rate"))
         latencies_s = sorted(run.latencies_s)
         answer = {
-            "calls": len(latencies_s),
+            "operations": len(latencies_s),
             "elapsed_s": elapsed_s,
             "p50_ms": percentile(latencies_s, 0.5) * 1000,
             "p99_ms": percentile(latencies_s, 0.99) * 1000,
@@ -261,6 +188,7 @@ async def serve(address: str, in_flight: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", required=True)
+    parser.add_argument("--speech", choices=sorted(SPEECHES), default="grpc")
     parser.add_argument("--in-flight", type=int, default=32)
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.address, arguments.in_flight))
+    uvloop.run(serve(arguments.address, SPEECHES[arguments.speech], arguments.in_flight))

@@ -8,7 +8,6 @@ import os
 import socket
 import time
 from asyncio.subprocess import Process
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,15 +104,30 @@ def cpu_s(roots: Sequence[int]) -> float:
     return sum(_own_cpu_s(pid) + _reaped_cpu_s(pid) for pid in _tree(roots))
 
 
+def memory_mib(roots: Sequence[int]) -> float:
+    """Return the resident memory of these processes and all their descendants (proc(5), smaps_rollup)."""
+    return round(sum(_memory_kib(pid) for pid in _tree(roots)) / 1024, 1)
+
+
+def _memory_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Rss:")), 0)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that this one has started and that run still."""
+    return _tree([pid])[1:]
+
+
 def _tree(roots: Sequence[int]) -> list[int]:
-    children = defaultdict(list)
-    for folder in Path("/proc").glob("[0-9]*"):
-        fields = _stat(int(folder.name))
-        if fields:
-            children[int(fields[1])].append(int(folder.name))
     tree = list(roots)
     for pid in tree:
-        tree.extend(children[pid])
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                tree += map(int, task.read_text().split())
     return tree
 
 

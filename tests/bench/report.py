@@ -18,9 +18,12 @@ from typing import Any
 
 from tests.bench.processes import ROOT, BenchError
 
-SUBJECT = "entresol"
+SUBJECTS = ("entresol", "graph_entresol")
+RESULTS = Path(__file__).parent / "results"
+PYTHON = ROOT / ".venv-peers" / "bin" / "python"  # has what draws
+DRAW_S = 120.0
 LOG_TAIL_CHARACTERS = 2000
-FIGURES = ("cpu_us", "calls_per_s", "p50_ms", "p99_ms", "hit_ratio")
+FIGURES = ("cpu_us", "per_s", "p50_ms", "p99_ms", "hit_ratio", "memory_mib")
 Rounds = Sequence[Mapping[str, Any]]
 
 
@@ -31,11 +34,11 @@ def say(text: str) -> None:
 
 def parser(name: str, about: str | None) -> argparse.ArgumentParser:
     """Return a parser with the arguments that every benchmark takes."""
-    made = argparse.ArgumentParser(prog=f"python -m tests.bench.{name}", description=about)
+    made = argparse.ArgumentParser(prog=f"python -m tests.bench.{name}".rstrip("."), description=about)
     made.add_argument("--quick", action="store_true", help="fewer rounds of fewer calls, in about a minute")
     made.add_argument("--rows", type=int, default=20_000, help="stories in the table")
     made.add_argument("--seed", type=int, default=1, help="of the rows and of the keys that are asked for")
-    made.add_argument("--out", type=Path, help="also write the JSON here")
+    made.add_argument("--out", type=Path, help="where the JSON goes (tests/bench/results)")
     return made
 
 
@@ -44,7 +47,7 @@ def main(
     run: Callable[[argparse.Namespace, Path], Coroutine[Any, Any, dict[str, Any]]],
     summarize: Callable[[Mapping[str, Any]], str],
 ) -> int:
-    """Run a benchmark and print what it found; 1 and the reason when it cannot give figures."""
+    """Run a benchmark, keep its figures and print what matters; 1 and the reason when it cannot give any."""
     with tempfile.TemporaryDirectory(prefix="entresol-bench-") as folder:
         try:
             result = asyncio.run(run(arguments, Path(folder)))
@@ -53,12 +56,29 @@ def main(
             for log in sorted(Path(folder).glob("*.log")):
                 say(f"--- {log.name}\n{log.read_text(errors='replace')[-LOG_TAIL_CHARACTERS:]}")
             return 1
-    text = json.dumps(result, indent=2)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
-    print(text)
-    say(summarize(result))
+    out = arguments.out or RESULTS / f"{result['bench']}-{result['date'].replace(':', '')[:17]}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    print(summarize(result))
+    say(f"every figure is in {out}{_drawn(out) if 'workloads' in result else ''}")
     return 0
+
+
+def _drawn(out: Path) -> str:
+    """Draw the figures where that can be done, and say where it is."""
+    if not PYTHON.exists():
+        return ""
+    done = subprocess.run(
+        (PYTHON, "-m", "tests.bench.plot", out),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=DRAW_S,
+        check=False,
+    )
+    if done.returncode:
+        return f"; it could not be drawn: {done.stderr.strip().splitlines()[-1]}"
+    return f", drawn in {out.with_suffix('.svg')}"
 
 
 def summary(rounds: Rounds) -> dict[str, Any]:
@@ -77,11 +97,11 @@ def _median(values: Sequence[float | None]) -> float | None:
 def workload(by_system: Mapping[str, Rounds]) -> dict[str, Any]:
     """Return the summaries of one workload and how many times Entresol's CPU each peer needs."""
     summaries = {name: summary(rounds) for name, rounds in by_system.items()}
-    subject = summaries.get(SUBJECT)
+    ours = next((name for name in SUBJECTS if name in summaries), None)
     ratios = {
-        name: round(figures["cpu_us"] / subject["cpu_us"], 3)
+        name: round(figures["cpu_us"] / summaries[ours]["cpu_us"], 3)
         for name, figures in summaries.items()
-        if subject is not None and name != SUBJECT
+        if ours is not None and name != ours
     }
     return {"cpu_ratio_to_entresol": ratios, "systems": summaries}
 

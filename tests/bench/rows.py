@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 AUTHOR = "users/bench"
+TEXT = " ".join(["a-story-of-about-as-many-bytes-as-those"] * 18)  # of a new story: that makes about 1 KiB
 STATEMENT_TIMEOUT_S = 120.0
 
 # {uid} is the type that the system keeps uids in.

@@ -13,19 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bench.graph import Graph
 from tests.bench.keys import Keys, fnv1a_64
 from tests.bench.processes import ROOT, cpu_s
 from tests.bench.report import workload
 from tests.bench.stores import Stores
+from tests.bench.targets import TARGETS, judged
+from tests.bench.workloads import WORKLOADS, Rows, Table
 
 SMALLEST = ("--rounds", "1", "--calls", "150", "--rows", "300")
 TIMEOUT_S = 100
 
 
-def figures_of(bench: str, *arguments: str) -> Any:
-    """Run a benchmark and return what it prints."""
+def figures_of(folder: Path, *words: str) -> Any:
+    """Run a benchmark and return the figures that it leaves."""
+    out = folder / "figures.json"
     done = subprocess.run(
-        (sys.executable, "-m", f"tests.bench.{bench}", *arguments),
+        (sys.executable, "-m", *words, "--out", str(out)),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -33,29 +37,48 @@ def figures_of(bench: str, *arguments: str) -> Any:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(out.read_text())
 
 
-def test_the_read_benchmark_prints_figures_of_every_workload_and_system(tmp_path: Path) -> None:
-    out = tmp_path / "figures.json"
-    figures = figures_of("read", *SMALLEST, "--systems", "entresol", "grpc_aio", "--out", str(out))
-    assert figures == json.loads(out.read_text())
-    assert set(figures["workloads"]) == {"hot_get", "cached_get", "replica_get", "update"}
+def test_the_benchmark_gives_figures_of_every_workload_and_system(tmp_path: Path) -> None:
+    systems = ("entresol", "entresol_json", "grpc_aio")
+    workloads = ("get", "batch_get_10", "list_50", "update", "ycsb_d", "ycsb_f", "replica_get")
+    chosen = ("--systems", *systems, "--workloads", *workloads, "latency")
+    figures = figures_of(tmp_path, "tests.bench", *SMALLEST, *chosen)
+    assert set(figures["workloads"]) == {*workloads, "latency_1", "latency_32", "latency_half"}
     for result in figures["workloads"].values():
-        assert set(result["systems"]) == {"entresol", "grpc_aio"}
+        assert set(result["systems"]) == set(systems)
         assert result["cpu_ratio_to_entresol"]["grpc_aio"] > 0
         for figure in result["systems"].values():
             assert figure["cpu_us"] > 0
             assert figure["p99_ms"] >= figure["p50_ms"] > 0
-            assert [entry["calls"] for entry in figure["rounds"]] == [150]
-    assert all(
-        figure["hit_ratio"] >= 0.99 for figure in figures["workloads"]["cached_get"]["systems"].values()
-    )
-    replica = figures["workloads"]["replica_get"]["systems"]["entresol"]["rounds"][0]
-    assert replica["answered_by"] == {"replica": 150}
+            assert len(figure["rounds"]) == 1
+    assert all(figure["hit_ratio"] >= 0.99 for figure in figures["workloads"]["get"]["systems"].values())
+    for name in ("entresol", "entresol_json"):
+        (only,) = figures["workloads"]["replica_get"]["systems"][name]["rounds"]
+        assert only["answered_by"] == {"replica": 150}
+    verdicts = {line["work"]: line["verdict"] for line in figures["targets"]}
+    assert verdicts["Get, from Redis: entresol / grpc_aio"] in ("pass", "short")
+    assert verdicts["Get, from Redis: entresol / fastify"] == "not measured"
 
 
-def test_the_coherence_benchmark_prints_what_coherence_costs_and_how_well_it_does() -> None:
+def test_the_graph_is_served_alike_by_the_platform_and_by_hand(tmp_path: Path) -> None:
+    chosen = ("--systems", "graph_entresol", "graph_grpc_aio", "--workloads", "tao_o", "tao_o_reads")
+    figures = figures_of(tmp_path, "tests.bench", *SMALLEST, *chosen)
+    assert set(figures["workloads"]) == {"tao_o", "tao_o_reads"}
+    for result in figures["workloads"].values():
+        assert set(result["systems"]) == {"graph_entresol", "graph_grpc_aio"}
+
+
+def test_sizes_of_the_graphs_transactions_are_those_that_were_published() -> None:
+    graph = Graph(100_000, seed=1)
+    sizes = sorted(graph._size() for _ in range(50_000))
+    assert sum(sizes) / len(sizes) == pytest.approx(19.2, rel=0.1)
+    assert sizes[len(sizes) // 2] in (3, 4, 5)
+    assert sizes[-1] <= 499
+
+
+def test_the_coherence_benchmark_tells_what_coherence_costs_and_how_well_it_does(tmp_path: Path) -> None:
     smallest = (
         "--rounds",
         "1",
@@ -70,7 +93,7 @@ def test_the_coherence_benchmark_prints_what_coherence_costs_and_how_well_it_doe
         "--seconds",
         "2",
     )
-    figures = figures_of("coherence", *smallest)
+    figures = figures_of(tmp_path, "tests.bench.coherence", *smallest)
     for found in figures["writes"].values():
         assert found["p50_ratio_to_uncached"] > 0
         assert set(found["systems"]) == {"entresol", "uncached"}
@@ -123,7 +146,8 @@ def test_cpu_of_this_process_is_what_its_own_clock_says() -> None:
 def test_the_ratio_is_the_peers_cpu_over_entresols() -> None:
     def rounds(*cpu_us: float) -> list[dict[str, float]]:
         return [
-            {"cpu_us": value, "calls_per_s": 1, "p50_ms": 1, "p99_ms": 1, "hit_ratio": 1} for value in cpu_us
+            {"cpu_us": value, "per_s": 1, "p50_ms": 1, "p99_ms": 1, "hit_ratio": 1, "memory_mib": 1}
+            for value in cpu_us
         ]
 
     result = workload({"entresol": rounds(100, 90, 200), "grpc_aio": rounds(500, 450, 490)})
@@ -162,3 +186,40 @@ def declared(proto: str) -> dict[str, dict[str, str]]:
         elif found := re.match(r"  ((?:repeated |optional )?[\w.]+(?:<.*>)?) (\w+) = (\d+)\b", line):
             fields[found[2]] = f"{found[1]} = {found[3]}"
     return messages
+
+
+def test_a_target_is_passed_missed_or_not_measured() -> None:
+    target = next(one for one in TARGETS if one.workload == "update")
+
+    def verdict(subject_us: float, peer_us: float) -> str:
+        systems = {target.subject: {"cpu_us": subject_us}, target.peer: {"cpu_us": peer_us}}
+        lines = judged({"update": {"systems": systems}})
+        return next(line["verdict"] for line in lines if line["work"].startswith("Update"))
+
+    assert verdict(60, 100) == "pass"
+    assert verdict(61, 100) == "short"
+    assert {line["verdict"] for line in judged({})} == {"not measured"}
+
+
+def test_what_is_created_is_new_and_what_is_read_is_there_already() -> None:
+    table = Table(1000)
+    latest = next(one for one in WORKLOADS if one.name == "ycsb_d")
+    created: set[int] = set()
+    for _ in range(3):
+        before = table.rows
+        for operation in latest.draw(Rows(table, seed=1), 400):
+            (row,) = operation.rows
+            if operation.kind == "create":
+                assert row >= before
+                assert row not in created
+                created.add(row)
+            else:
+                assert row < table.rows
+                assert row < 1000 or row in created
+    assert len(created) == pytest.approx(60, rel=0.5)
+
+
+def test_a_batch_names_no_row_twice() -> None:
+    batches = next(one for one in WORKLOADS if one.name == "batch_get_100")
+    for operation in batches.draw(Rows(Table(2000), seed=3), 20):
+        assert len(set(operation.rows)) == len(operation.rows) == 100

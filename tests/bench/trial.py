@@ -8,11 +8,12 @@ import json
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.processes import BenchError, Cores, cpu_s, free_address, started
+from tests.bench.operation import SINGLE_READS, Operation
+from tests.bench.processes import BenchError, Cores, cpu_s, free_address, memory_mib, started
 from tests.bench.stores import Stores
 from tests.bench.systems import System
 
@@ -43,14 +44,33 @@ class Trial:
     load: Process
     cached: bool
 
-    async def measure(self, method: str, story_numbers: Sequence[int], round_name: str) -> dict[str, Any]:
-        """Make these calls and return what they cost; BenchError when one of them failed."""
+    async def measure(
+        self,
+        operations: Sequence[Operation],
+        round_name: str,
+        *,
+        in_flight: int | None = None,
+        rate: float | None = None,
+        connections: int | None = None,
+    ) -> dict[str, Any]:
+        """Do these operations and return what they cost; BenchError when one of them failed.
+
+        A closed loop, with as many `in_flight` as on all the ground unless told; with a `rate`, so many begin a second.
+        """
         misses = await self.ground.stores.cache_misses()
         before_s = self._cpu_s()
-        answer = await self._call(method, story_numbers, round_name)
-        calls = answer["calls"]
+        answer = await self._ask(
+            {
+                "operations": [astuple(operation) for operation in operations],
+                "round": round_name,
+                "in_flight": in_flight,
+                "rate": rate,
+                "connections": connections,
+            }
+        )
+        count = answer["operations"]
         cpu_us = {
-            role: round((after_s - before_s[role]) / calls * 1e6, 2)
+            role: round((after_s - before_s[role]) / count * 1e6, 2)
             for role, after_s in self._cpu_s().items()
         }
         load_cpu_us = cpu_us.pop(LOAD)
@@ -59,41 +79,43 @@ class Trial:
             "cpu_us": round(sum(cpu_us.values()), 2),
             "cpu_us_by_process": cpu_us,
             "load_cpu_us": load_cpu_us,
-            "calls_per_s": round(calls / answer["elapsed_s"], 1),
+            "per_s": round(count / answer["elapsed_s"], 1),
             "p50_ms": round(answer["p50_ms"], 3),
             "p99_ms": round(answer["p99_ms"], 3),
-            "hit_ratio": await self._hit_ratio(method, answer, misses),
+            "hit_ratio": await self._hit_ratio(operations, answer, misses),
+            "memory_mib": memory_mib([self.processes["serve"]]),
             "answered_by": answer["answered_by"],
-            "calls": calls,
+            "operations": count,
         }
 
     def _cpu_s(self) -> dict[str, float]:
         return {role: cpu_s([pid]) for role, pid in {**self.processes, LOAD: self.load.pid}.items()}
 
-    async def warm(self, story_numbers: Sequence[int]) -> None:
-        """Get each of these stories until the cache answers for all of them."""
-        numbers = sorted(set(story_numbers))
+    async def warm(self, reads: Sequence[Operation]) -> None:
+        """Make these reads until the cache answers all of them."""
         for turn in range(WARM_UPS_MAX):
-            seen = await self.measure("GetStory", numbers, f"warm-{turn}")
+            seen = await self.measure(reads, f"warm-{turn}")
             if seen["hit_ratio"] >= HIT_RATIO_WARM:
                 return
         raise BenchError(
             f"{self.system.name}: the cache answered only {seen['hit_ratio']:.0%} of the calls "
-            f"after {WARM_UPS_MAX} passes over the same {len(numbers)} stories"
+            f"after {WARM_UPS_MAX} passes over the same {len(reads)} rows"
         )
 
-    async def _hit_ratio(self, method: str, answer: dict[str, Any], misses: int) -> float | None:
-        """Return the cache's share: as the answers say, or as Redis counted where answers do not say."""
-        if not self.cached or method != "GetStory":
+    async def _hit_ratio(
+        self, operations: Sequence[Operation], answer: dict[str, Any], misses: int
+    ) -> float | None:
+        """Return the cache's share of Gets: as the answers say, or as Redis counted where answers do not say."""
+        if not self.cached or any(operation.kind not in SINGLE_READS for operation in operations):
             return None
-        hits = answer["answered_by"].get("cache", 0) + answer["answered_by"].get("near", 0)
-        if not answer["answered_by"]:
-            hits = answer["calls"] - (await self.ground.stores.cache_misses() - misses)
-        return float(round(hits / answer["calls"], 4))
+        said = {name: count for name, count in answer["answered_by"].items() if name}
+        hits = said.get("cache", 0) + said.get("near", 0)
+        if not said:
+            hits = answer["operations"] - (await self.ground.stores.cache_misses() - misses)
+        return float(round(hits / answer["operations"], 4))
 
-    async def _call(self, method: str, story_numbers: Sequence[int], round_name: str) -> dict[str, Any]:
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self.load.stdin is not None
-        request = {"method": method, "story_numbers": list(story_numbers), "round": round_name}
         self.load.stdin.write(json.dumps(request).encode() + b"\n")
         await self.load.stdin.drain()
         line = await read_line(self.load, CALLS_TIMEOUT_S)
@@ -101,7 +123,7 @@ class Trial:
             raise BenchError(f"the load for {self.system.name} ended early")
         answer: dict[str, Any] = json.loads(line)
         if set(answer["codes"]) != {"OK"}:
-            raise BenchError(f"{self.system.name}: {method} answered {answer['codes']}")
+            raise BenchError(f"{self.system.name}: {request['round']} answered {answer['codes']}")
         return answer
 
 
@@ -134,7 +156,10 @@ async def on_trial(system: System, ground: Ground, *, cached: bool) -> AsyncIter
             log = ground.folder / f"{prefix}-{command.role}.log"
             run = started(command.arguments, command.environment, log, ground.cores.server)
             processes[command.role] = await stack.enter_async_context(run)
-        load_command = ("-m", "tests.bench.load", "--address", address, "--in-flight", str(ground.in_flight))
+        load_command = (
+            *("-m", "tests.bench.load", "--address", address),
+            *("--speech", system.speech, "--in-flight", str(ground.in_flight)),
+        )
         log = ground.folder / f"{prefix}-load.log"
         run = started((sys.executable, *load_command), {}, log, ground.cores.others, talks=True)
         load = await stack.enter_async_context(run)

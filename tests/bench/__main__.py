@@ -1,0 +1,112 @@
+"""`make bench`: what calls cost on Entresol and on services that were written by hand, in one run on one machine.
+
+Writes one JSON document with every raw figure, and prints what was to be reached and what was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.bench import latency, report, scale, stores, targets
+from tests.bench.processes import Cores
+from tests.bench.rounds import measure, prepared
+from tests.bench.systems import SYSTEMS, System
+from tests.bench.trial import Ground, on_trial
+from tests.bench.workloads import WORKLOADS, Table
+
+
+def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = report.parser("", __doc__)
+    parser.add_argument("--rounds", type=int, help="rounds per workload (5; quick 3)")
+    parser.add_argument("--calls", type=int, help="calls per round and system (2000; quick 400)")
+    parser.add_argument("--in-flight", type=int, default=32, help="calls in flight at any time")
+    names = [workload.name for workload in WORKLOADS] + [latency.NAME, scale.NAME]
+    parser.add_argument(
+        "--workloads", nargs="+", choices=names, help="only these (all; quick: what targets name)"
+    )
+    parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), default=list(SYSTEMS))
+    parser.add_argument(
+        "--stores", nargs=3, metavar=("PRIMARY", "REPLICA", "REDIS"), help="URLs of running servers"
+    )
+    arguments = parser.parse_args(words)
+    arguments.rounds = arguments.rounds or (3 if arguments.quick else 5)
+    arguments.calls = arguments.calls or (400 if arguments.quick else 2000)
+    short = [workload.name for workload in WORKLOADS if workload.quick] + [latency.NAME]
+    arguments.workloads = arguments.workloads or (short if arguments.quick else names)
+    return arguments
+
+
+async def measure_all(
+    ground: Ground, systems: Sequence[System], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Run every workload, with the systems started once for all that share a cache setting."""
+    results: dict[str, Any] = {}
+    table = Table(arguments.rows)
+    for cached in (True, False):
+        chosen = [one for one in WORKLOADS if one.cached == cached and one.name in arguments.workloads]
+        timed = cached and latency.NAME in arguments.workloads
+        if not chosen and not timed:
+            continue
+        asked = frozenset().union(*(workload.kinds for workload in chosen), {"get"} if timed else ())
+        async with contextlib.AsyncExitStack() as stack:
+            trials = [
+                await stack.enter_async_context(on_trial(system, ground, cached=cached))
+                for system in systems
+                if system.kinds & asked
+            ]
+            kinds = [trial.system.kinds for trial in trials]
+            for workload in (one for one in chosen if any(one.kinds <= known for known in kinds)):
+                results[workload.name] = await measure(workload, table, trials, arguments)
+            if timed:
+                results |= await latency.measure(table, trials, arguments)
+    if scale.NAME in arguments.workloads and "entresol_near" in {system.name for system in systems}:
+        results |= await scale.measure(ground, table, arguments)
+    return results
+
+
+async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Start the stores, measure, and return the whole report."""
+    shared = Cores.share()
+    missing = {name: reason for name in arguments.systems if (reason := SYSTEMS[name].missing())}
+    for name, reason in missing.items():
+        report.say(f"{name} is left out: {reason}")
+    systems = [SYSTEMS[name] for name in arguments.systems if name not in missing]
+    opened = (
+        contextlib.nullcontext(stores.Stores(*arguments.stores))
+        if arguments.stores
+        else stores.start(folder / "stores")
+    )
+    async with opened as chosen, prepared(chosen, systems, arguments):
+        workloads = await measure_all(Ground(chosen, shared, folder, arguments.in_flight), systems, arguments)
+    settings = {name: getattr(arguments, name) for name in ("rounds", "calls", "rows", "in_flight", "seed")}
+    cores = {"server": sorted(shared.server), "stores_and_load": sorted(shared.others)}
+    return {
+        "bench": "calls",
+        **report.place(),
+        **settings,
+        "cores": cores,
+        "left_out": missing,
+        "targets": targets.judged(workloads),
+        "scale": workloads.pop(scale.NAME, None),
+        "workloads": workloads,
+    }
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """Return the medians, and the targets, as lines for a person."""
+    return f"{report.table(result['workloads'])}\n\n{targets.table(result['targets'])}"
+
+
+def main() -> int:
+    """Run the benchmark; 1 and the reason when it cannot give figures."""
+    return report.main(arguments_of(), run, summary)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+-- The graph of the handwritten peer, in a database of its own.
+CREATE TABLE objects (
+    name text COLLATE "C" PRIMARY KEY,
+    timestamp bigint NOT NULL DEFAULT 0,
+    value bytea NOT NULL DEFAULT ''
+);
+CREATE TABLE edges (
+    name text COLLATE "C" PRIMARY KEY,
+    timestamp bigint NOT NULL DEFAULT 0,
+    value bytea NOT NULL DEFAULT ''
+);

@@ -1,0 +1,54 @@
+"""Rounds of a workload: the same operations on every system, the systems taking turns."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from tests.bench import report, stores
+from tests.bench.operation import reads_of
+from tests.bench.systems import System
+from tests.bench.trial import Trial
+from tests.bench.workloads import Rows, Table, Workload
+
+WARM_OPERATIONS = 200
+
+
+async def measure(
+    workload: Workload, table: Table, trials: Sequence[Trial], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Run the rounds of one workload on all systems that know its kinds, and return what they cost."""
+    able = [trial for trial in trials if workload.kinds <= trial.system.kinds]
+    source = Rows(table, arguments.seed, workload.hot)
+    count = max(1, int(arguments.calls * workload.share))
+    first = workload.draw(source, min(count, WARM_OPERATIONS))
+    draws = [workload.draw(source, count) for _ in range(arguments.rounds)]
+    reads = reads_of(itertools.chain(first, *draws), table.first)
+    rounds: dict[str, list[dict[str, Any]]] = {trial.system.name: [] for trial in able}
+    for trial in able:
+        if workload.cached and reads:
+            await trial.warm(reads)
+        await trial.measure(first, f"{workload.name}-warm")
+    for index, draw in enumerate(draws):
+        for trial in able if index % 2 == 0 else reversed(able):
+            rounds[trial.system.name].append(await trial.measure(draw, f"{workload.name}-{index}"))
+        costs = ", ".join(f"{name} {found[-1]['cpu_us']:.0f}" for name, found in rounds.items())
+        report.say(f"{workload.name} {index + 1}/{len(draws)}, us: {costs}")
+    return report.workload(rounds)
+
+
+@contextlib.asynccontextmanager
+async def prepared(
+    chosen: stores.Stores, systems: Sequence[System], arguments: argparse.Namespace
+) -> AsyncIterator[None]:
+    """Give every system its database with its rows for the length of the block."""
+    async with contextlib.AsyncExitStack() as stack:
+        for system in systems:
+            await stack.enter_async_context(chosen.database(system.database))
+            await system.prepare(chosen, arguments.rows, arguments.seed)
+            report.say(f"{system.name} has {arguments.rows} rows")
+        await chosen.wait_for_replica()
+        yield

@@ -1,0 +1,124 @@
+"""How throughput grows with workers, each held to a slice of a core by a control group, so that few cores are enough.
+
+A machine that lets nobody make control groups gives no figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import statistics
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.bench import report
+from tests.bench.operation import reads_of
+from tests.bench.processes import BenchError, children
+from tests.bench.stores import Stores
+from tests.bench.systems import Command, Entresol
+from tests.bench.trial import Ground, Trial, on_trial
+from tests.bench.workloads import Rows, Table, single
+
+from entresol.embedded.polling import until
+
+NAME = "scale"
+WORKERS = (1, 2, 4, 8)
+SLICE = 0.05  # of a core, for each worker
+PERIOD_US = 20_000
+CONNECTIONS = 64  # so that the kernel spreads them over the workers
+IN_FLIGHT = 256
+HOT = 50
+READY_S = 60.0
+GROUPS = Path("/sys/fs/cgroup")
+
+
+class Workers(Entresol):
+    """The platform with its own copies, served by several workers."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("entresol_near", near_age_s=1.0)
+        self.count = count
+
+    def commands(self, stores: Stores, address: str, *, cached: bool) -> tuple[Command, ...]:
+        serve, *others = super().commands(stores, address, cached=cached)
+        words = (*serve.arguments, "--workers", str(self.count))
+        return (Command(serve.role, words, serve.environment), *others)
+
+
+@contextlib.contextmanager
+def held(pids: list[int]) -> Iterator[None]:
+    """Hold each process to its slice for the length of the block; BenchError where that is not allowed."""
+    is_old = (GROUPS / "cpu").is_dir()
+    root = GROUPS / "cpu" if is_old else GROUPS
+    made: list[Path] = []
+    try:
+        for pid in pids:
+            group = root / f"entresol-bench-{os.getpid()}-{pid}"
+            group.mkdir()
+            made.append(group)
+            quota_us = int(SLICE * PERIOD_US)
+            if is_old:
+                (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+                (group / "cpu.cfs_quota_us").write_text(str(quota_us))
+            else:
+                (group / "cpu.max").write_text(f"{quota_us} {PERIOD_US}")
+            (group / "cgroup.procs").write_text(str(pid))
+        yield
+    except OSError as error:
+        raise BenchError(f"no control group can hold a process here: {error}") from error
+    finally:
+        for group in made:
+            with contextlib.suppress(OSError):
+                for pid in (group / "cgroup.procs").read_text().split():
+                    (root / "cgroup.procs").write_text(pid)
+                group.rmdir()
+
+
+async def measure(ground: Ground, table: Table, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return `scale`: calls a second by number of workers, and the part of linear growth that was reached."""
+    rates: dict[int, list[float]] = {count: [] for count in WORKERS}
+    source = Rows(table, arguments.seed, HOT)
+    draw = single("get")
+    try:
+        for round_number in range(arguments.rounds):
+            for count in WORKERS:
+                operations = draw(source, arguments.calls * count)
+                async with _capped(count, ground) as trial:
+                    await trial.warm(reads_of(operations, table.first))
+                    seen = await trial.measure(
+                        operations, f"scale-{count}", in_flight=IN_FLIGHT, connections=CONNECTIONS
+                    )
+                rates[count].append(seen["per_s"])
+            report.say(
+                f"scale {round_number + 1}/{arguments.rounds}: {[found[-1] for found in rates.values()]}"
+            )
+    except BenchError as error:
+        report.say(f"scale is left out: {error}")
+        return {}
+    medians = {count: statistics.median(found) for count, found in rates.items()}
+    return {
+        NAME: {
+            "slice_of_a_core": SLICE,
+            "per_s": medians,
+            "per_s_rounds": rates,
+            "times_one_worker": {count: round(rate / medians[1], 2) for count, rate in medians.items()},
+        }
+    }
+
+
+@contextlib.asynccontextmanager
+async def _capped(count: int, ground: Ground) -> AsyncIterator[Trial]:
+    system = Workers(count)
+    async with on_trial(system, ground, cached=True) as trial:
+        serve = trial.processes["serve"]
+
+        async def all_serve() -> bool:
+            log = ground.folder / f"{system.name}-cached-serve.log"
+            return count == 1 or f"serving with {count} workers" in log.read_text()
+
+        if not await until(all_serve, READY_S):
+            raise BenchError(f"{count} workers do not serve after {READY_S:g} s")
+        with held(children(serve) if count > 1 else [serve]):
+            yield trial
