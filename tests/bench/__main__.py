@@ -27,18 +27,18 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--calls", type=int, help="calls per round and system (2000; quick 400)")
     parser.add_argument("--in-flight", type=int, default=32, help="calls in flight at any time")
     names = [workload.name for workload in WORKLOADS] + [latency.NAME, scale.NAME]
-    parser.add_argument(
-        "--workloads", nargs="+", choices=names, help="only these (all; quick: what targets name)"
-    )
-    parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), default=list(SYSTEMS))
+    only = "only these (all; quick: those that targets name)"
+    parser.add_argument("--workloads", nargs="+", choices=names, help=only)
+    parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), help=only)
     parser.add_argument(
         "--stores", nargs=3, metavar=("PRIMARY", "REPLICA", "REDIS"), help="URLs of running servers"
     )
     arguments = parser.parse_args(words)
     arguments.rounds = arguments.rounds or (3 if arguments.quick else 5)
     arguments.calls = arguments.calls or (400 if arguments.quick else 2000)
-    short = [workload.name for workload in WORKLOADS if workload.quick] + [latency.NAME]
-    arguments.workloads = arguments.workloads or (short if arguments.quick else names)
+    named = targets.named() if arguments.quick else {*names, *SYSTEMS}
+    arguments.workloads = arguments.workloads or [name for name in names if name in named]
+    arguments.systems = arguments.systems or [name for name in SYSTEMS if name in named]
     return arguments
 
 
@@ -60,6 +60,8 @@ async def measure_all(
                 for system in systems
                 if system.kinds & asked
             ]
+            for trial in trials:
+                await trial.warm_up(table)
             kinds = [trial.system.kinds for trial in trials]
             for workload in (one for one in chosen if any(one.kinds <= known for known in kinds)):
                 results[workload.name] = await measure(workload, table, trials, arguments)

@@ -66,6 +66,7 @@ class System(abc.ABC):
     name: str
     speech: str = "grpc"
     kinds: frozenset[str] = EVERY_KIND
+    warm_up: int = 0  # Gets until it is as quick as it will be
 
     @property
     def database(self) -> str:
@@ -151,10 +152,12 @@ class Peer(System):
         kinds: frozenset[str] = EVERY_KIND,
         needs: Path | None = None,
         domain: Domain = STORIES,
+        warm_up: int = 0,
     ) -> None:
         self.name = name
         self.speech = speech
         self.kinds = kinds
+        self.warm_up = warm_up
         self._start = start
         self._needs = needs
         self._domain = domain
@@ -200,7 +203,13 @@ SYSTEMS: Mapping[str, System] = {
         Peer("fastapi_granian", _python("fastapi_stories", "--server", "granian"), "json", needs=PYTHON),
         Peer("litestar", _python("litestar_stories"), "json", GET_AND_UPDATE, PYTHON),
         Peer("django", _python("django_stories"), "json", GET_AND_UPDATE, PYTHON),
-        Peer("fastify", ("node", str(PEERS / "fastify" / "server.mjs")), "json", needs=NODE_MODULES),
+        Peer(
+            "fastify",
+            ("node", str(PEERS / "fastify" / "server.mjs")),
+            "json",
+            needs=NODE_MODULES,
+            warm_up=6000,  # its compiler looks at what is called often
+        ),
         Entresol("graph_entresol", speech="graph", domain=GRAPH, kinds=graph.KINDS),
         Entresol("graph_entresol_near", near_age_s=1.0, speech="graph", domain=GRAPH, kinds=graph.KINDS),
         Peer(

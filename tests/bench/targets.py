@@ -47,6 +47,14 @@ WORKERS, GROWTH_MIN = 8, 7.5
 MEMORY_OF = ("get", "entresol")
 
 
+def named() -> set[str]:
+    """Return the workloads and the systems that targets name."""
+    workloads = {
+        "latency" if target.workload.startswith("latency") else target.workload for target in TARGETS
+    }
+    return workloads.union(*({target.subject, target.peer} for target in TARGETS))
+
+
 def judged(workloads: Workloads) -> list[dict[str, Any]]:
     """Return a line for each target: the figures, the ratio, and pass, short, or why it was not measured."""
     lines = [_judged(target, workloads) for target in TARGETS]

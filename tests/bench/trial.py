@@ -16,12 +16,14 @@ from tests.bench.operation import SINGLE_READS, Operation
 from tests.bench.processes import BenchError, Cores, cpu_s, free_address, memory_mib, started
 from tests.bench.stores import Stores
 from tests.bench.systems import System
+from tests.bench.workloads import Rows, Table
 
 LOAD = "load"  # the role of the process that calls; its CPU is reported and never counted
 START_TIMEOUT_S = 60.0
 CALLS_TIMEOUT_S = 300.0
 WARM_UPS_MAX = 10
 HIT_RATIO_WARM = 0.99
+WARM_UP_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,12 @@ class Trial:
 
     def _cpu_s(self) -> dict[str, float]:
         return {role: cpu_s([pid]) for role, pid in {**self.processes, LOAD: self.load.pid}.items()}
+
+    async def warm_up(self, table: Table) -> None:
+        """Let the system become as quick as it will be."""
+        if self.system.warm_up:
+            rows = Rows(table, seed=0, hot=WARM_UP_ROWS).some(self.system.warm_up)
+            await self.measure([Operation("get", (row,)) for row in rows], "warm-up")
 
     async def warm(self, reads: Sequence[Operation]) -> None:
         """Make these reads until the cache answers all of them."""

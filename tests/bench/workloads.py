@@ -68,7 +68,6 @@ class Workload:
     draw: Draw
     kinds: frozenset[str]
     cached: bool = True
-    quick: bool = False  # a quick run has it too
     hot: int | None = None  # so many stories are asked for, again and again; None: all of them
     share: float = 1.0  # of the operations of a round that others have: these cost more each
 
@@ -149,20 +148,20 @@ _YCSB: Mapping[str, tuple[Mapping[str, float], bool]] = {
 }
 
 WORKLOADS: Sequence[Workload] = (
-    _workload("hot_get", single("get"), "get", hot=50, quick=True),
-    _workload("get", single("get"), "get", quick=True),
+    _workload("hot_get", single("get"), "get", hot=50),
+    _workload("get", single("get"), "get"),
     _workload("batch_get_1", distinct(1), "batch_get"),
     _workload("batch_get_10", distinct(10), "batch_get", share=0.25),
-    _workload("batch_get_100", distinct(100), "batch_get", share=0.05, quick=True),
+    _workload("batch_get_100", distinct(100), "batch_get", share=0.05),
     _workload("list_50", single("list", count=50), "list", share=0.1),
-    _workload("update", single("update"), "update", share=0.5, quick=True),
+    _workload("update", single("update"), "update", share=0.5),
     _workload("create", create, "create", share=0.25),
     *(
         _workload(name, mixed(latest=latest, **shares), *shares, share=0.1 if "list" in shares else 0.5)
         for name, (shares, latest) in _YCSB.items()
     ),
-    _workload("hot_batch_get_100", distinct(100), "batch_get", hot=500, share=0.05, quick=True),
-    _workload("tao_o", graph_of(transactions=False), *KINDS, quick=True),
-    _workload("tao_o_reads", graph_of(transactions=True), READ_TRANSACTION, share=0.25, quick=True),
-    _workload("replica_get", single("get"), "get", cached=False, quick=True),
+    _workload("hot_batch_get_100", distinct(100), "batch_get", hot=500, share=0.25),
+    _workload("tao_o", graph_of(transactions=False), *KINDS),
+    _workload("tao_o_reads", graph_of(transactions=True), READ_TRANSACTION, share=0.25),
+    _workload("replica_get", single("get"), "get", cached=False),
 )
