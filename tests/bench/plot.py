@@ -44,7 +44,7 @@ def _panel(axis: Any, name: str, systems: Mapping[str, Any]) -> None:
         ("p50_ms", "ms: p50, and a line to p99") if is_latency else ("cpu_us", "CPU us for an operation")
     )
     values = [systems[one][figure] for one in names]
-    axis.barh(names, values, color=[OURS if one.startswith("entresol") else THEIRS for one in names])
+    axis.barh(names, values, color=[OURS if "entresol" in one else THEIRS for one in names])
     for place, one in enumerate(names):
         low, high = (
             (systems[one]["p50_ms"], systems[one]["p99_ms"])
