@@ -60,7 +60,7 @@ def main(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(summarize(result))
-    say(f"every figure is in {out}{_drawn(out) if 'workloads' in result else ''}")
+    say(f"every figure is in {out}{_drawn(out) if result.get('workloads') else ''}")
     return 0
 
 

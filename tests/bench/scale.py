@@ -25,7 +25,7 @@ from entresol.embedded.polling import until
 
 NAME = "scale"
 WORKERS = (1, 2, 4, 8)
-SLICE = 0.05  # of a core, for each worker
+SLICE = 0.07  # of a core, for each worker
 PERIOD_US = 20_000
 CONNECTIONS = 64  # so that the kernel spreads them over the workers
 IN_FLIGHT = 256
