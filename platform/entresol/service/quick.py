@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -34,19 +35,40 @@ _LEVELS = (Consistency.BOUNDED, Consistency.EVENTUAL)
 Told = Callable[[bytes | None], None]
 
 
-class Quick(Protocol):
-    """How one method is answered quickly. What it does not answer is for the method's handler."""
-
-    def near(self, request: bytes) -> bytes | None:
-        """Return the reply to a plain call if this process has it."""
-
-    def cached(self, request: bytes, told: Told) -> bool:
-        """Have `told` called with the reply, or with None, once the cache has answered; False: it is not asked."""
-
-
 def is_plain(metadata: Mapping[str, str]) -> bool:
     """Tell whether a call with this metadata wishes for nothing."""
     return WISHES.isdisjoint(metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """How one method is answered quickly: its handler answers what this does not."""
+
+    method: Method
+    resource: Resource
+    hits: Hits
+    read: Callable[[bytes], Sequence[str] | None]
+    join: Callable[[list[bytes]], bytes]
+
+    def names(self, request: bytes) -> Sequence[str] | None:
+        """Return what a request asks for; None of one that is not good, or not known to be."""
+        return None if telemetry.tracing() else self.read(request)
+
+    def near(self, names: Sequence[str]) -> bytes | None:
+        """Return the reply to a plain call if this process has it."""
+        begun_s = time.perf_counter()
+        return self._reply(begun_s, self.hits.copies(self.resource, names))
+
+    def cached(self, names: Sequence[str], told: Told) -> None:
+        """Have `told` called with the reply, or with None, once the cache has answered."""
+        begun_s = time.perf_counter()
+        self.hits.ask(self.resource, names, lambda messages: told(self._reply(begun_s, messages)))
+
+    def _reply(self, begun_s: float, messages: list[bytes] | None) -> bytes | None:
+        if messages is None:
+            return None
+        record(self.method, begun_s, _OK)
+        return self.join(messages)
 
 
 def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_max: int) -> Quick | None:
@@ -58,88 +80,38 @@ def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_m
     if not resource.cache.enabled or resource.cache.staleness_s_max or level not in _LEVELS:
         return None
     if method.kind is MethodKind.GET:
-        return _Get(method, resource, records.hits, check)
-    return _BatchGet(method, resource, records.hits, batch_size_max)
+        return Quick(method, resource, records.hits, _name(method, check), lambda messages: messages[0])
+    number = reply_field_number(method)
+    return Quick(method, resource, records.hits, _names(method, batch_size_max), partial(repeated, number))
 
 
-class _Quick:
-    """What Get and BatchGet have in common: which names a request asks for, and a reply of their messages."""
+def _name(method: Method, check: RequestCheck) -> Callable[[bytes], Sequence[str] | None]:
+    """Return what reads the name of a Get; a request that was found good is remembered."""
 
-    def __init__(self, method: Method, resource: Resource, hits: Hits) -> None:
-        self._method = method
-        self._resource = resource
-        self._hits = hits
+    @lru_cache(maxsize=REQUESTS_MAX)
+    def known(request: bytes) -> Sequence[str] | None:
+        message = _message(method, request)
+        return None if message is None or check.violations(message) else (str(message.name),)
 
-    def near(self, request: bytes) -> bytes | None:
-        """As in Quick."""
-        begun_s = time.perf_counter()
-        if telemetry.tracing() or (names := self._names(request)) is None:
-            return None
-        messages = self._hits.copies(self._resource, names)
-        return None if messages is None else self._reply(messages, begun_s)
-
-    def cached(self, request: bytes, told: Told) -> bool:
-        """As in Quick."""
-        if telemetry.tracing() or (names := self._names(request)) is None:
-            return False
-        self._hits.ask(self._resource, names, partial(self._tell, told, time.perf_counter()))
-        return True
-
-    def _tell(self, told: Told, begun_s: float, messages: list[bytes] | None) -> None:
-        told(None if messages is None else self._reply(messages, begun_s))
-
-    def _reply(self, messages: list[bytes], begun_s: float) -> bytes:
-        record(self._method, begun_s, _OK)
-        return self._joined(messages)
-
-    def _names(self, request: bytes) -> Sequence[str] | None:
-        """Return what a good request asks for; None of one that is not good, or not known to be."""
-        raise NotImplementedError
-
-    def _joined(self, messages: list[bytes]) -> bytes:
-        raise NotImplementedError
+    return lambda request: known(request) if len(request) <= REQUEST_BYTES_MAX else None
 
 
-class _Get(_Quick):
-    """Get: a request that was found good is remembered."""
+def _names(method: Method, batch_size_max: int) -> Callable[[bytes], Sequence[str] | None]:
+    """Return what reads the names of a BatchGet: those that have an entry are good, so only the rest is looked at."""
 
-    def __init__(self, method: Method, resource: Resource, hits: Hits, check: RequestCheck) -> None:
-        super().__init__(method, resource, hits)
-        self._check = check
-        self._known = lru_cache(maxsize=REQUESTS_MAX)(self._read)
-
-    def _names(self, request: bytes) -> Sequence[str] | None:
-        return self._known(request) if len(request) <= REQUEST_BYTES_MAX else None
-
-    def _joined(self, messages: list[bytes]) -> bytes:
-        return messages[0]
-
-    def _read(self, request: bytes) -> Sequence[str] | None:
-        try:
-            message: Any = self._method.input_class.FromString(request)
-        except DecodeError:
-            return None
-        return None if self._check.violations(message) else (str(message.name),)
-
-
-class _BatchGet(_Quick):
-    """BatchGet: names that have an entry are good, so that only the rest of the request has to be looked at."""
-
-    def __init__(self, method: Method, resource: Resource, hits: Hits, batch_size_max: int) -> None:
-        super().__init__(method, resource, hits)
-        self._batch_size_max = batch_size_max
-        self._number = reply_field_number(method)
-
-    def _names(self, request: bytes) -> Sequence[str] | None:
-        try:
-            message: Any = self._method.input_class.FromString(request)
-        except DecodeError:
-            return None
-        fields = message.ListFields()
+    def names(request: bytes) -> Sequence[str] | None:
+        message = _message(method, request)
+        fields: Sequence[Any] = () if message is None else message.ListFields()
         if len(fields) != 1 or fields[0][0].name != "names" or len(UnknownFieldSet(message)):
             return None
-        names = fields[0][1]
-        return names if len(names) <= self._batch_size_max else None
+        found: Sequence[str] = fields[0][1]
+        return found if len(found) <= batch_size_max else None
 
-    def _joined(self, messages: list[bytes]) -> bytes:
-        return repeated(self._number, messages)
+    return names
+
+
+def _message(method: Method, request: bytes) -> Any:
+    try:
+        return method.input_class.FromString(request)
+    except DecodeError:
+        return None

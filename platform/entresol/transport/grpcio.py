@@ -126,12 +126,12 @@ def _rpc_handler(entry: Route, clock: Clock) -> Any:
 
     async def unary(request: Any, context: Any) -> bytes:
         call = _call(entry, context, clock)
-        if entry.quick is not None and is_plain(call.metadata):
-            reply = entry.quick.near(request)
-            if reply is not None:
-                call.answered_by(NEAR)
-                context.set_trailing_metadata(tuple(trailing(call)))
-                return reply
+        quick = entry.quick if is_plain(call.metadata) else None
+        names = None if quick is None else quick.names(request)
+        if quick is not None and names is not None and (near := quick.near(names)) is not None:
+            call.answered_by(NEAR)
+            context.set_trailing_metadata(tuple(trailing(call)))
+            return near
         try:
             reply = serialized(await finished(entry.handler(request, call)))
         except Exception as error:

@@ -210,12 +210,16 @@ class Stream:
 
     def _answer_quickly(self, quick: Quick, request: bytes) -> bool:
         """Reply with what is here, or when the cache has answered; False: it takes a handler."""
-        reply = quick.near(request)
-        if reply is not None:
+        names = quick.names(request)
+        if names is None:
+            return False
+        reply = quick.near(names)
+        if reply is None:
+            quick.cached(names, partial(self._told, request))
+        else:
             self.call.answered_by(NEAR)
             self._reply(reply)
-            return True
-        return quick.cached(request, partial(self._told, request))
+        return True
 
     def _told(self, request: bytes, reply: bytes | None) -> None:
         if self.is_over:
