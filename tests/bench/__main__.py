@@ -12,12 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import latency, report, scale, stores, targets
+from tests.bench import ceilings, crowded, growth, latency, report, scale, stores, targets
 from tests.bench.processes import Cores
 from tests.bench.rounds import measure, prepared
 from tests.bench.systems import SYSTEMS, System
 from tests.bench.trial import Ground, on_trial
 from tests.bench.workloads import WORKLOADS, Table
+
+# What is measured beside the workloads that all systems have.
+PARTS = (scale, crowded, growth, ceilings)
 
 
 def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -26,10 +29,11 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds per workload (5; quick 3)")
     parser.add_argument("--calls", type=int, help="calls per round and system (2000; quick 400)")
     parser.add_argument("--in-flight", type=int, default=32, help="calls in flight at any time")
-    names = [workload.name for workload in WORKLOADS] + [latency.NAME, scale.NAME]
+    names = [workload.name for workload in WORKLOADS] + [latency.NAME, *(part.NAME for part in PARTS)]
     only = "only these (all; quick: those that targets name)"
     parser.add_argument("--workloads", nargs="+", choices=names, help=only)
     parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), help=only)
+    parser.add_argument("--growth-rows", type=int, nargs="+", help="points of that curve (10^4, 10^5, 10^6)")
     parser.add_argument(
         "--stores", nargs=3, metavar=("PRIMARY", "REPLICA", "REDIS"), help="URLs of running servers"
     )
@@ -69,6 +73,12 @@ async def measure_all(
                 results |= await latency.measure(table, trials, arguments)
     if scale.NAME in arguments.workloads and "entresol_near" in {system.name for system in systems}:
         results |= await scale.measure(ground, table, arguments)
+    if crowded.NAME in arguments.workloads and crowded.SYSTEM in {system.name for system in systems}:
+        results |= await crowded.measure(ground, arguments)
+    if growth.NAME in arguments.workloads:
+        results |= await growth.measure(ground, arguments)
+    if ceilings.NAME in arguments.workloads and systems:
+        results |= await ceilings.measure(ground, systems[0].database, arguments.rows)
     return results
 
 
@@ -85,7 +95,8 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         else stores.start(folder / "stores")
     )
     async with opened as chosen, prepared(chosen, systems, arguments):
-        workloads = await measure_all(Ground(chosen, shared, folder, arguments.in_flight), systems, arguments)
+        ground = Ground(chosen, await chosen.servers(), shared, folder, arguments.in_flight)
+        workloads = await measure_all(ground, systems, arguments)
     settings = {name: getattr(arguments, name) for name in ("rounds", "calls", "rows", "in_flight", "seed")}
     cores = {"server": sorted(shared.server), "stores_and_load": sorted(shared.others)}
     return {
@@ -95,7 +106,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "cores": cores,
         "left_out": missing,
         "targets": targets.judged(workloads),
-        "scale": workloads.pop(scale.NAME, None),
+        **{part.NAME: workloads.pop(part.NAME, None) for part in PARTS},
         "workloads": workloads,
     }
 

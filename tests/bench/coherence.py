@@ -69,7 +69,7 @@ async def writes(stores: Stores, cores: Cores, folder: Path, arguments: argparse
     results: dict[str, Any] = {}
     async with prepared(stores, systems, arguments):
         for in_flight in IN_FLIGHT:
-            ground = Ground(stores, cores, folder, in_flight)
+            ground = Ground(stores, {}, cores, folder, in_flight)
             async with contextlib.AsyncExitStack() as stack:
                 trials = [
                     await stack.enter_async_context(on_trial(system, ground, cached=True))

@@ -14,27 +14,43 @@ import matplotlib as mpl
 mpl.use("svg")
 from matplotlib import pyplot
 
-COLUMNS = 3
+COLUMNS, BARS_MIN = 3, 6
 BAR_INCHES, TITLE_INCHES, WIDTH_INCHES = 0.22, 0.9, 16.0
 OURS, THEIRS = "#2a6fb0", "#b9b9b9"
 
 
 def draw(figures: Mapping[str, Any], path: Path) -> None:
-    """Draw the CPU of every workload, and of the latencies the 50th and 99th percentile."""
-    workloads = figures["workloads"]
-    rows = math.ceil(len(workloads) / COLUMNS)
-    bars = max(len(result["systems"]) for result in workloads.values())
-    height = rows * (bars * BAR_INCHES + TITLE_INCHES)
-    figure, axes = pyplot.subplots(rows, COLUMNS, figsize=(WIDTH_INCHES, height), squeeze=False)
-    for axis, (name, result) in zip(axes.flat, workloads.items(), strict=False):
+    """Draw the CPU of every workload, of the latencies the 50th and 99th percentile, and how a Get's CPU grows."""
+    workloads, growth = figures["workloads"], figures.get("growth") or {}
+    count = len(workloads) + len(growth)
+    rows = math.ceil(count / COLUMNS)
+    bars = max(len(result["systems"]) for result in workloads.values()) if workloads else BARS_MIN
+    height = rows * (max(bars, BARS_MIN) * BAR_INCHES + TITLE_INCHES)
+    figure, grid = pyplot.subplots(rows, COLUMNS, figsize=(WIDTH_INCHES, height), squeeze=False)
+    axes = iter(grid.flat)
+    for (name, result), axis in zip(workloads.items(), axes, strict=False):
         _panel(axis, name, result["systems"])
-    for axis in axes.flat[len(workloads) :]:
+    for (name, points), axis in zip(growth.items(), axes, strict=False):
+        _curve(axis, name, points)
+    for axis in grid.flat[count:]:
         axis.axis("off")
     figure.suptitle(
         f"{figures['date'][:10]}, commit {str(figures['commit'])[:8]}, medians of {figures['rounds']} rounds"
     )
     figure.tight_layout(rect=(0, 0, 1, 0.98))
     figure.savefig(path)
+
+
+def _curve(axis: Any, name: str, points: Mapping[str, Any]) -> None:
+    places, found = list(map(int, points)), list(points.values())
+    axis.plot(places, [one["cpu_us"] for one in found], color=OURS, marker="o")
+    lows, highs = ([one[end] for one in found] for end in ("cpu_us_min", "cpu_us_max"))
+    axis.vlines(places, lows, highs, color="black", linewidth=1)
+    axis.set_xscale("log")
+    axis.set_ylim(bottom=0)
+    axis.set_title(f"growth: {name.replace('_', ' ')}", fontsize=10, loc="left")
+    axis.set_ylabel("CPU us for a Get", fontsize=8)
+    axis.tick_params(labelsize=8)
 
 
 def _panel(axis: Any, name: str, systems: Mapping[str, Any]) -> None:

@@ -131,6 +131,12 @@ def _tree(roots: Sequence[int]) -> list[int]:
     return tree
 
 
+def parent_of(pid: int) -> int | None:
+    """Return the id of the process that started `pid`; None of one that does not run here."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
+
+
 def _stat(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat from the third on (proc(5)); none when the process has ended."""
     try:

@@ -60,7 +60,7 @@ def main(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(summarize(result))
-    say(f"every figure is in {out}{_drawn(out) if result.get('workloads') else ''}")
+    say(f"every figure is in {out}{_drawn(out) if result.get('workloads') or result.get('growth') else ''}")
     return 0
 
 

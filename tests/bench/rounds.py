@@ -9,12 +9,18 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from tests.bench import report, stores
+from tests.bench.graph import READ, READ_TRANSACTION
 from tests.bench.operation import reads_of
 from tests.bench.systems import System
 from tests.bench.trial import Trial
 from tests.bench.workloads import Rows, Table, Workload
 
 WARM_OPERATIONS = 200
+ROUND_S = (
+    0.5  # of a round at least, where its operations can be done again: a quick system's would be over at once
+)
+REPEATS_MAX = 50
+READS = frozenset({"get", "batch_get", "list", READ, READ_TRANSACTION})
 
 
 async def measure(
@@ -28,16 +34,24 @@ async def measure(
     draws = [workload.draw(source, count) for _ in range(arguments.rounds)]
     reads = reads_of(itertools.chain(first, *draws), table.first)
     rounds: dict[str, list[dict[str, Any]]] = {trial.system.name: [] for trial in able}
+    repeats: dict[str, int] = {}
     for trial in able:
         if workload.cached and reads:
             await trial.warm(reads)
-        await trial.measure(first, f"{workload.name}-warm")
+        warm = await trial.measure(first, f"{workload.name}-warm")
+        repeats[trial.system.name] = _repeats(warm["per_s"], count) if workload.kinds <= READS else 1
     for index, draw in enumerate(draws):
         for trial in able if index % 2 == 0 else reversed(able):
-            rounds[trial.system.name].append(await trial.measure(draw, f"{workload.name}-{index}"))
+            operations = draw * repeats[trial.system.name]
+            rounds[trial.system.name].append(await trial.measure(operations, f"{workload.name}-{index}"))
         costs = ", ".join(f"{name} {found[-1]['cpu_us']:.0f}" for name, found in rounds.items())
         report.say(f"{workload.name} {index + 1}/{len(draws)}, us: {costs}")
     return report.workload(rounds)
+
+
+def _repeats(per_s: float, count: int) -> int:
+    """Return how often a system is to do its operations, which it does `per_s`."""
+    return min(max(1, round(ROUND_S * per_s / count)), REPEATS_MAX)
 
 
 @contextlib.asynccontextmanager

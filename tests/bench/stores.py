@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 from redis.asyncio import Redis
-from tests.bench.processes import BenchError
+from tests.bench.processes import BenchError, parent_of
 
 from entresol.embedded import EmbeddedServers
 
@@ -72,6 +72,18 @@ class Stores:
         async with self.connect(self.read) as replica, asyncio.timeout(REPLAY_TIMEOUT_S):
             while not await replica.fetchval(HAS_REPLAYED, position):
                 continue
+
+    async def servers(self) -> dict[str, int]:
+        """Return the process ids of `primary`, `replica` and `redis`, of those that run on this machine."""
+        found: dict[str, int] = {}
+        for name, url in (("primary", self.write), ("replica", self.read)):
+            async with self.connect(url) as connection:
+                backend = await connection.fetchval("SELECT pg_backend_pid()")
+            if (parent := parent_of(backend)) is not None:
+                found[name] = parent
+        async with Redis.from_url(self.cache, socket_timeout=CONNECT_TIMEOUT_S) as redis:
+            found["redis"] = int((await redis.info("server"))["process_id"])
+        return {name: pid for name, pid in found.items() if parent_of(pid) is not None}
 
     async def cache_misses(self) -> int:
         """Return how many keys were asked of Redis in vain since it started."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import abc
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -43,10 +44,17 @@ class Domain:
     fill: Callable[..., Awaitable[None]]
 
 
-async def _stories(connection: asyncpg.Connection, row_count: int, seed: int, *, uid_type: str) -> None:
+async def _stories(
+    connection: asyncpg.Connection,
+    row_count: int,
+    seed: int,
+    *,
+    uid_type: str,
+    lines: Sequence[int] = rows.TEXT_LINES,
+) -> None:
     if uid_type == "text":  # the platform knows what a story refers to
         await connection.execute("INSERT INTO users (name) VALUES ($1)", rows.AUTHOR)
-    await rows.fill(connection, row_count, seed, uid_type=uid_type)
+    await rows.fill(connection, row_count, seed, uid_type=uid_type, lines=lines)
 
 
 STORIES = Domain(
@@ -56,6 +64,13 @@ STORIES = Domain(
     PEERS / "schema.sql",
     _stories,
 )
+
+
+def stories_of(lines: Sequence[int]) -> Domain:
+    """Return the stories, with texts of so many lines in turn."""
+    return replace(STORIES, fill=partial(_stories, lines=lines))
+
+
 BY_HAND = replace(STORIES, functions=f"{STORIES.functions},{HERE / 'by_hand.py'}")
 GRAPH = Domain(HERE / "protos", HERE / "migrations", "", PEERS / "tao.sql", graph.fill)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 Workloads = Mapping[str, Any]
@@ -11,7 +13,11 @@ Workloads = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`subject` needs at most `at_most` times what `peer` does, by one figure of one workload."""
+    """`subject` needs at most `at_most` times what `peer` does, by one figure of one workload.
+
+    Of a workload whose operations are about several `rows` each, a row's share may be compared with what `peer` needs
+    for an operation `beside` it, which is about one.
+    """
 
     work: str
     workload: str
@@ -19,6 +25,8 @@ class Target:
     peer: str
     at_most: float
     figure: str = "cpu_us"
+    rows: int = 1
+    beside: str = ""
 
 
 TARGETS: Sequence[Target] = (
@@ -29,7 +37,9 @@ TARGETS: Sequence[Target] = (
     Target("Get, from Redis", "get", "entresol", "fastify", 1),
     Target("Get, from Redis, JSON", "get", "entresol_json", "fastapi", 1 / 5),
     Target("Get, from a replica", "replica_get", "entresol", "fastapi", 1 / 3),
+    Target("BatchGet of 100, a row", "batch_get_100", "entresol", "grpc_aio", 1 / 20, rows=100, beside="get"),
     Target("BatchGet of 100", "batch_get_100", "entresol", "grpc_aio", 1 / 20),
+    Target("BatchGet of 100", "batch_get_100", "entresol", "go", 1),
     Target("BatchGet of 100 hot ones", "hot_batch_get_100", "entresol_near", "grpc_aio", 1 / 20),
     Target("Update", "update", "entresol", "grpc_aio", 0.6),
     Target("TAOBench O", "tao_o", "graph_entresol_near", "graph_grpc_aio", 1 / 6),
@@ -44,7 +54,12 @@ TARGETS: Sequence[Target] = (
 )
 MEMORY_MIB_MAX = 120.0
 WORKERS, GROWTH_MIN = 8, 7.5
+HIT_RATIO_MIN = 0.964  # as TAO's own
 MEMORY_OF = ("get", "entresol")
+# A row of a Get from a replica beside a prepared point select, in CPU of PostgreSQL.
+ROW_OF, ROW_AT_MOST = ("replica_get", "entresol"), 0.5
+# What a Get may cost with the most rows, times what it costs with the fewest: more is not noise.
+GROWN_AT_MOST = 1.25
 
 
 def named() -> set[str]:
@@ -52,6 +67,7 @@ def named() -> set[str]:
     workloads = {
         "latency" if target.workload.startswith("latency") else target.workload for target in TARGETS
     }
+    workloads.add("ceilings")
     return workloads.union(*({target.subject, target.peer} for target in TARGETS))
 
 
@@ -77,23 +93,58 @@ def judged(workloads: Workloads) -> list[dict[str, Any]]:
             "verdict": "not measured" if grown is None else "pass" if grown >= GROWTH_MIN else "short",
         }
     )
-    return lines
+    hits = workloads.get("tao_o_crowded", {}).get("hit_ratio")
+    lines.append(
+        {
+            "work": "TAOBench O with a fifth of the data in Redis: hit ratio; at least",
+            "subject": hits,
+            "at_most": HIT_RATIO_MIN,
+            "verdict": "not measured" if hits is None else "pass" if hits >= HIT_RATIO_MIN else "short",
+        }
+    )
+    return [*lines, _row_of_postgresql(workloads), *map(partial(_grown, workloads), ("redis", "replica"))]
+
+
+def _row_of_postgresql(workloads: Workloads) -> dict[str, Any]:
+    workload, system = ROW_OF
+    rounds = workloads.get(workload, {}).get("systems", {}).get(system, {}).get("rounds", ())
+    found = [one["stores_cpu_us"]["replica"] for one in rounds if "replica" in one.get("stores_cpu_us", {})]
+    select = workloads.get("ceilings", {}).get("pgbench_point_select", {}).get("cpu_us")
+    return _line(
+        "PostgreSQL's CPU for a row from a replica, beside pgbench's prepared point select",
+        statistics.median(found) if found else None,
+        select,
+        ROW_AT_MOST,
+    )
+
+
+def _grown(workloads: Workloads, store: str) -> dict[str, Any]:
+    by_rows = workloads.get("growth", {}).get(f"rows_from_{store}", {})
+    fewest, most = (
+        (by_rows[count]["cpu_us"] for count in (min(by_rows), max(by_rows))) if by_rows else (None, None)
+    )
+    return _line(f"Get from {store} with the most rows, beside the fewest", most, fewest, GROWN_AT_MOST)
 
 
 def _judged(target: Target, workloads: Workloads) -> dict[str, Any]:
-    systems = workloads.get(target.workload, {}).get("systems", {})
-    subject, peer = (systems.get(name, {}).get(target.figure) for name in (target.subject, target.peer))
-    line = {
-        "work": f"{target.work}: {target.subject} / {target.peer}",
-        "figure": target.figure,
-        "subject": subject,
-        "peer": peer,
-        "at_most": round(target.at_most, 4),
-    }
+    subject = _figure(workloads, target.workload, target.subject, target.figure)
+    peer = _figure(workloads, target.beside or target.workload, target.peer, target.figure)
+    work = f"{target.work}: {target.subject} / {target.peer}{', a Get' if target.beside else ''}"
+    line = _line(work, subject / target.rows if subject else None, peer, target.at_most)
+    return line | {"figure": target.figure}
+
+
+def _figure(workloads: Workloads, workload: str, system: str, figure: str) -> float | None:
+    found: float | None = workloads.get(workload, {}).get("systems", {}).get(system, {}).get(figure)
+    return found
+
+
+def _line(work: str, subject: float | None, peer: float | None, at_most: float) -> dict[str, Any]:
+    line = {"work": work, "subject": subject, "peer": peer, "at_most": round(at_most, 4)}
     if not subject or not peer:
         return line | {"ratio": None, "verdict": "not measured"}
     ratio = subject / peer
-    return line | {"ratio": round(ratio, 4), "verdict": _verdict(ratio, target.at_most)}
+    return line | {"ratio": round(ratio, 4), "verdict": _verdict(ratio, at_most)}
 
 
 def _verdict(value: float, at_most: float) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Ground:
     """What all trials of a run share. What the processes print is kept in `folder`."""
 
     stores: Stores
+    servers: Mapping[str, int]  # process ids of the stores that run here, by what they are
     cores: Cores
     folder: Path
     in_flight: int
@@ -60,7 +61,7 @@ class Trial:
         A closed loop, with as many `in_flight` as on all the ground unless told; with a `rate`, so many begin a second.
         """
         misses = await self.ground.stores.cache_misses()
-        before_s = self._cpu_s()
+        before_s, stores_s = self._cpu_s(), self._stores_cpu_s()
         answer = await self._ask(
             {
                 "operations": [astuple(operation) for operation in operations],
@@ -76,11 +77,16 @@ class Trial:
             for role, after_s in self._cpu_s().items()
         }
         load_cpu_us = cpu_us.pop(LOAD)
+        stores_cpu_us = {
+            name: round((after_s - stores_s[name]) / count * 1e6, 2)
+            for name, after_s in self._stores_cpu_s().items()
+        }
         return {
             "round": round_name,
             "cpu_us": round(sum(cpu_us.values()), 2),
             "cpu_us_by_process": cpu_us,
             "load_cpu_us": load_cpu_us,
+            "stores_cpu_us": stores_cpu_us,
             "per_s": round(count / answer["elapsed_s"], 1),
             "p50_ms": round(answer["p50_ms"], 3),
             "p99_ms": round(answer["p99_ms"], 3),
@@ -92,6 +98,9 @@ class Trial:
 
     def _cpu_s(self) -> dict[str, float]:
         return {role: cpu_s([pid]) for role, pid in {**self.processes, LOAD: self.load.pid}.items()}
+
+    def _stores_cpu_s(self) -> dict[str, float]:
+        return {name: cpu_s([pid]) for name, pid in self.ground.servers.items()}
 
     async def warm_up(self, table: Table) -> None:
         """Let the system become as quick as it will be."""

@@ -107,26 +107,27 @@ class Near:
             copy.entry = copy.entry._replace(watermark=copy.view.watermark)
         return copy.entry
 
-    def get_all(self, table: str, names: Sequence[str]) -> list[Entry] | None:
-        """Return the copies of all these records; None when one of them may not be shown.
+    def get_all(self, table: str, names: Sequence[str]) -> list[Entry | None]:
+        """Return the copy of each record; None of one that may not be shown.
 
         Each is looked at as `get` does; only its watermark, which nobody asks for here, is as it was fetched.
         """
         now_s = self._clock.monotonic_s()
         views = [None if view is None or self._is_silent(view, now_s) else view for view in self._views]
         oldest_s, place_of, copies = now_s - self._age_s_max, self._place, self._copies
-        entries = []
+        entries: list[Entry | None] = []
         for name in names:
             place = place_of(table, name)
             copy = copies.get(place.entry)
+            if copy is not None and copy.began_s < oldest_s:
+                copy = None  # rule: age
+            if copy is not None and copy.view is not views[place.partition]:
+                copy = None  # rule: view
             if copy is None or copy.changed:
-                return None
-            if copy.began_s < oldest_s:
-                return None  # rule: age
-            if copy.view is not views[place.partition]:
-                return None  # rule: view
-            copies.move_to_end(place.entry)
-            entries.append(copy.entry)
+                entries.append(None)
+            else:
+                copies.move_to_end(place.entry)
+                entries.append(copy.entry)
         return entries
 
     def outdated(self, table: str, name: str) -> Entry | None:

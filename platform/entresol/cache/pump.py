@@ -8,10 +8,8 @@ from typing import Self
 
 from entresol.cache.feed import Event, Feed
 
-AHEAD_MAX = 64  # transactions
+AHEAD_MAX = 256  # transactions
 CHANGES_MAX = 1024  # in one batch, unless one transaction has more
-# A moment's patience makes one batch, one look at the primary and one script call of what commits together.
-LINGER_S = 0.002
 
 
 class Pump:
@@ -41,8 +39,12 @@ class Pump:
             error = failure
         await self._ahead.put(error)
 
-    async def take(self, wait_s: float) -> list[Event]:
-        """Return what is ready, in order; nothing when nothing comes within `wait_s`. Raises what ended the feed."""
+    async def take(self, wait_s: float, linger_s: float) -> list[Event]:
+        """Return what is ready, in order, `linger_s` after the first change; nothing if none comes within `wait_s`.
+
+        A moment's patience makes one batch, one look at the primary and one script call of what commits together.
+        Raises what ended the feed.
+        """
         if self._ended is not None:
             raise self._ended
         try:
@@ -51,7 +53,7 @@ class Pump:
         except TimeoutError:
             return []
         if getattr(first, "changes", ()):
-            await asyncio.sleep(LINGER_S)
+            await asyncio.sleep(linger_s)
         return self._ready(first)
 
     def _ready(self, first: Event | Exception) -> list[Event]:

@@ -49,21 +49,22 @@ class Hits:
         found = ((name, self.near_one(resource, name, demand)) for name in names)
         return {name: one for name, one in found if one is not None}
 
-    def copies(self, resource: Resource, names: Sequence[str]) -> list[bytes] | None:
-        """Return the messages of all these records from copies; None when one of them is not here.
+    def copies(self, resource: Resource, names: Sequence[str]) -> Sequence[bytes | None]:
+        """Return the message of each record from its copy; None of one that no copy may answer.
 
         For who demands no more than the resource promises, and that is BOUNDED or EVENTUAL.
         """
-        entries = None if self.near is None else self.near.get_all(resource.table, names)
-        messages = None if entries is None else self._messages(resource, names, entries)
-        if messages is not None:
-            telemetry.CACHE_READS.add(len(messages), _attributes(resource.type, NEAR))
+        if self.near is None:
+            return [None] * len(names)
+        messages = self._messages(resource, names, self.near.get_all(resource.table, names))
+        if hits := len(messages) - messages.count(None):
+            telemetry.CACHE_READS.add(hits, _attributes(resource.type, NEAR))
         return messages
 
     def ask(
-        self, resource: Resource, names: Sequence[str], told: Callable[[list[bytes] | None], None]
+        self, resource: Resource, names: Sequence[str], told: Callable[[Sequence[bytes | None]], None]
     ) -> None:
-        """Have `told` called with the messages of all these records from the cache, or with None, as `copies` has them.
+        """Have `told` called with what the cache has of each record, as `copies` tells it.
 
         What the cache has becomes copies. It takes no task: hits do not wait for one another.
         """
@@ -78,13 +79,14 @@ class Hits:
 
     def _messages(
         self, resource: Resource, names: Sequence[str], entries: Sequence[Entry | None]
-    ) -> list[bytes] | None:
-        """Return the messages, None when a record lacks one; have those read again that are about to end."""
+    ) -> list[bytes | None]:
+        """Return the message of each record that has one; have those read again that are about to end."""
         now_ms = self.clock.now_s() * 1000
-        messages = []
+        messages: list[bytes | None] = []
         for name, entry in zip(names, entries, strict=True):
             if entry is None or entry.rank is not Rank.VALUE:
-                return None
+                messages.append(None)
+                continue
             if is_due(entry, now_ms):
                 self.loads.refresh(resource, name)
             messages.append(entry.message)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
+
 from entresol.cache.entries import Entries
 from entresol.cache.entry import Rank
 from entresol.cache.generations import Mark
@@ -20,8 +22,8 @@ from entresol.errors import ConfigurationError
 from entresol.records.demand import ANYTHING, Demand, Found
 from entresol.records.hits import Hits
 from entresol.records.loads import Loads
-from entresol.schema.model import Consistency, Model, Resource
-from entresol.storage.store import Change, ListQuery, Page, Selection, Store
+from entresol.schema.model import Consistency, Field, Model, Resource
+from entresol.storage.store import Change, Committed, ListQuery, Page, Selection, Store
 from entresol.storage.transaction import Transaction
 
 PUTS_MAX = 512  # at once, so that one large transaction does not fill the way to the cache
@@ -150,6 +152,16 @@ class Records:
                 changes = [change for change in changes if not change.resource.is_fenced]
             await self._publish(changes, mark, transaction.commit_lsn)
 
+    async def update(
+        self, resource: Resource, message: Message, fields: Sequence[Field], *, version: int | None
+    ) -> Committed | None:
+        """Update one record as `Store.update` does; what was written is in the cache before this returns (rule R1)."""
+        mark = await self.entries.mark() if self.entries else ()
+        done = await self.store.update(resource, message, fields, version=version)
+        if done is not None:
+            await self._publish(done.changes, mark, done.commit_lsn)
+        return done
+
     async def delete_where(
         self,
         resource: Resource,
@@ -186,7 +198,7 @@ class Records:
             if len(names) < size:
                 return
 
-    def session_after(self, demand: Demand, transaction: Transaction) -> Session:
+    def session_after(self, demand: Demand, transaction: Transaction | Committed) -> Session:
         """Return what the caller has seen once its transaction is committed.
 
         What the transaction wrote beside its `changes`, or found done by an earlier one, counts too: until the relay
@@ -213,7 +225,7 @@ class Records:
         changed = list(last.values())
         for at in range(0, len(changed), PUTS_MAX):
             puts = [self._put(self.entries, change, mark, seen) for change in changed[at : at + PUTS_MAX]]
-            await asyncio.gather(*puts)
+            await (puts[0] if len(puts) == 1 else asyncio.gather(*puts))
 
     async def _put(self, entries: Entries, change: Change, mark: Mark, seen: int) -> None:
         message, rank = change.row.message if change.row else b"", _rank(change)

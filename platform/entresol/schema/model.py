@@ -239,6 +239,14 @@ class Resource:
         return self.consistency is Consistency.STRONG and self.cache.enabled
 
     @cached_property
+    def entangled(self) -> frozenset[str]:
+        """Return the columns whose change may wait for transactions that hold other rows: references, unique keys."""
+        unique = (column for index in self.indexes if index.unique for column, _ in index.columns)
+        return frozenset(unique) | {
+            field.column.name for field in self.stored if field.reference and field.column
+        }
+
+    @cached_property
     def by_name(self) -> Mapping[str, Field]:
         """Return the fields by their names."""
         return {field.name: field for field in self.fields}

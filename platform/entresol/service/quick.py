@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from entresol import telemetry
-from entresol.records import Hits, Records
+from entresol.records import CACHE, NEAR, Hits, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Consistency, Method, MethodKind, Resource
 from entresol.service.call import CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY, SHOW_VERSION_KEY
@@ -32,7 +32,7 @@ REQUEST_BYTES_MAX = 512  # of such a one
 _OK = 0
 _LEVELS = (Consistency.BOUNDED, Consistency.EVENTUAL)
 
-Told = Callable[[bytes | None], None]
+Told = Callable[[str, bytes | None], None]
 
 
 def is_plain(metadata: Mapping[str, str]) -> bool:
@@ -50,25 +50,34 @@ class Quick:
     read: Callable[[bytes], Sequence[str] | None]
     join: Callable[[list[bytes]], bytes]
 
-    def names(self, request: bytes) -> Sequence[str] | None:
-        """Return what a request asks for; None of one that is not good, or not known to be."""
-        return None if telemetry.tracing() else self.read(request)
+    def answer(self, request: bytes, told: Told) -> bool:
+        """Have `told` called with who answered and the reply: now, from copies, or once the cache has answered.
 
-    def near(self, names: Sequence[str]) -> bytes | None:
-        """Return the reply to a plain call if this process has it."""
+        The reply is None when it takes the handler after all; `told` is not called when this returns False, for a
+        request that is not good, or not known to be.
+        """
+        names = None if telemetry.tracing() else self.read(request)
+        if names is None:
+            return False
         begun_s = time.perf_counter()
-        return self._reply(begun_s, self.hits.copies(self.resource, names))
+        copies = self.hits.copies(self.resource, names)
+        missing = [name for name, copy in zip(names, copies, strict=True) if copy is None]
 
-    def cached(self, names: Sequence[str], told: Told) -> None:
-        """Have `told` called with the reply, or with None, once the cache has answered."""
-        begun_s = time.perf_counter()
-        self.hits.ask(self.resource, names, lambda messages: told(self._reply(begun_s, messages)))
+        def answered(source: str, found: Sequence[bytes | None]) -> None:
+            rest = iter(found)
+            each = [next(rest) if copy is None else copy for copy in copies]
+            messages = [message for message in each if message is not None]
+            if len(messages) < len(each):
+                told(source, None)
+                return
+            record(self.method, begun_s, _OK)
+            told(source, self.join(messages))
 
-    def _reply(self, begun_s: float, messages: list[bytes] | None) -> bytes | None:
-        if messages is None:
-            return None
-        record(self.method, begun_s, _OK)
-        return self.join(messages)
+        if missing:
+            self.hits.ask(self.resource, missing, partial(answered, CACHE))
+        else:
+            answered(NEAR, ())
+        return True
 
 
 def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_max: int) -> Quick | None:

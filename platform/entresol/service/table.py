@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from entresol.clock import Identifiers
 from entresol.config import Settings
@@ -13,7 +16,7 @@ from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.pages import PageTokens
 from entresol.service import methods
-from entresol.service.call import Answer, Call, Handler, Link
+from entresol.service.call import Answer, Call, Handler, Link, Reply, finished
 from entresol.service.chain import compose
 from entresol.service.creation import Creator
 from entresol.service.links.authorize import authorize
@@ -23,7 +26,7 @@ from entresol.service.links.errors import errors
 from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
-from entresol.service.quick import Quick, quick
+from entresol.service.quick import Quick, is_plain, quick
 from entresol.service.registry import Context, Function, Registry
 from entresol.service.singletons import Inserter
 from entresol.service.updates import Updater
@@ -38,6 +41,25 @@ class Route:
     handler: Handler
     guarded: bool = False  # a policy decides who may call it
     quick: Quick | None = None  # for calls that wish for nothing
+
+    def answer(self, request: Any, call: Call) -> Answer:
+        """Answer a call: the quick way if it may be taken and leads there, else by the handler."""
+        if self.quick is None or not is_plain(call.metadata):
+            return self.handler(request, call)
+        reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        if not self.quick.answer(request, partial(_tell, call, reply)):
+            return self.handler(request, call)
+        return reply.result() or b"" if reply.done() else self._asked(reply, request, call)
+
+    async def _asked(self, reply: asyncio.Future[bytes | None], request: Any, call: Call) -> Reply:
+        found = await reply
+        return await finished(self.handler(request, call)) if found is None else found
+
+
+def _tell(call: Call, reply: asyncio.Future[bytes | None], source: str, found: bytes | None) -> None:
+    if not reply.done():  # nobody waits any more when it was cancelled
+        call.answered_by(source)
+        reply.set_result(found)
 
 
 def build(

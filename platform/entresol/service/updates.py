@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from entresol.errors import DeletedError, InvalidArgumentError, NotFoundError, S
 from entresol.schema import masks
 from entresol.schema.checks import RequestCheck
 from entresol.schema.masks import Mask
-from entresol.schema.model import Behavior, Method, Role
+from entresol.schema.model import Behavior, Field, Method, Role
 from entresol.schema.shapes import holds
 from entresol.service.creation import stamp_uid
 from entresol.service.singletons import Inserter
@@ -57,7 +58,7 @@ class Updater:
             DeletedError: it is marked as deleted.
             InvalidArgumentError: an immutable field would change, or fields break a rule together.
         """
-        fields = masks.stored_fields(wish.mask, self._resource)
+        fields = self.fields(wish)
         if not self.is_one_statement(wish):
             row, merged = await self._merged(transaction, wish)
             if wish.ensures and self._is_so(row, merged):
@@ -84,6 +85,17 @@ class Updater:
             not part.whole or name not in self._resource.by_name or self._resource.by_name[name].immutable
             for name, part in mask.parts.items()
         )
+
+    def is_light(self, wish: Wish) -> bool:
+        """Tell whether, beside that, nothing of it waits for other records, or for a fence (rule R9)."""
+        if self._resource.is_fenced or not self.is_one_statement(wish):
+            return False
+        columns = [field.column.name for field in self.fields(wish) if field.column]
+        return self._resource.entangled.isdisjoint(columns)
+
+    def fields(self, wish: Wish) -> Sequence[Field]:
+        """Return the fields that change."""
+        return masks.stored_fields(wish.mask, self._resource)
 
     def _is_so(self, row: Row, merged: Any) -> bool:
         """Tell whether the record has all the values it is to have; with some that nobody sees, nobody knows."""

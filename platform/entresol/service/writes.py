@@ -18,7 +18,7 @@ from entresol.service.repeats import Work, each_once, once
 from entresol.service.singletons import Inserter
 from entresol.service.standard import reply_field_number, request_field, resource_of
 from entresol.service.updates import Updater
-from entresol.storage.transaction import Transaction
+from entresol.storage.store import Committed, Transaction
 
 _ETAG = re.compile(r'"?([0-9a-f]{16})"?')
 # No record has it: versions count from 1.
@@ -77,7 +77,7 @@ class Writes:
     def update(self, method: Method, updater: Updater) -> Handler:
         """Return the handler of an Update method (AIP-134): what its mask names, or all of a new record."""
         field = request_field(method)
-        fenced = resource_of(method).is_fenced
+        resource = resource_of(method)
 
         async def handler(request: Any, call: Call) -> bytes:
             wanted: Any = getattr(request, field)
@@ -91,14 +91,22 @@ class Writes:
                         raise
                 return (await updater.create(transaction, request, wish)).message
 
-            one_statement = not fenced and updater.is_one_statement(wish)
+            plain = not getattr(request, "validate_only", False) and not getattr(request, "request_id", "")
+            if plain and updater.is_light(wish):
+                done = await self.records.update(
+                    resource, wish.wanted, updater.fields(wish), version=wish.version
+                )
+                if done is not None:
+                    self._tell(call, done)
+                    call.answered_by(PRIMARY)
+                    return done.message
             try:
-                return await self._write(request, call, work, one_statement=one_statement)
+                return await self._write(request, call, work)
             except AlreadyExistsError as error:
                 if not getattr(request, "allow_missing", False) or error.metadata.get("name") != wanted.name:
                     raise
             # Another call created it between this one's look and its insert: now it is there to be updated.
-            return await self._write(request, call, work, one_statement=one_statement)
+            return await self._write(request, call, work)
 
         return handler
 
@@ -158,9 +166,13 @@ class Writes:
             if dry:
                 transaction.rollback_only()
         if transaction.committed:
-            call.remember(self.records.session_after(call.demand, transaction), self.records.tokens)
+            self._tell(call, transaction)
         call.answered_by(PRIMARY)
         return reply
+
+    def _tell(self, call: Call, done: Transaction | Committed) -> None:
+        """Let the caller's session know of what is committed."""
+        call.remember(self.records.session_after(call.demand, done), self.records.tokens)
 
     @property
     def _ttl_s(self) -> float:

@@ -97,13 +97,20 @@ class TableSql:
         values: Sequence[object],
         *,
         live: bool = False,
+        waits: bool = True,
     ) -> Statement:
-        """Set `fields` of one row, when it has this version, and with `live` when it is not marked as deleted."""
+        """Set `fields` of one row, when it has this version, and with `live` when it is not marked as deleted.
+
+        Unless it `waits`, a row that another transaction holds is passed over.
+        """
         changes = [f"{column_of(field)} = ${number}" for number, field in enumerate(fields, start=2)]
         parameters = [name, *values]
         condition = f"name = $1{_version_condition(parameters, version)}"
         if live and self.resource.soft_delete:
             condition += f" AND {self._role(Role.DELETE_TIME)} IS NULL"
+        if not waits:
+            free = f"SELECT name FROM {self.table} WHERE {condition} FOR NO KEY UPDATE SKIP LOCKED"
+            condition = f"name = ({free})"
         return Statement(self._update_text([*changes, *self._touch()], condition), tuple(parameters))
 
     def soft_delete(self, name: str, version: int | None, retention_s: float) -> Statement:

@@ -37,9 +37,13 @@ async def run_many(
     parameters: Sequence[Sequence[object]],
     deadline: Deadline,
     resource: str,
+    operation: str,
 ) -> list[Record]:
-    """Return the records of one statement run with each of `parameters`, in order, in one round trip."""
-    with _measured(resource, "insert"):
+    """Return the records of one statement run with each of `parameters`, in order, in one round trip.
+
+    Outside a transaction it is one by itself: all of them are done, or none.
+    """
+    with _measured(resource, operation):
         records: list[Record] = await connection.fetchmany(text, parameters, timeout=deadline.left_s())
     return records
 

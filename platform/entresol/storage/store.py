@@ -7,22 +7,36 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from google.protobuf.message import Message
+
 from entresol.errors import StoreUnavailableError, UnavailableError
-from entresol.schema.model import Model, Resource
+from entresol.schema.model import Field, Model, Resource
 from entresol.storage import sql
 from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
 from entresol.storage.pools import Pools, Source
-from entresol.storage.rows import Row
+from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement
 from entresol.storage.sql_page import ListQuery, last_values, select_page
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_recovery_conflict, is_server_gone, translated
 from entresol.storage.statements import run
+from entresol.storage.together import Committed, Together, Wanted
 from entresol.storage.transaction import UNKNOWN_OUTCOME, BeforeCommit, Transaction
 from entresol.storage.writer import Change, Schema, Writer
 
-__all__ = ["Change", "ListQuery", "Page", "Read", "Row", "Selection", "Source", "Store", "Transaction"]
+__all__ = [
+    "Change",
+    "Committed",
+    "ListQuery",
+    "Page",
+    "Read",
+    "Row",
+    "Selection",
+    "Source",
+    "Store",
+    "Transaction",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,7 @@ class Store:
     def __init__(self, pools: Pools, model: Model) -> None:
         self._pools = pools
         self._schema = Schema(model)
+        self._together = Together(pools)
 
     async def get(
         self,
@@ -115,6 +130,21 @@ class Store:
         statement = selection.count(self._schema.table(resource))
         answer = await self._read(resource, statement, "count", 0, primary=False, timeout_s=timeout_s)
         return int(answer.records[0][0])
+
+    async def update(
+        self, resource: Resource, message: Message, fields: Sequence[Field], *, version: int | None
+    ) -> Committed | None:
+        """Give `fields` of the live record that `message` names their values in it, together with other updates.
+
+        Returns None when nothing was done, for whatever reason: a transaction finds out. What is raised is as for
+        `Together.update`; the fields must not be `entangled`.
+        """
+        table = self._schema.table(resource)
+        fields = table.codec.update_fields(fields)
+        name, values = name_of_record(message), table.codec.values(message, fields)
+        statement = table.update(name, version, fields, values, live=True, waits=False)
+        with translated(self._schema.by_table):
+            return await self._together.update(Wanted(table, name, statement))
 
     @asynccontextmanager
     async def transaction(

@@ -80,7 +80,7 @@ class Transaction:
         parameters = await self._parameters(table, messages)
         with translated(writer.schema.by_table):
             records = await run_many(
-                writer.connection, table.insert, parameters, writer.deadline, resource.type
+                writer.connection, table.insert, parameters, writer.deadline, resource.type, "insert"
             )
         return [writer.wrote(table, record) for record in records]
 

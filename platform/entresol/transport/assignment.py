@@ -31,6 +31,11 @@ def assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
                 path, f"{field.name} has no fields of its own; write {field.name}=value"
             )
         assign(getattr(message, field.name), names[1:], text, path)
+    elif field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
+        try:
+            setattr(message, field.name, text)
+        except ValueError as error:
+            raise InvalidArgumentError.of(path, "is no Unicode text") from error
     elif field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
         getattr(message, field.name).paths.extend(_snake(part.strip()) for part in text.split(","))
     else:

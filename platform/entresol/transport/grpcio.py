@@ -13,10 +13,8 @@ from grpc_reflection.v1alpha import reflection
 
 from entresol.clock import Clock
 from entresol.config import Settings
-from entresol.records import NEAR
 from entresol.schema.model import Model
 from entresol.service.call import Call, finished
-from entresol.service.quick import is_plain
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport import tls
@@ -126,14 +124,8 @@ def _rpc_handler(entry: Route, clock: Clock) -> Any:
 
     async def unary(request: Any, context: Any) -> bytes:
         call = _call(entry, context, clock)
-        quick = entry.quick if is_plain(call.metadata) else None
-        names = None if quick is None else quick.names(request)
-        if quick is not None and names is not None and (near := quick.near(names)) is not None:
-            call.answered_by(NEAR)
-            context.set_trailing_metadata(tuple(trailing(call)))
-            return near
         try:
-            reply = serialized(await finished(entry.handler(request, call)))
+            reply = serialized(await finished(entry.answer(request, call)))
         except Exception as error:
             failure_ = failure(error, call)
             await _abort(context, failure_, trailing(call))

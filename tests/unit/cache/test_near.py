@@ -33,7 +33,7 @@ class Copies:
         self.near.keep(self.near.begin("items", [name]), [entry])
 
     def get(self, name: str) -> Entry | None:
-        together = self.near.get_all("items", [name])
+        (together,) = self.near.get_all("items", [name])
         found = self.near.get("items", name)
         assert (together is None) == (found is None), "one at a time and all at once are the same"
         return found

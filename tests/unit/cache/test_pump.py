@@ -43,16 +43,16 @@ class List:
 async def test_what_is_ready_is_one_batch() -> None:
     async with Pump(List(3)) as pump:
         await asyncio.sleep(0)
-        assert await pump.take(5.0) == [Keepalive(0), Keepalive(1), Keepalive(2)]
-        assert await pump.take(0.001) == []
+        assert await pump.take(5.0, 0) == [Keepalive(0), Keepalive(1), Keepalive(2)]
+        assert await pump.take(0.001, 0) == []
 
 
 async def test_a_failure_comes_after_what_came_before_it() -> None:
     async with Pump(List(2, OSError("cut"))) as pump:
         await asyncio.sleep(0)
-        assert await pump.take(5.0) == [Keepalive(0), Keepalive(1)]
+        assert await pump.take(5.0, 0) == [Keepalive(0), Keepalive(1)]
         with pytest.raises(OSError, match="cut"):
-            await pump.take(5.0)
+            await pump.take(5.0, 0)
 
 
 async def test_it_reads_no_further_ahead_than_its_bound() -> None:
@@ -62,5 +62,5 @@ async def test_it_reads_no_further_ahead_than_its_bound() -> None:
         assert feed.yielded <= AHEAD_MAX + 1
         seen = 0
         while seen < 10 * AHEAD_MAX:
-            seen += len(await pump.take(5.0))
+            seen += len(await pump.take(5.0, 0))
         assert seen == 10 * AHEAD_MAX

@@ -17,12 +17,11 @@ import zttp
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.errors import DeadlineExceededError, EntresolError, UnavailableError, UnimplementedError
-from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import HARD_SIZE_FACTOR, failed, failure, status_headers, unknown
 from entresol.transport.http2.head import Head, is_grpc
-from entresol.transport.http2.stream import HEAD, Stream
+from entresol.transport.http2.stream import HEAD, UNSENT_BYTES_MAX, Stream
 from entresol.transport.listener import Owner
 from entresol.transport.wire import ENCODINGS, PREFIX_BYTES, too_large
 
@@ -35,7 +34,6 @@ _CONTROL_FRAMES_MAX = (
 )
 _PROGRESS_BYTES = 1024  # that a peer whose answers wait must take in a second
 _MESSAGES_MAX = 4  # of the largest size, of which one connection may have parts here
-_WRITE_BYTES_MAX = 1024 * 1024  # waiting for a peer that does not read
 _PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"  # header of the frame; eight bytes follow, and come back
 _ALIVE, _HEARD = b"is alive", b"has gone"
 _NO_ERROR, _REFUSED_STREAM, _ENHANCE_YOUR_CALM = 0, 7, 11
@@ -73,9 +71,10 @@ class Connection(asyncio.Protocol):
         self.message_bytes_max = settings.message_size_bytes_max * HARD_SIZE_FACTOR
         self.counters = counters
         self.is_paused = False
+        self.unsent_bytes = 0  # of replies that the next flush writes
         self._find = find
         self._settings = settings
-        self._clock = clock
+        self.clock = clock
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, Stream] = {}
@@ -99,7 +98,7 @@ class Connection(asyncio.Protocol):
         """Greet the peer."""
         self._owner.opened(self)
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=_WRITE_BYTES_MAX)
+        self._transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
         self.counters.connections += 1
         self.engine.initiate_connection()
         self.flush()
@@ -156,6 +155,7 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Write what the engine has to send."""
         self._flush_planned = False
+        self.unsent_bytes = 0
         if self._transport is None:
             return
         if data := self.engine.data_to_send():
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
     def tick(self, now_s: float) -> None:
         """Look after time: called about once a second."""
         settings = self._settings
-        for stream in [item for item in self._streams.values() if item.is_waiting and item.until_s < now_s]:
+        for stream in [item for item in self._streams.values() if self._is_late(item, now_s)]:
             error = DeadlineExceededError("the deadline passed before the whole request was here")
             stream.fail(failure(error, stream.call))
         is_stuck = self.is_paused or self.engine.has_pending_send()
@@ -227,6 +227,12 @@ class Connection(asyncio.Protocol):
                 self._transport.write(_PING + _ALIVE)
         elif settings.connection_age_max_s and now_s - self._began_s > settings.connection_age_max_s:
             self.leave("age")
+
+    def _is_late(self, stream: Stream, now_s: float) -> bool:
+        """Tell whether the request of a call should be whole by now."""
+        allowed_s = stream.head.timeout_s
+        most_s = self._settings.deadline_default_s if allowed_s is None else allowed_s
+        return stream.is_waiting and stream.began_s + min(most_s, self._settings.deadline_max_s) < now_s
 
     def _look_at_the_end(self, now_s: float) -> None:
         """See that a connection that should end does, whatever its peer does or leaves undone."""
@@ -271,12 +277,7 @@ class Connection(asyncio.Protocol):
             raise unknown(path)
         if head.encoding not in ENCODINGS:
             raise UnimplementedError(f"{head.encoding!r} is not among the encodings {', '.join(ENCODINGS)}")
-        call = Call(route.method, head.metadata, self._clock, head.timeout_s, binary=head.binary)
-        most_s = self._settings.deadline_default_s if head.timeout_s is None else head.timeout_s
-        most_s = min(most_s, self._settings.deadline_max_s)
-        stream = Stream(self, stream_id, route, call, head.encoding, self._heard_s + most_s)
-        stream.quick = route.quick if head.is_plain else None
-        return stream
+        return Stream(self, stream_id, route, head, self._heard_s)
 
     def _refuse(self, stream_id: int, error: CallFailedError, *, is_whole: bool) -> None:
         self.counters.failed += 1

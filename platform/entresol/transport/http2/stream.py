@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import zttp
 
 from entresol.errors import DeadlineExceededError, InvalidArgumentError
-from entresol.records import CACHE, NEAR
-from entresol.service.call import Call, Reply, finished, is_awaitable
-from entresol.service.quick import Quick
+from entresol.service.call import ANSWERED_BY_KEY, Call, Reply, finished, is_awaitable
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import closing, encoded_trailing, failure, serialized, status_headers
+from entresol.transport.http2.head import Head
 from entresol.transport.http2.requests import Requests
 from entresol.transport.wire import (
     IDENTITY,
@@ -38,6 +37,10 @@ _OK = (b"grpc-status", b"0")
 # The engine keeps what the peer has not asked for yet, at a cost that grows with the square of its size: so much of a
 # stream, and the rest waits here.
 _WAITING_BYTES_MAX = 64 * 1024
+UNSENT_BYTES_MAX = (
+    1024 * 1024
+)  # that one turn of the loop hands over whole; and that wait for a peer that does not read
+_FRAME_BYTES = 1024  # more than a message grows by its prefix, and by being packed in vain
 _INTERNAL_ERROR = 2
 
 
@@ -45,41 +48,43 @@ class Stream:
     """One call. It begins when its headers are in, and is over when its status is out or its peer has gone."""
 
     __slots__ = (
+        "_call",
         "_ended",
         "_expiry",
         "_head_sent",
         "_requests",
         "_room",
         "_running",
+        "_trailers",
         "_unframer",
+        "began_s",
         "body",
-        "call",
         "connection",
         "counted_bytes",
         "encoding",
         "handle",
+        "head",
         "is_over",
-        "quick",
         "route",
         "stream_id",
-        "until_s",
     )
 
     def __init__(
-        self, connection: Connection, stream_id: int, route: Route, call: Call, encoding: str, until_s: float
+        self, connection: Connection, stream_id: int, route: Route, head: Head, began_s: float
     ) -> None:
-        """Begin the call; its request must be whole `until_s` on the loop's clock."""
+        """Begin the call, at `began_s` on the loop's clock."""
         self.connection = connection
         self.stream_id = stream_id
         self.route = route
-        self.call = call
-        self.encoding = encoding
-        self.until_s = until_s
+        self.head = head
+        self.encoding = head.encoding
+        self.began_s = began_s
         self.handle: zttp.Stream = connection.engine.stream(stream_id)
         self.body: bytes | bytearray = b""
         self.counted_bytes = 0  # of `held_bytes`, by the connection
         self.is_over = False
-        self.quick: Quick | None = None  # for a call that wishes for nothing
+        self._call: Call | None = None
+        self._trailers: list[tuple[bytes, bytes]] | None = None  # None: the call has them
         self._head_sent = False
         self._ended = False  # the request is whole
         self._running: asyncio.Task[None] | None = None
@@ -87,6 +92,16 @@ class Stream:
         self._room: asyncio.Future[None] | None = None
         self._unframer: Unframer | None = None
         self._requests: Requests | None = None
+
+    @property
+    def call(self) -> Call:
+        """Return what the method is told of the call, which the quick way has no need of."""
+        if self._call is None:
+            head, method = self.head, self.route.method
+            self._call = Call(
+                method, head.metadata, self.connection.clock, head.timeout_s, binary=head.binary
+            )
+        return self._call
 
     def begin(self) -> None:
         """Let the handler of a stream of requests begin; the others wait for their request."""
@@ -136,7 +151,8 @@ class Stream:
         except Exception as error:
             self.fail(failure(error, self.call))
             return
-        if self.quick is None or not self._answer_quickly(self.quick, message):
+        quick = self.route.quick if self.head.is_plain else None
+        if quick is None or not quick.answer(message, partial(self._told, message)):
             self._run(message)
 
     def cancel(self) -> None:
@@ -208,30 +224,18 @@ class Stream:
         except Exception as error:
             self.fail(failure(error, self.call))
 
-    def _answer_quickly(self, quick: Quick, request: bytes) -> bool:
-        """Reply with what is here, or when the cache has answered; False: it takes a handler."""
-        names = quick.names(request)
-        if names is None:
-            return False
-        reply = quick.near(names)
-        if reply is None:
-            quick.cached(names, partial(self._told, request))
-        else:
-            self.call.answered_by(NEAR)
-            self._reply(reply)
-        return True
-
-    def _told(self, request: bytes, reply: bytes | None) -> None:
+    def _told(self, request: bytes, source: str, reply: bytes | None) -> None:
+        """Reply, or go the ordinary way where the quick one ended."""
         if self.is_over:
             return
         if reply is None:
             self._run(request)
         else:
-            self.call.answered_by(CACHE)
+            self._trailers = _answered_by(source)
             self._reply(reply)
 
     def _reply(self, reply: bytes) -> None:
-        if len(reply) <= _WAITING_BYTES_MAX:
+        if self._fits(len(reply)):
             self._send(reply)
             self._finish()
         else:
@@ -272,11 +276,21 @@ class Stream:
         if not self.is_over:
             self._send_head()
             self.handle.send_data(framed(reply, self.encoding))
+            self.connection.unsent_bytes += len(reply)
             self.connection.flush_soon()
+
+    def _fits(self, size: int) -> bool:
+        """Tell whether a reply can be handed over whole: nothing of it would wait in the engine, or not much."""
+        if size <= _WAITING_BYTES_MAX:
+            return True
+        connection = self.connection
+        window_bytes = min(self.handle.send_window or 0, connection.engine.send_window)
+        is_free = not connection.is_paused and connection.unsent_bytes + size <= UNSENT_BYTES_MAX
+        return is_free and size + _FRAME_BYTES <= window_bytes
 
     async def _send_all(self, reply: bytes) -> None:
         """Send a reply of any size, as the peer takes it."""
-        if len(reply) <= _WAITING_BYTES_MAX:
+        if self._fits(len(reply)):
             self._send(reply)
             return
         prefix, body = parts(reply, self.encoding)
@@ -304,7 +318,7 @@ class Stream:
             return
         try:
             self._send_head()
-            self.handle.end_message([_OK, *encoded_trailing(self.call)])
+            self.handle.end_message(self._trailers or [_OK, *encoded_trailing(self.call)])
         except zttp.LocalProtocolError:
             self._break()
         else:
@@ -335,6 +349,11 @@ class Stream:
             self._room = None
             if self._requests is not None:
                 self._requests.is_let = False
+
+
+@lru_cache(maxsize=16)
+def _answered_by(source: str) -> list[tuple[bytes, bytes]]:
+    return [_OK, (ANSWERED_BY_KEY.encode(), source.encode())]
 
 
 async def _at_hand(reply: bytes) -> Reply:

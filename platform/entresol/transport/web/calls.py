@@ -43,7 +43,7 @@ def unary(dialect: Dialect, route: Route, request: Request, clock: Clock) -> Ans
     try:
         message = dialect.message(route, request)
         call = begin(route, request, clock, dialect.timeout_s(request))
-        answer = route.handler(message, call)
+        answer = route.answer(message, call)
         if is_awaitable(answer):
             return _finish(dialect, route, request, call, answer)
         return dialect.reply(route, request, serialized(answer), call)

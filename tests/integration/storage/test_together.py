@@ -1,0 +1,158 @@
+"""Updates that come at the same moment: one transaction for all, and none of them waits for, or fails by, another."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from entresol.errors import UnavailableError
+from entresol.schema.model import Model, Resource
+from entresol.storage import together
+from entresol.storage.store import Committed, Row, Store
+from entresol.storage.together import RUNNING_MAX
+from entresol.testing.servers import Database
+
+
+@pytest.fixture
+def zoos(zoo: Model) -> Resource:
+    return zoo.resources["zoo.example.com/Zoo"]
+
+
+async def insert(store: Store, zoos: Resource, *ids: str) -> dict[str, Row]:
+    messages = [zoos.message_class(name=f"zoos/{one}") for one in ids]
+    async with store.transaction() as transaction:
+        rows = await transaction.insert(zoos, messages)
+    return {row.name: row for row in rows}
+
+
+async def update(
+    store: Store, zoos: Resource, id_: str, town: str = "Ulm", version: int | None = None
+) -> Committed | None:
+    fields = (zoos.by_name["town"],)
+    message = zoos.message_class(name=f"zoos/{id_}", town=town)
+    return await store.update(zoos, message, fields, version=version)
+
+
+async def towns(store: Store, zoos: Resource, *ids: str) -> list[str]:
+    read = await store.get(zoos, [f"zoos/{one}" for one in ids], primary=True)
+    messages: list[Any] = [zoos.message_class.FromString(row.message) for _, row in sorted(read.rows.items())]
+    return [message.town for message in messages]
+
+
+async def transactions(database: Database, zoos: Resource) -> int:
+    """Return how many transactions wrote what the rows are now."""
+    return int(await database.psql(f"SELECT count(DISTINCT xmin::text) FROM {zoos.table}"))
+
+
+async def test_updates_of_one_moment_are_one_transaction(
+    store: Store, zoos: Resource, database: Database
+) -> None:
+    ids = [f"z{number:02}" for number in range(40)]
+    before = await insert(store, zoos, *ids)
+    done = await asyncio.gather(*(update(store, zoos, one, f"town {one}") for one in ids))
+    assert await transactions(database, zoos) == 1
+    for one, committed in zip(ids, done, strict=True):
+        assert committed is not None
+        (change,) = committed.changes
+        assert change.name == f"zoos/{one}"
+        assert change.version == before[change.name].version + 1
+        assert change.position <= committed.commit_lsn
+        assert change.row is not None
+        assert change.row.message == committed.message
+    assert await towns(store, zoos, *ids) == [f"town {one}" for one in ids]
+    lsn = max(committed.commit_lsn for committed in done if committed)
+    read = await store.get(zoos, [f"zoos/{ids[-1]}"], at_least=lsn)
+    assert [row.version for row in read.rows.values()] == [before[f"zoos/{ids[-1]}"].version + 1]
+
+
+async def test_a_row_that_another_transaction_holds_keeps_nobody_waiting(
+    store: Store, zoos: Resource
+) -> None:
+    await insert(store, zoos, "held", "free")
+    async with store.transaction() as transaction:
+        await transaction.get(zoos, "zoos/held", lock=True)
+        async with asyncio.timeout(5):
+            held, free = await asyncio.gather(update(store, zoos, "held"), update(store, zoos, "free"))
+    assert held is None
+    assert free is not None
+    assert await towns(store, zoos, "free", "held") == ["Ulm", ""]
+
+
+async def test_what_cannot_be_done_is_left_to_a_transaction_that_can_tell_why(
+    store: Store, zoos: Resource
+) -> None:
+    rows = await insert(store, zoos, "here", "stale")
+    stale = rows["zoos/stale"].version + 1
+    done = await asyncio.gather(
+        update(store, zoos, "here", version=rows["zoos/here"].version),
+        update(store, zoos, "stale", version=stale),
+        update(store, zoos, "nowhere", version=stale),
+    )
+    assert [committed is None for committed in done] == [False, True, True]
+    assert await towns(store, zoos, "here", "stale") == ["Ulm", ""]
+
+
+async def test_of_one_record_only_the_first_is_done_at_once(store: Store, zoos: Resource) -> None:
+    rows = await insert(store, zoos, "a")
+    first, second = await asyncio.gather(
+        update(store, zoos, "a", "first"), update(store, zoos, "a", "second")
+    )
+    assert first is not None
+    assert second is None
+    read = await store.get(zoos, ["zoos/a"], primary=True)
+    assert read.rows["zoos/a"].version == rows["zoos/a"].version + 1
+    assert await towns(store, zoos, "a") == ["first"]
+
+
+async def test_one_that_is_refused_undoes_those_beside_it_and_nobody_is_told_a_lie(
+    store: Store, zoos: Resource
+) -> None:
+    await insert(store, zoos, "a", "b", "c")
+    done = await asyncio.gather(
+        update(store, zoos, "a"), update(store, zoos, "b", "no text: \0"), update(store, zoos, "c")
+    )
+    assert done == [None, None, None]
+    assert await towns(store, zoos, "a", "b", "c") == ["", "", ""]
+    again = await asyncio.gather(update(store, zoos, "a"), update(store, zoos, "c"))
+    assert None not in again
+
+
+async def test_what_comes_while_others_run_is_done_together(
+    store: Store, zoos: Resource, database: Database
+) -> None:
+    ids = [f"z{number:02}" for number in range(60)]
+    await insert(store, zoos, *ids)
+
+    async def later(turns: int, one: str) -> Committed | None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await update(store, zoos, one)
+
+    done = await asyncio.gather(*(later(turns, one) for turns, one in enumerate(ids)))
+    assert None not in done
+    assert await transactions(database, zoos) <= RUNNING_MAX + 10
+
+
+async def test_a_connection_that_breaks_leaves_the_outcome_unknown(
+    store: Store, zoos: Resource, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await insert(store, zoos, "a", "b")
+    run_many = together.run_many
+
+    async def broken(*arguments: Any) -> Any:
+        await database.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return await run_many(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(together, "run_many", broken)
+        done = await asyncio.gather(
+            update(store, zoos, "a"), update(store, zoos, "b"), return_exceptions=True
+        )
+    assert all(isinstance(one, UnavailableError) and "not known whether" in str(one) for one in done)
+    assert await towns(store, zoos, "a", "b") == ["", ""]
+    assert await update(store, zoos, "a") is not None
