@@ -354,9 +354,8 @@ def _count_writes(operation: str, answers: list[str]) -> list[str]:
 
 def _answers(resource: Resource, places: Sequence[Place], found: Found) -> list[Entry | None]:
     """Return the entry of each place, and count them."""
-    revision = padded(resource.revision)
-    answers = [found.entry(spot, revision) for spot in places]
-    hits = sum(answer is not None for answer in answers)
+    answers = found.entries(places, padded(resource.revision))
+    hits = len(answers) - answers.count(None)
     _count_reads(resource, hits, "hit")
     _count_reads(resource, len(answers) - hits, "miss")
     return answers

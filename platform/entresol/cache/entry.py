@@ -10,7 +10,11 @@ from typing import NamedTuple
 REVISION_BYTES = 8
 _TEXT_BYTES = 50  # what the scripts look into, then the revision
 _HISTORY = struct.Struct(">QQI")  # seen, expiry and cost: for readers only
-HEADER_BYTES = _TEXT_BYTES + _HISTORY.size
+# Generation, version, rank, position and revision as text, then the history.
+_HEADER = struct.Struct(f">8s16sBx16s{REVISION_BYTES}sQQI")
+_VALUE = ord("1")
+HEADER_BYTES = _HEADER.size
+assert _TEXT_BYTES + _HISTORY.size == HEADER_BYTES
 
 
 class Rank(enum.IntEnum):
@@ -63,12 +67,11 @@ def parse(
     data: bytes | None, generation: bytes, watermark: int, revision: bytes, floor: bytes | None = None
 ) -> Entry | None:
     """Return the entry; None when there is none, or one of another generation or revision, or below the floor."""
-    if data is None or not data.startswith(generation) or data[42:_TEXT_BYTES] != revision:
+    if data is None or len(data) < HEADER_BYTES:
         return None
-    if floor is not None and data[26:42] < floor:
+    of, version, kind, asof, by, seen, expiry_ms, cost_ms = _HEADER.unpack_from(data)
+    if of != generation or by != revision or (floor is not None and asof < floor):
         return None
-    rank = Rank.VALUE if data[24] == 49 else Rank.ABSENT  # b"1"
-    asof, message = int(data[26:42], 16), data[HEADER_BYTES:]
-    return Entry(
-        int(data[8:24], 16), rank, asof, watermark, message, *_HISTORY.unpack_from(data, _TEXT_BYTES)
-    )
+    rank = Rank.VALUE if kind == _VALUE else Rank.ABSENT
+    message = data[HEADER_BYTES:]
+    return Entry(int(version, 16), rank, int(asof, 16), watermark, message, seen, expiry_ms, cost_ms)

@@ -63,7 +63,7 @@ class Leases:
         found = await self._lookups.submit(places, leases=True)
         revision = padded(resource.revision)
         for name, place in zip(names, places, strict=True):
-            answers[name] = found.entry(place, revision)
+            (answers[name],) = found.entries((place,), revision)
         return [
             name
             for name, place in zip(names, places, strict=True)

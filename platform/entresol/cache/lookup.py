@@ -40,12 +40,18 @@ class Found:
     positions: Mapping[int, Positions]
     values: Mapping[bytes, bytes | None]
 
-    def entry(self, place: Place, revision: bytes) -> Entry | None:
-        """Return the entry at this place, or None when there is none that this process can read."""
-        at = self.positions[place.partition]
-        if at.generation is None:
-            return None
-        return parse(self.values[place.entry], at.generation, at.watermark, revision, at.floors[place.floor])
+    def entries(self, places: Iterable[Place], revision: bytes) -> list[Entry | None]:
+        """Return the entry at each place, or None where there is none that this process can read."""
+        positions, values = self.positions, self.values
+        found: list[Entry | None] = []
+        for place in places:
+            at = positions[place.partition]
+            if at.generation is None:
+                found.append(None)
+                continue
+            data, floor = values[place.entry], at.floors[place.floor]
+            found.append(parse(data, at.generation, at.watermark, revision, floor))
+        return found
 
 
 class Lookups:

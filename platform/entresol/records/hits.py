@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from entresol import telemetry
-from entresol.cache.early import is_due
+from entresol.cache.early import COST_MS_MIN, COSTS_MAX, is_due
 from entresol.cache.entries import Entries
 from entresol.cache.entry import Entry, Rank
 from entresol.cache.keys import Key
@@ -87,7 +87,9 @@ class Hits:
             if entry is None or entry.rank is not Rank.VALUE:
                 messages.append(None)
                 continue
-            if is_due(entry, now_ms):
+            # Which is looked at here, because a call for each that is far from its end would cost more than its reply.
+            early_ms = COSTS_MAX * (entry.cost_ms + COST_MS_MIN)
+            if entry.expiry_ms - now_ms <= early_ms and is_due(entry, now_ms):
                 self.loads.refresh(resource, name)
             messages.append(entry.message)
         return messages

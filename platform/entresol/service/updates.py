@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from entresol.errors import DeletedError, InvalidArgumentError, NotFoundError, StaleEtagError
@@ -18,16 +18,20 @@ from entresol.service.standard import request_field, resource_of
 from entresol.storage.rows import Row
 from entresol.storage.transaction import Transaction
 
+MASKS_MAX = 256  # that are remembered, of one method
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A record as the caller wants it, what of it is to change, and the version it must still have.
 
-    `ensures`: the caller asks that the record is so, whoever made it so; one that is so already is left alone.
+    `fields` are the columns that change. `ensures`: the caller asks that the record is so, whoever made it so; one that
+    is so already is left alone.
     """
 
     wanted: Any
     mask: Mask
+    fields: tuple[Field, ...]
     version: int | None
     ensures: bool
 
@@ -40,14 +44,18 @@ class Updater:
         self._field = request_field(method)
         self._check = check
         self._inserter = inserter
+        self._of_paths = lru_cache(maxsize=MASKS_MAX)(self._parsed)
 
     def wish(self, request: Any, wanted: Any, version: int | None) -> Wish:
         """Return what `request` asks for; without a mask, the fields that have a value (rule 98)."""
         paths = request.update_mask.paths if "update_mask" in request.DESCRIPTOR.fields_by_name else []
         ensures = getattr(request, "allow_missing", False)
-        if not paths:
-            return Wish(wanted, masks.populated(wanted), version, ensures)
-        return Wish(wanted, masks.parse_mask(paths, wanted.DESCRIPTOR, write=True), version, ensures)
+        if paths:
+            mask, fields = self._of_paths(tuple(paths))
+        else:
+            mask = masks.populated(wanted)
+            fields = masks.stored_fields(mask, self._resource)
+        return Wish(wanted, mask, fields, version, ensures)
 
     async def apply(self, transaction: Transaction, wish: Wish) -> Row:
         """Update the record.
@@ -58,7 +66,7 @@ class Updater:
             DeletedError: it is marked as deleted.
             InvalidArgumentError: an immutable field would change, or fields break a rule together.
         """
-        fields = self.fields(wish)
+        fields = wish.fields
         if not self.is_one_statement(wish):
             row, merged = await self._merged(transaction, wish)
             if wish.ensures and self._is_so(row, merged):
@@ -90,12 +98,13 @@ class Updater:
         """Tell whether, beside that, nothing of it waits for other records, or for a fence (rule R9)."""
         if self._resource.is_fenced or not self.is_one_statement(wish):
             return False
-        columns = [field.column.name for field in self.fields(wish) if field.column]
+        columns = [field.column.name for field in wish.fields if field.column]
         return self._resource.entangled.isdisjoint(columns)
 
-    def fields(self, wish: Wish) -> Sequence[Field]:
-        """Return the fields that change."""
-        return masks.stored_fields(wish.mask, self._resource)
+    def _parsed(self, paths: tuple[str, ...]) -> tuple[Mask, tuple[Field, ...]]:
+        descriptor: Any = self._resource.message_class.DESCRIPTOR
+        mask = masks.parse_mask(paths, descriptor, write=True)
+        return mask, masks.stored_fields(mask, self._resource)
 
     def _is_so(self, row: Row, merged: Any) -> bool:
         """Tell whether the record has all the values it is to have; with some that nobody sees, nobody knows."""

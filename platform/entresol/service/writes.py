@@ -93,9 +93,7 @@ class Writes:
 
             plain = not getattr(request, "validate_only", False) and not getattr(request, "request_id", "")
             if plain and updater.is_light(wish):
-                done = await self.records.update(
-                    resource, wish.wanted, updater.fields(wish), version=wish.version
-                )
+                done = await self.records.update(resource, wish.wanted, wish.fields, version=wish.version)
                 if done is not None:
                     self._tell(call, done)
                     call.answered_by(PRIMARY)

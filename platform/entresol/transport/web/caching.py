@@ -35,7 +35,8 @@ def cached(route: Route, request: Request, headers: Headers, message: bytes, bod
     headers = [*headers, ("etag", etag), ("cache-control", lifetime), ("vary", _VARY)]
     if keys := _surrogate_keys(route, message):
         headers.append(("surrogate-key", keys))
-    if is_known(etag, request.headers.get("if-none-match", "")):
+    known = request.headers.get("if-none-match")
+    if known is not None and is_known(etag, known):
         return Response(304, headers)
     return Response(200, headers, body)
 

@@ -63,7 +63,8 @@ async def _finish(
 def begin(route: Route, request: Request, clock: Clock, timeout_s: float | None) -> Call:
     """Return the call of a request: every header is metadata, and a cookie may hold the session's token."""
     metadata: Mapping[str, str] = request.headers
-    if SESSION_KEY not in metadata and (token := cookies(request).get(SESSION_KEY)):
+    has_cookie = "cookie" in metadata and SESSION_KEY not in metadata
+    if has_cookie and (token := cookies(request).get(SESSION_KEY)):
         metadata = {**metadata, SESSION_KEY: token}
     binary = {
         name: binary_value(name, value.encode("latin-1"))

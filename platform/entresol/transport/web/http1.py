@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -261,9 +262,10 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return headers as the engine takes them; of a value, what no header may hold is percent-encoded."""
-    return [(name.encode("latin-1"), _encoded(value)) for name, value in headers]
+    return [_pair(name, value) for name, value in headers]
 
 
-def _encoded(value: str) -> bytes:
+@lru_cache(maxsize=4096)
+def _pair(name: str, value: str) -> tuple[bytes, bytes]:
     is_plain = value.isascii() and value.isprintable() and value == value.strip()
-    return value.encode() if is_plain else quote(value, safe=_PLAIN).encode()
+    return name.encode("latin-1"), value.encode() if is_plain else quote(value, safe=_PLAIN).encode()

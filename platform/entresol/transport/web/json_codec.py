@@ -6,6 +6,7 @@ protobuf-py is native code of the makers of Connect, and ten times as quick as `
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from google.protobuf.descriptor import Descriptor
 from protobuf import Message
@@ -14,6 +15,8 @@ from protobuf.wkt import FileDescriptorSet
 from entresol.errors import InvalidArgumentError
 
 _TEXT_MAX = 300
+# What is asked for again and again is written once: of so many messages the text is kept, if they are small.
+_KNOWN_MAX, _KNOWN_BYTES_MAX = 2048, 4096
 _DEPTH_MAX = (
     100  # as protobuf's own parsers have it; the native JSON parser has no bound, and would end the process
 )
@@ -26,10 +29,15 @@ class JsonCodec:
     def __init__(self, descriptor_set: bytes) -> None:
         self._registry = FileDescriptorSet.from_binary(descriptor_set).to_registry()
         self._classes: dict[str, type[Message]] = {}
+        self._known = lru_cache(maxsize=_KNOWN_MAX)(self._text)
 
     def text(self, descriptor: Descriptor, data: bytes) -> bytes:
         """Return the JSON of a serialized message; fields of their default value are left out."""
-        message = self._class(descriptor.full_name).from_binary(data)
+        text = self._known if len(data) <= _KNOWN_BYTES_MAX else self._text
+        return text(descriptor.full_name, data)
+
+    def _text(self, full_name: str, data: bytes) -> bytes:
+        message = self._class(full_name).from_binary(data)
         return message.to_json(registry=self._registry).encode()
 
     def binary(self, descriptor: Descriptor, text: bytes) -> bytes:

@@ -63,7 +63,7 @@ class Rest:
         """Return the message that path, query and body make together."""
         method, body = route.method, self._target.binding.body
         message: Any = method.input_class()
-        for name, text in parse_qsl(request.query, keep_blank_values=True):
+        for name, text in parse_qsl(request.query, keep_blank_values=True) if request.query else ():
             if not name.startswith("$"):  # system parameters, such as $alt
                 self._refuse_taken(name)
                 assign(message, name.split("."), text, name)

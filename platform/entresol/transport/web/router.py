@@ -72,7 +72,7 @@ def _walk(node: _Node, segments: Sequence[str], at: int) -> Target | None:
     if at == len(segments):
         return node.target
     segment = segments[at]
-    literal = node.children.get(unquote(segment))
+    literal = node.children.get(unquote(segment) if "%" in segment else segment)
     if literal is not None and (target := _walk(literal, segments, at + 1)):
         return target
     one = node.children.get(_ONE)
