@@ -113,8 +113,8 @@ class Near:
         Each is looked at as `get` does; only its watermark, which nobody asks for here, is as it was fetched.
         """
         now_s = self._clock.monotonic_s()
-        views = [None if view is None or self._is_silent(view, now_s) else view for view in self._views]
-        oldest_s, place_of, copies = now_s - self._age_s_max, self._place, self._copies
+        silent_s, oldest_s = now_s - self.silence_s_max, now_s - self._age_s_max
+        views, place_of, copies = self._views, self._place, self._copies
         entries: list[Entry | None] = []
         for name in names:
             place = place_of(table, name)
@@ -123,6 +123,8 @@ class Near:
                 copy = None  # rule: age
             if copy is not None and copy.view is not views[place.partition]:
                 copy = None  # rule: view
+            if copy is not None and copy.view.heard_s < silent_s:
+                copy = None  # rule: silence
             if copy is None or copy.changed:
                 entries.append(None)
             else:

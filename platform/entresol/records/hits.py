@@ -81,17 +81,18 @@ class Hits:
         self, resource: Resource, names: Sequence[str], entries: Sequence[Entry | None]
     ) -> list[bytes | None]:
         """Return the message of each record that has one; have those read again that are about to end."""
-        now_ms = self.clock.now_s() * 1000
+        now_ms, wanted = self.clock.now_s() * 1000, Rank.VALUE
         messages: list[bytes | None] = []
         for name, entry in zip(names, entries, strict=True):
-            if entry is None or entry.rank is not Rank.VALUE:
+            if entry is None:
                 messages.append(None)
                 continue
-            # Which is looked at here, because a call for each that is far from its end would cost more than its reply.
-            early_ms = COSTS_MAX * (entry.cost_ms + COST_MS_MIN)
-            if entry.expiry_ms - now_ms <= early_ms and is_due(entry, now_ms):
+            # As a tuple, and without a call for each that is far from its end: that would cost more than its reply.
+            _, rank, _, _, message, _, expiry_ms, cost_ms = entry
+            early_ms = COSTS_MAX * (cost_ms + COST_MS_MIN)
+            if expiry_ms - now_ms <= early_ms and is_due(entry, now_ms):
                 self.loads.refresh(resource, name)
-            messages.append(entry.message)
+            messages.append(message if rank is wanted else None)
         return messages
 
     async def cached(self, resource: Resource, names: Sequence[str], demand: Demand) -> dict[str, Found]:

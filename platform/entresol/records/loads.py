@@ -90,9 +90,11 @@ class Loads:
         allowed_s = self.settings.database_statement_timeout_s
         deadline_s = time.monotonic() + (timeout_s or allowed_s if primary else allowed_s)
         loads = [_Load(name, demand.at_least(resource), deadline_s) for name in names]
-        if primary:  # who asks for the last commit must not be given what was read before
-            return await asyncio.gather(*(self._loaded(resource, turn, load) for load in loads))
-        return await asyncio.gather(*(self._joined(resource, turn, load) for load in loads))
+        # Who asks for the last commit must not be given what was read before.
+        read = self._loaded if primary else self._joined
+        if len(loads) == 1:
+            return [await read(resource, turn, loads[0])]
+        return await asyncio.gather(*(read(resource, turn, load) for load in loads))
 
     def is_reading(self, resource: Resource, name: str) -> bool:
         """Tell whether this process is reading the record just now, for who has seen nothing of it."""

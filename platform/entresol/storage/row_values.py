@@ -130,6 +130,8 @@ def short(field: Field) -> Convert:
 
 
 def _text_map(text: str) -> dict[str, str] | None:
+    if text == "{}":
+        return {}
     found = json.loads(text)
     is_plain = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
     return found if is_plain else None

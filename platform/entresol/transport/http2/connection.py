@@ -72,6 +72,7 @@ class Connection(asyncio.Protocol):
         self.counters = counters
         self.is_paused = False
         self.unsent_bytes = 0  # of replies that the next flush writes
+        self._outgoing: list[bytes] = []  # what the engine had to send before
         self._find = find
         self._settings = settings
         self.clock = clock
@@ -158,11 +159,18 @@ class Connection(asyncio.Protocol):
         self.unsent_bytes = 0
         if self._transport is None:
             return
-        if data := self.engine.data_to_send():
-            self._sent_bytes += len(data)
-            self._transport.write(data)
+        self.collect()
+        if self._outgoing:
+            outgoing, self._outgoing = self._outgoing, []
+            self._sent_bytes += sum(map(len, outgoing))
+            self._transport.writelines(outgoing)
         if self._left and not self._streams and not self.engine.has_pending_send():
             self._transport.close()
+
+    def collect(self) -> None:
+        """Take what the engine has to send, for the next flush."""
+        if data := self.engine.data_to_send():
+            self._outgoing.append(data)
 
     def flush_soon(self) -> None:
         """Write at the end of this turn of the loop, with whatever else is answered in it."""
@@ -194,7 +202,8 @@ class Connection(asyncio.Protocol):
             self.counters.close(reason)
             self.engine.close(_NO_ERROR, _LAST_STREAM)
             # The answer to the ping comes behind every call that the peer had opened when it heard.
-            self._transport.write(self.engine.data_to_send() + _PING + _HEARD)
+            self.flush()
+            self._transport.write(_PING + _HEARD)
 
     def abort(self, reason: str) -> None:
         """End the calls that still run, then the connection."""
@@ -380,6 +389,5 @@ class Connection(asyncio.Protocol):
         if at_once:
             self._transport.abort()
             return
-        if data := self.engine.data_to_send():
-            self._transport.write(data)
+        self.flush()
         self._transport.close()

@@ -37,6 +37,8 @@ _OK = (b"grpc-status", b"0")
 # The engine keeps what the peer has not asked for yet, at a cost that grows with the square of its size: so much of a
 # stream, and the rest waits here.
 _WAITING_BYTES_MAX = 64 * 1024
+# What the engine has written is taken from it frame by frame: the longer its buffer, the more often it is copied.
+_PIECE_BYTES = 16 * 1024
 UNSENT_BYTES_MAX = (
     1024 * 1024
 )  # that one turn of the loop hands over whole; and that wait for a peer that does not read
@@ -275,8 +277,15 @@ class Stream:
     def _send(self, reply: bytes) -> None:
         if not self.is_over:
             self._send_head()
-            self.handle.send_data(framed(reply, self.encoding))
-            self.connection.unsent_bytes += len(reply)
+            data = framed(reply, self.encoding)
+            if len(data) <= _PIECE_BYTES:
+                self.handle.send_data(data)
+            else:
+                view = memoryview(data)
+                for at in range(0, len(data), _PIECE_BYTES):
+                    self.handle.send_data(view[at : at + _PIECE_BYTES])
+                    self.connection.collect()
+            self.connection.unsent_bytes += len(data)
             self.connection.flush_soon()
 
     def _fits(self, size: int) -> bool:

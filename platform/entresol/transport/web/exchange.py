@@ -53,7 +53,8 @@ class Request:
     @property
     def content_type(self) -> str:
         """Return the media type of the body, without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        text = self.headers.get("content-type")
+        return text.partition(";")[0].strip().lower() if text else ""
 
 
 @dataclass(slots=True)

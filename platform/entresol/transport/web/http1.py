@@ -253,11 +253,16 @@ class Connection(asyncio.Protocol):
 def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return headers by name; of one that comes several times, the values with commas."""
     headers: dict[str, str] = {}
-    for name, value in pairs:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
+    for pair in pairs:
+        key, text = _texts(pair)
         between = "; " if key == "cookie" else ","
         headers[key] = f"{headers[key]}{between}{text}" if key in headers else text
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _texts(pair: tuple[bytes, bytes]) -> tuple[str, str]:
+    return pair[0].decode("latin-1"), pair[1].decode("latin-1")
 
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
