@@ -20,7 +20,7 @@ SYSTEM = "graph_entresol_near"
 ROOM = 0.2  # of what the entries of all rows take
 TIMEOUT_S = 10.0
 HITS = ("near", "cache")
-FILLED_AT_ONCE = 5000
+DONE_AT_ONCE, WARM_ROUNDS = 5000, 10
 
 
 async def measure(ground: Ground, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -40,19 +40,19 @@ async def measure(ground: Ground, arguments: argparse.Namespace) -> dict[str, An
             Redis.from_url(own.cache, socket_timeout=TIMEOUT_S) as redis,
         ):
             empty_bytes = int((await redis.info("memory"))["used_memory"])
-            for at in range(0, len(every), FILLED_AT_ONCE):
-                await trial.measure(every[at : at + FILLED_AT_ONCE], f"{NAME}-fill")
+            for at in range(0, len(every), DONE_AT_ONCE):
+                await trial.measure(every[at : at + DONE_AT_ONCE], f"{NAME}-fill")
             full_bytes = int((await redis.info("memory"))["used_memory"])
             room_bytes = int(empty_bytes + ROOM * (full_bytes - empty_bytes))
             await redis.config_set("maxmemory", room_bytes)
-            for index in range(arguments.rounds + 1):
-                operations = [graph.operation() for _ in range(5 * arguments.calls)]
+            for index in range(WARM_ROUNDS + arguments.rounds):
+                operations = [graph.operation() for _ in range(DONE_AT_ONCE)]
                 seen = await trial.measure(operations, f"{NAME}-{index}")
                 ratios.append(_hit_ratio(seen["answered_by"]))
-    report.say(f"{NAME}: hit ratio {ratios[1:]} with {room_bytes} of {full_bytes} bytes")
+    report.say(f"{NAME}: hit ratio {ratios} with {room_bytes} of {full_bytes} bytes")
     return {
         NAME: {
-            "hit_ratio": round(statistics.median(ratios[1:]), 4),
+            "hit_ratio": round(statistics.median(ratios[WARM_ROUNDS:]), 4),
             "hit_ratio_rounds": ratios,
             "redis_bytes": {"empty": empty_bytes, "full": full_bytes, "allowed": room_bytes},
         }

@@ -125,8 +125,8 @@ def children(pid: int) -> list[int]:
 def _tree(roots: Sequence[int]) -> list[int]:
     tree = list(roots)
     for pid in tree:
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
                 tree += map(int, task.read_text().split())
     return tree
 

@@ -25,8 +25,8 @@ from entresol.embedded.polling import until
 
 NAME = "scale"
 WORKERS = (1, 2, 4, 8)
-SLICE = 0.07  # of a core, for each worker
-PERIOD_US = 20_000
+SLICE = 0.06  # of a core, for each worker
+PERIOD_US = 100_000
 CONNECTIONS = 64  # so that the kernel spreads them over the workers
 IN_FLIGHT = 256
 HOT = 50
