@@ -8,7 +8,7 @@ from typing import Self
 
 from entresol.cache.feed import Event, Feed
 
-AHEAD_MAX = 256  # transactions
+AHEAD_MAX = 128  # transactions
 CHANGES_MAX = 1024  # in one batch, unless one transaction has more
 
 

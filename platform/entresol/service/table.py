@@ -57,9 +57,11 @@ class Route:
 
 
 def _tell(call: Call, reply: asyncio.Future[bytes | None], source: str, found: bytes | None) -> None:
-    if not reply.done():  # nobody waits any more when it was cancelled
+    if reply.done():  # nobody waits any more: it was cancelled
+        return
+    if found is not None:
         call.answered_by(source)
-        reply.set_result(found)
+    reply.set_result(found)
 
 
 def build(

@@ -18,7 +18,8 @@ from entresol.service.standard import request_field, resource_of
 from entresol.storage.rows import Row
 from entresol.storage.transaction import Transaction
 
-MASKS_MAX = 256  # that are remembered, of one method
+# So many masks of one method are remembered, if their paths are short: one may hold the keys of a map.
+MASKS_MAX, MASK_CHARACTERS_MAX = 256, 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,15 @@ class Updater:
         self._field = request_field(method)
         self._check = check
         self._inserter = inserter
-        self._of_paths = lru_cache(maxsize=MASKS_MAX)(self._parsed)
+        self._known = lru_cache(maxsize=MASKS_MAX)(self._parsed)
 
     def wish(self, request: Any, wanted: Any, version: int | None) -> Wish:
         """Return what `request` asks for; without a mask, the fields that have a value (rule 98)."""
         paths = request.update_mask.paths if "update_mask" in request.DESCRIPTOR.fields_by_name else []
         ensures = getattr(request, "allow_missing", False)
         if paths:
-            mask, fields = self._of_paths(tuple(paths))
+            is_short = sum(map(len, paths)) <= MASK_CHARACTERS_MAX
+            mask, fields = (self._known if is_short else self._parsed)(tuple(paths))
         else:
             mask = masks.populated(wanted)
             fields = masks.stored_fields(mask, self._resource)

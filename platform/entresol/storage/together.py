@@ -13,7 +13,7 @@ import asyncpg
 
 from entresol.errors import UnavailableError
 from entresol.storage import sql
-from entresol.storage.connections import ServerConnection
+from entresol.storage.connections import Record, ServerConnection
 from entresol.storage.deadline import Deadline
 from entresol.storage.pools import Pools
 from entresol.storage.sql import Statement, TableSql
@@ -24,9 +24,10 @@ from entresol.storage.writer import Change
 from entresol.turns import Turn
 
 SIZE_MAX = 64
-# While as many are on their way, what comes waits for the next: the busier, the more are done at once.
+# While as many of a resource are on their way, what comes waits for the next: the busier, the more are done at once.
 RUNNING_MAX = 2
 WAITING_MAX = 10_000
+_POSITION_S = 2.0  # for the position behind a commit that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,11 @@ class Committed:
 
 
 class Together:
-    """Collects updates while others run. Belongs to one event loop."""
+    """Collects updates while others run, those of each resource for themselves. Belongs to one event loop."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
-        self._turn: Turn[Wanted, Committed | UnavailableError | None] = Turn(
-            self._update, SIZE_MAX, RUNNING_MAX, WAITING_MAX
-        )
+        self._turns: dict[str, Turn[Wanted, Committed | Exception | None]] = {}
 
     async def update(self, wanted: Wanted) -> Committed | None:
         """Return what was committed; None when nothing was, and it should be tried by itself.
@@ -64,24 +63,24 @@ class Together:
             UnavailableError: the connection broke, so that the outcome is unknown.
             ResourceExhaustedError: too many wait, or no connection became free in time.
         """
-        done = await self._turn.submit(wanted)
-        if isinstance(done, UnavailableError):
+        type_ = wanted.table.resource.type
+        turn = self._turns.get(type_)
+        if turn is None:
+            turn = self._turns[type_] = Turn(self._update, SIZE_MAX, RUNNING_MAX, WAITING_MAX)
+        done = await turn.submit(wanted)
+        if isinstance(done, Exception):
             raise done
         return done
 
-    async def _update(self, wanted: list[Wanted]) -> Sequence[Committed | UnavailableError | None]:
-        deadline = self._pools.deadline(None)
-        results: dict[int, Committed | UnavailableError] = {}
+    async def _update(self, wanted: list[Wanted]) -> Sequence[Committed | Exception | None]:
+        results: dict[int, Committed | Exception] = {}
         under_way: Sequence[int] = ()
         try:
-            async with self._pools.write(timeout_s=deadline.left_s()) as connection:
+            async with self._pools.write() as connection:
                 for text, under_way in _by_text(wanted).items():
-                    committed = await _transaction(
-                        connection, text, [wanted[at] for at in under_way], deadline
-                    )
-                    results |= {
-                        at: committed[name] for at in under_way if (name := wanted[at].name) in committed
-                    }
+                    deadline = self._pools.deadline(None)
+                    done = await _transaction(connection, text, [wanted[at] for at in under_way], deadline)
+                    results |= {at: done[name] for at in under_way if (name := wanted[at].name) in done}
         except DRIVER_ERRORS:
             results |= {at: UnavailableError(UNKNOWN_OUTCOME) for at in under_way}
         return [results.get(at) for at in range(len(wanted))]
@@ -89,7 +88,7 @@ class Together:
 
 async def _transaction(
     connection: ServerConnection, text: str, group: Sequence[Wanted], deadline: Deadline
-) -> dict[str, Committed]:
+) -> dict[str, Committed | Exception]:
     """Run one statement for each of `group` in one transaction, and return what it committed, by name."""
     table = group[0].table
     parameters = [one.statement.parameters for one in group]
@@ -101,20 +100,26 @@ async def _transaction(
         return {}  # all of them are undone, and nobody is told so: each tries alone
     if not records:
         return {}
-    await connection.execute(sql.AFTER_COMMIT, timeout=deadline.left_s())
+    await connection.execute(sql.AFTER_COMMIT, timeout=_POSITION_S)
     position = sql.parse_position(connection.get_settings().application_name)
-    rows = [(table.codec.row(record), record[-1]) for record in records]
-    return {
-        row.name: Committed([Change(table.resource, row.name, row.version, row, at)], position, row.message)
-        for row, at in rows
-    }
+    return {record["name"]: _committed(table, record, position) for record in records}
+
+
+def _committed(table: TableSql, record: Record, position: int) -> Committed | Exception:
+    """Return what a record tells; a row that cannot be read is an error of its own, not of those beside it."""
+    try:
+        row = table.codec.row(record)
+    except Exception as error:
+        return error
+    change = Change(table.resource, row.name, row.version, row, record[-1])
+    return Committed([change], position, row.message)
 
 
 def _by_text(wanted: Sequence[Wanted]) -> dict[str, list[int]]:
     """Return the places of those that share a text; of those of one record, the first."""
-    first: dict[tuple[str, str], int] = {}
+    first: dict[str, int] = {}
     for at, one in enumerate(wanted):
-        first.setdefault((one.table.resource.type, one.name), at)
+        first.setdefault(one.name, at)
     groups: dict[str, list[int]] = {}
     for at in first.values():
         groups.setdefault(wanted[at].statement.text, []).append(at)

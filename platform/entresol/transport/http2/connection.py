@@ -161,9 +161,10 @@ class Connection(asyncio.Protocol):
             return
         self.collect()
         if self._outgoing:
-            outgoing, self._outgoing = self._outgoing, []
-            self._sent_bytes += sum(map(len, outgoing))
-            self._transport.writelines(outgoing)
+            outgoing = self._outgoing[0] if len(self._outgoing) == 1 else b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._sent_bytes += len(outgoing)
+            self._transport.write(outgoing)
         if self._left and not self._streams and not self.engine.has_pending_send():
             self._transport.close()
 

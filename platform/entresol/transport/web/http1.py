@@ -20,6 +20,8 @@ from entresol.transport.web.web import Web
 log = logging.getLogger(__name__)
 
 _WRITE_BYTES_MAX = 1024 * 1024
+# Most headers are those of the request before: so many are remembered, if they are short.
+_KNOWN_MAX, _KNOWN_BYTES_MAX = 4096, 256
 _LENGTHLESS = frozenset({204, 304})
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 
@@ -253,24 +255,30 @@ class Connection(asyncio.Protocol):
 def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return headers by name; of one that comes several times, the values with commas."""
     headers: dict[str, str] = {}
-    for pair in pairs:
-        key, text = _texts(pair)
+    for name, value in pairs:
+        key, text = (_known if len(name) + len(value) <= _KNOWN_BYTES_MAX else _decoded)(name, value)
         between = "; " if key == "cookie" else ","
         headers[key] = f"{headers[key]}{between}{text}" if key in headers else text
     return headers
 
 
-@lru_cache(maxsize=4096)
-def _texts(pair: tuple[bytes, bytes]) -> tuple[str, str]:
-    return pair[0].decode("latin-1"), pair[1].decode("latin-1")
+def _decoded(name: bytes, value: bytes) -> tuple[str, str]:
+    return name.decode("latin-1"), value.decode("latin-1")
+
+
+_known = lru_cache(maxsize=_KNOWN_MAX)(_decoded)
 
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return headers as the engine takes them; of a value, what no header may hold is percent-encoded."""
-    return [_pair(name, value) for name, value in headers]
+    return [
+        (_written if len(value) <= _KNOWN_BYTES_MAX else _encoded)(name, value) for name, value in headers
+    ]
 
 
-@lru_cache(maxsize=4096)
-def _pair(name: str, value: str) -> tuple[bytes, bytes]:
+def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
     is_plain = value.isascii() and value.isprintable() and value == value.strip()
     return name.encode("latin-1"), value.encode() if is_plain else quote(value, safe=_PLAIN).encode()
+
+
+_written = lru_cache(maxsize=_KNOWN_MAX)(_encoded)
