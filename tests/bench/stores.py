@@ -78,8 +78,10 @@ class Stores:
         found: dict[str, int] = {}
         for name, url in (("primary", self.write), ("replica", self.read)):
             async with self.connect(url) as connection:
-                backend = await connection.fetchval("SELECT pg_backend_pid()")
-            if (parent := parent_of(backend)) is not None:
+                parent = parent_of(
+                    await connection.fetchval("SELECT pg_backend_pid()")
+                )  # while the one is there
+            if parent is not None:
                 found[name] = parent
         async with Redis.from_url(self.cache, socket_timeout=CONNECT_TIMEOUT_S) as redis:
             found["redis"] = int((await redis.info("server"))["process_id"])
