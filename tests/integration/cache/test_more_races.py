@@ -114,6 +114,8 @@ async def test_13_an_entry_of_another_schema_revision_is_a_miss_and_may_be_repla
         assert await stage.put(written) in ("ok", "confirmed")
         assert (await stage.look("a")) is not None
         assert (await stage.look("a", newer)) is None
+        # What the relay comes to between `begin` and `fill` would refuse the fill, rightly.
+        await stage.applied()
         fill = await stage.entries.begin(newer, ["a"])
         await stage.entries.fill(fill, {"a": (written.version, b"body of the new schema")}, None)
         entry = await stage.look("a", newer)
