@@ -74,6 +74,7 @@ class Cast:
     extra: tuple[str, ...] = ()
     busy: float = 0.25  # share of reads that go to shared and extra keys
     contention: float = 0.03  # share of writes of shared keys
+    hurried: float = 0.0  # share of calls that are given up after some milliseconds
     pause_s: float = 0.05
     payload_bytes: int = 0
     lost_puts: float = 0.0  # share, of platforms in a worker's process
@@ -87,7 +88,15 @@ class Cast:
     @property
     def crowd(self) -> Crowd:
         """Return all clients."""
-        return Crowd(len(self.ways), self.sessions, self.shared, self.extra, self.busy, self.contention)
+        return Crowd(
+            workers=len(self.ways),
+            sessions=self.sessions,
+            shared=self.shared,
+            extra=self.extra,
+            busy=self.busy,
+            contention=self.contention,
+            hurried=self.hurried,
+        )
 
 
 class Ground:

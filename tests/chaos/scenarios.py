@@ -87,6 +87,13 @@ SCENARIOS = {
                 settings={"ENTRESOL_CACHE_LEASE_S": str(process_faults.LEASE_S)},
             ),
         ),
+        Scenario(
+            "given_up",
+            (redis_faults.empty, redis_faults.evict),
+            replace(_CAST, hurried=0.3),
+            seconds=45.0,
+            is_quick=True,
+        ),
         Scenario("clock_skew", (process_faults.skew,), _AMISS, seconds=30.0, calm_s=(1.0, 4.0)),
         Scenario("rolling_restart", (process_faults.roll,)),
         Scenario(

@@ -106,7 +106,7 @@ async def work(plan: Plan) -> None:
         requests = Requests(load_model(settings), plan.payload_bytes)
 
         def client(name: str, dice: random.Random, among: Sequence[Server]) -> Client:
-            return Client(name, among, requests, dice, notes.operation, notes.failure)
+            return Client(name, among, requests, dice, notes.operation, notes.failure, crowd.hurried)
 
         plan.ready.touch()
         # Over the wire a call costs the machine twice as much, so fewer make more operations.
@@ -116,11 +116,12 @@ async def work(plan: Plan) -> None:
         plan.quiet.touch()
         await over.wait()
         if plan.way != "wire":  # the servers behind the wire are asked by whoever runs the faults
-            names = sorted({*crowd.every(), *crowd.common()})
+            keys = sorted({*crowd.every(), *crowd.common()})
             for number, server in enumerate(servers):
-                reader = client(f"{AFTER}-{plan.number}-{number}", random.Random(0), [server])
-                for name in names:
-                    await reader.read(name, "EVENTUAL")
+                name = f"{AFTER}-{plan.number}-{number}"
+                reader = Client(name, [server], requests, random.Random(0), notes.operation, notes.failure)
+                for key in keys:
+                    await reader.read(key, "EVENTUAL")
 
 
 async def _live(

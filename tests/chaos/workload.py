@@ -22,6 +22,7 @@ from entresol.service.call import ANSWERED_BY_KEY, CONSISTENCY_KEY, SESSION_KEY
 
 SERVICE = "/stories.v1.UserService"
 CALL_S = 5.0
+HURRIED_S = 0.005  # in the mean
 KEYS_PER_SESSION = 3  # the last of them is also deleted
 LEVELS = ("SESSION", "BOUNDED", "EVENTUAL", "STRONG")
 LEVEL_WEIGHTS = (40, 35, 15, 10)
@@ -40,6 +41,7 @@ class Crowd:
     extra: tuple[str, ...] = ()  # keys that others write, such as psql
     busy: float = 0.25  # share of reads that go to keys of many writers and of others
     contention: float = 0.03  # share of all that sessions do that are writes of keys of many writers
+    hurried: float = 0.0  # share of calls that are given up after some milliseconds
 
     def own(self, worker: int, session: int) -> list[str]:
         """Return the keys that one session alone writes."""
@@ -109,6 +111,7 @@ class Client:
         dice: random.Random,
         note: Callable[[Operation], None],
         note_failure: Callable[[Failure], None],
+        hurried: float = 0.0,
     ) -> None:
         self._name = name
         self._servers = servers
@@ -116,6 +119,7 @@ class Client:
         self._dice = dice
         self._note = note
         self._note_failure = note_failure
+        self._hurried = hurried
         self._token = ""
 
     async def read(self, key: str, level: str) -> Operation:
@@ -149,7 +153,7 @@ class Client:
         value, outcome, source = about.value, "ok", ""
         start_s = time.monotonic()
         try:
-            answer = await server.call(f"{SERVICE}/{method}", request, metadata, CALL_S)
+            answer = await server.call(f"{SERVICE}/{method}", request, metadata, self._patience_s())
         except RefusedError as error:
             end_s = time.monotonic()
             if about.kind == "read" and error.code == Code.NOT_FOUND and error.reason:
@@ -169,6 +173,11 @@ class Client:
         )
         self._note(operation)
         return operation
+
+    def _patience_s(self) -> float:
+        if self._hurried and self._dice.random() < self._hurried:
+            return self._dice.expovariate(1 / HURRIED_S)
+        return CALL_S
 
     def _received(self, trailing: Mapping[str, str]) -> str:
         """Keep the token, also of an answer that there is no such record, and return who answered."""

@@ -171,10 +171,11 @@ class ServerPool:
 
 async def _make_fit(connection: ServerConnection, *, interrupted: bool) -> None:
     """End what the last caller left: a transaction, a statement that is being cancelled, a changed session."""
+    if interrupted and not connection.is_in_transaction():
+        # What was under way when the caller left may have begun a transaction: the next answer tells.
+        await connection.execute(PING, timeout=_RELEASE_S)
     if connection.is_in_transaction():
         await connection.execute(ROLLBACK, timeout=_RELEASE_S)
-    elif interrupted:
-        await connection.execute(PING, timeout=_RELEASE_S)
     if connection.raw:
         await connection.reset(timeout=_RELEASE_S)
         connection.raw = False

@@ -369,6 +369,29 @@ async def test_callers_that_are_cancelled_anywhere_leave_nothing_behind(
     await asyncio.gather(*(call(number) for number in range(20)))
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_transaction_given_up_as_it_begins_is_not_the_next_caller_s(
+    pools: Pools, store: Store, house: Resource, turns: int
+) -> None:
+    """The BEGIN may be answered before its cancellation arrives; then what comes next would be undone unseen."""
+    await write(store, house, "houses/a")
+
+    async def begin() -> None:
+        async with store.transaction():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(begin())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await reached(lambda: pools.servers()[0].outstanding == 0)
+    done = await store.update(house, house.message_class(name="houses/a"), [], version=None)
+    assert done is not None
+    read = await store.get(house, ["houses/a"], primary=True)
+    assert read.rows["houses/a"].version == done.changes[0].version
+
+
 async def test_waiting_for_a_connection_is_bounded(settings: Settings) -> None:
     async with opened(replace(settings, database_write_connections=2, database_wait_s=0.1)) as pools:
         async with pools.write(), pools.write():
