@@ -32,8 +32,9 @@ demo: $(READY) ## start everything, load stories, tour the platform: make demo [
 up: $(READY) ## start PostgreSQL (primary, two replicas), Redis, relay and server, and serve until Ctrl-C
 	$(BIN)/entresol up $(ARGS)
 
+# Files are taken in their order: by their number of tests, the two longest, of one test each, would come last.
 test: $(READY) ## run every check and test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## run only the static checks: ruff, mypy, import contracts, buf lint
 	$(BIN)/python -m pytest tests/unit/test_rules.py $(ARGS)

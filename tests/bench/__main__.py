@@ -78,7 +78,7 @@ async def measure_all(
     if growth.NAME in arguments.workloads:
         results |= await growth.measure(ground, arguments)
     if ceilings.NAME in arguments.workloads and systems:
-        results |= await ceilings.measure(ground, systems[0].database, arguments.rows)
+        results |= await ceilings.measure(ground, systems[0].database, arguments.rows, arguments.calls)
     return results
 
 

@@ -20,9 +20,8 @@ from tests.bench.trial import Ground
 
 NAME = "ceilings"
 POINT_SELECT, REDIS_GET = "pgbench_point_select", "redis_benchmark_get"
-SECONDS = 5
 CLIENTS = 32
-REDIS_CALLS = 200_000
+SELECTS_OF_A_CALL, GETS_OF_A_CALL = 40, 100  # for each call of a round of the workloads
 VALUE_BYTES = 1024
 TIMEOUT_S = 60.0
 # A point select of the row that a Get reads; pgbench prepares it.
@@ -31,24 +30,25 @@ SELECT * FROM stories WHERE name = 'stories/s' || lpad((:number)::text, 8, '0');
 """
 
 
-async def measure(ground: Ground, database: str, rows: int) -> dict[str, Any]:
+async def measure(ground: Ground, database: str, rows: int, calls: int) -> dict[str, Any]:
     """Return `ceilings`: by tool, the operations a second and the CPU of the store for one of them."""
     servers = await ground.stores.servers()
     found: dict[str, Any] = {}
     if "replica" in servers:
         with contextlib.suppress(BenchError):
-            found[POINT_SELECT] = await _point_select(ground, servers["replica"], database, rows)
+            found[POINT_SELECT] = await _point_select(ground, servers["replica"], database, rows, calls)
     if "redis" in servers:
         with contextlib.suppress(BenchError):
-            found[REDIS_GET] = await _redis_get(ground, servers["redis"])
+            found[REDIS_GET] = await _redis_get(ground, servers["redis"], calls)
     report.say(f"ceilings: {found}")
     return {NAME: found}
 
 
-async def _point_select(ground: Ground, server: int, database: str, rows: int) -> dict[str, Any]:
+async def _point_select(ground: Ground, server: int, database: str, rows: int, calls: int) -> dict[str, Any]:
     """Return what a prepared point select costs the replica."""
     script = _script(ground.folder, rows)
-    words = (_pgbench(server), "-n", "-M", "prepared", "-f", script, "-c", str(CLIENTS), "-T", str(SECONDS))
+    words = (_pgbench(server), "-n", "-M", "prepared", "-f", script, "-c", str(CLIENTS))
+    words += ("-t", str(SELECTS_OF_A_CALL * calls // CLIENTS))
     before_s = cpu_s([server])
     output = await _output((*words, ground.stores.read_from(database)))
     return _figures(output, r"actually processed: (\d+)", r"tps = ([\d.]+)", cpu_s([server]) - before_s)
@@ -66,14 +66,14 @@ def _script(folder: Path, rows: int) -> str:
     return str(path)
 
 
-async def _redis_get(ground: Ground, server: int) -> dict[str, Any]:
+async def _redis_get(ground: Ground, server: int, calls: int) -> dict[str, Any]:
     """Return what a GET of a value of 1 KiB costs Redis."""
     url = urlsplit(ground.stores.cache)
     where = (
         ("-s", url.path) if url.scheme == "unix" else ("-h", str(url.hostname), "-p", str(url.port or 6379))
     )
     words = (_program("redis-benchmark", "valkey-benchmark"), *where, "-t", "get", "-d", str(VALUE_BYTES))
-    words += ("-r", "100000", "-c", str(CLIENTS), "-n", str(REDIS_CALLS))
+    words += ("-r", "100000", "-c", str(CLIENTS), "-n", str(GETS_OF_A_CALL * calls))
     before_s = cpu_s([server])
     output = await _output(words)
     return _figures(
