@@ -238,6 +238,20 @@ def test_the_load_is_never_exceeded_and_what_is_skipped_is_counted(
     assert facts["skipped"]["over the budget"] > 0
 
 
+def test_hits_are_compared_however_much_is_written(
+    verify: Any, beside: Any, api: Api, stories: list[str]
+) -> None:
+    def write() -> None:
+        for _ in range(10):
+            api.call("UpdateStory", story={"name": stories[4], "score": 1}, update_mask="score")
+
+    beside(write, again=True)
+    code, facts = verify("--for", "3", "--reads-per-second", "20")
+    assert code == 0
+    assert facts["skipped"]["over the budget"] > 50
+    assert facts["hits"]["compared"] >= 10
+
+
 def test_one_who_is_told_to_stop_reports_what_was_found_so_far(
     fleet: list[RunningPlatform], database: Database
 ) -> None:

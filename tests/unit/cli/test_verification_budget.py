@@ -22,9 +22,23 @@ def test_tokens_come_with_time_and_no_more_than_a_seconds_are_stored() -> None:
 
 def test_all_tokens_of_a_request_are_taken_or_none() -> None:
     budget = Budget(3, ManualClock())
-    assert not budget.take(4)
-    assert budget.take(3)
+    assert budget.take()
+    assert not budget.take(3)
+    assert budget.take(2)
     assert not budget.take()
+
+
+def test_a_request_of_more_than_can_be_stored_waits_for_a_full_store_and_others_for_its_rest() -> None:
+    clock = ManualClock()
+    budget = Budget(3, clock)
+    assert budget.take()
+    assert not budget.take(6)
+    clock.advance(1)
+    assert budget.take(6)
+    clock.advance(1)
+    assert _taken(budget) == 0
+    clock.advance(1)
+    assert _taken(budget) == 3
 
 
 def test_what_is_borrowed_is_paid_before_anything_else_is_taken() -> None:

@@ -16,9 +16,12 @@ class Budget:
         self._at_s = clock.monotonic_s()
 
     def take(self, reads: int = 1) -> bool:
-        """Take a token for each of the reads, or none and return False."""
+        """Take a token for each of the reads, or none and return False.
+
+        Of more reads than can ever be in store, it is enough that the store is full: later ones wait for the rest.
+        """
         self._refill()
-        if self._stored < reads:
+        if self._stored < min(reads, self._stored_max):
             return False
         self._stored -= reads
         return True

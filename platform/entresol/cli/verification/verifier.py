@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 AGES_S = (0.1, 1.0, 10.0, 60.0)
 VISIBLE_S = 2.0
 PENDING_MAX = 10_000
-COMPARED_SHARE = 0.25  # of the budget's reads begin a comparison, which may take another
+# Comparisons have this share of the reads to themselves: however much is written and read back, hits are compared.
+COMPARED_SHARE = 0.5
+READS_OF_COMPARISON = 2  # the second one if the first was a hit
 REOPEN_S = 1.0
 CATCH_UP_S = 5.0
 POLL_S = 0.1
@@ -85,7 +87,8 @@ class Verifier:
         self._clock = clock
         self._dice = dice
         self._ledger = Ledger()
-        self._budget = Budget(plan.reads_per_second, clock)
+        self._comparing = Budget(COMPARED_SHARE * plan.reads_per_second, clock)
+        self._reading_back = Budget((1 - COMPARED_SHARE) * plan.reads_per_second, clock)
         self._due: list[_Due] = []
         self._numbers = 0
         self._new = asyncio.Event()
@@ -192,14 +195,16 @@ class Verifier:
             if not self._ledger.is_watched(due.change.record):
                 self.findings.skip("changes were missed", reads)
             elif due.age_s is not None:
-                self._begin(group, reads, self._check_age(due.change, due.age_s))
+                self._begin(group, self._reading_back, reads, self._check_age(due.change, due.age_s))
             else:
-                self._begin(group, reads, self._check_visibility(due.change))
+                self._begin(group, self._reading_back, reads, self._check_visibility(due.change))
 
-    def _begin(self, group: asyncio.TaskGroup, reads: int, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(
+        self, group: asyncio.TaskGroup, budget: Budget, reads: int, work: Coroutine[Any, Any, None]
+    ) -> None:
         """Start reading, if the load allows it; what reads is a task of the group, which sees it fail."""
         busy = len(self._reading) >= CONCURRENCY
-        if busy or not self._budget.take(reads):
+        if busy or not budget.take(reads):
             work.close()
             self.findings.skip("all readers were busy" if busy else "over the budget", reads)
             return
@@ -224,7 +229,7 @@ class Verifier:
         # What is not found has no version; after a deletion it is what the write has become.
         if state.shows(change) or (not state.is_found and self._ledger.was_deleted_since(change)):
             return True
-        self._budget.borrow()
+        self._reading_back.borrow()
         primary = await self._read_primary(record)
         if primary is not None and _is_same(state, primary.state):
             return True
@@ -235,15 +240,15 @@ class Verifier:
     async def _compare_hits(self, group: asyncio.TaskGroup) -> None:
         """Begin a comparison of some watched record every so often."""
         while True:
-            await asyncio.sleep(1 / (COMPARED_SHARE * self._plan.reads_per_second))
+            await asyncio.sleep(READS_OF_COMPARISON / (COMPARED_SHARE * self._plan.reads_per_second))
             record = self._ledger.pick(self._dice)
             if record is not None:
-                self._begin(group, 2, self._compare(record))
+                self._begin(group, self._comparing, READS_OF_COMPARISON, self._compare(record))
 
     async def _compare(self, record: Watched) -> None:
         hit = await self._read(record)
         if hit is None or hit.answered_by not in (CACHE, NEAR):
-            self._budget.give_back()
+            self._comparing.give_back()
             return
         primary = await self._read_primary(record)
         if primary is None:
