@@ -17,7 +17,6 @@ STORIES = "stories.v1.StoryService"
 REPLICA_DELAY_MS = 400
 SEEN_WITHIN_S = 10.0
 READS_WITHOUT_A_REPLICA = 40
-REPLAY_S = 1.0  # in which the replicas have replayed what was written a moment ago
 
 
 class TourError(EntresolError):
@@ -65,7 +64,7 @@ class Tour:
 
     async def best_stories(self) -> str:
         """List, and return the name of a story."""
-        await asyncio.sleep(REPLAY_S)
+        await self._replayed()
         answer = await self._call("ListStories", page_size=25, order_by="score desc", filter="score >= 10")
         stories = list(_reply(answer).stories)
         self._note("list the 25 best stories", answer, f"best: {stories[0].title}")
@@ -118,7 +117,7 @@ class Tour:
         """Kill a replica, and read records that no cache holds: nobody notices."""
         answer = await self._call("ListStories", page_size=READS_WITHOUT_A_REPLICA, order_by="post_time desc")
         names = [story.name for story in _reply(answer).stories]
-        await asyncio.sleep(REPLAY_S)
+        await self._replayed()
         await self.stack.servers.replicas[0].kill()
         started = time.perf_counter()
         answers = [await self._call("GetStory", name=name) for name in names]
@@ -139,6 +138,17 @@ class Tour:
             return self.caller.call(path, self.caller.filled(message, request), metadata)
 
         return await asyncio.to_thread(call)
+
+    async def _replayed(self) -> None:
+        """Return when the server knows that every replica has replayed all that was written."""
+        position = await self.stack.servers.primary.position()
+        deadline = time.monotonic() + SEEN_WITHIN_S
+        while any(
+            server.role == "replica" and server.replayed < position
+            for server in self.stack.platform.pools.servers()
+        ):
+            self._require(time.monotonic() < deadline, f"a replica is {SEEN_WITHIN_S} s behind")
+            await asyncio.sleep(0.005)
 
     async def _until(self, ask: Callable[[], Awaitable[Answer]], holds: Callable[[Answer], bool]) -> Answer:
         deadline = time.monotonic() + SEEN_WITHIN_S
