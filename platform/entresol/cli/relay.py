@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import click
 
 from entresol.app import open_relay, start_telemetry
-from entresol.cli.run import run, until_told
+from entresol.cli.run import run, settle_memory, until_told
 from entresol.config import Settings
 
 
@@ -30,6 +30,7 @@ async def _relay(settings: Settings) -> None:
         relay = await stack.enter_async_context(open_relay(settings))
         working = asyncio.create_task(relay.run(), name="entresol relay")
         told = asyncio.create_task(until_told(), name="signal")
+        settle_memory()
         click.echo("relaying")
         await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
         told.cancel()

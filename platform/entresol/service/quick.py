@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from entresol import telemetry
-from entresol.records import CACHE, NEAR, Hits, Records
+from entresol.records import Hits, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Consistency, Method, MethodKind, Resource
 from entresol.service.call import CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY, SHOW_VERSION_KEY
@@ -32,12 +32,38 @@ REQUEST_BYTES_MAX = 512  # of such a one
 _OK = 0
 _LEVELS = (Consistency.BOUNDED, Consistency.EVENTUAL)
 
-Told = Callable[[str, bytes | None], None]
+# Hears the reply, from the cache; None when it takes the handler after all.
+Told = Callable[[bytes | None], None]
 
 
 def is_plain(metadata: Mapping[str, str]) -> bool:
     """Tell whether a call with this metadata wishes for nothing."""
     return WISHES.isdisjoint(metadata)
+
+
+class Look:
+    """What copies had of one request; the cache may have the rest."""
+
+    __slots__ = ("_begun_s", "_copies", "_names", "_quick", "_told")
+
+    def __init__(
+        self, quick: Quick, begun_s: float, names: Sequence[str], copies: Sequence[bytes | None]
+    ) -> None:
+        self._quick = quick
+        self._begun_s = begun_s
+        self._names = names
+        self._copies = copies
+
+    def ask(self, told: Told) -> None:
+        """Have `told` called once the cache has answered."""
+        self._told = told
+        missing = [name for name, copy in zip(self._names, self._copies, strict=True) if copy is None]
+        self._quick.hits.ask(self._quick.resource, missing, self._answered)
+
+    def _answered(self, found: Sequence[bytes | None]) -> None:
+        rest = iter(found)
+        messages = [next(rest) if copy is None else copy for copy in self._copies]
+        self._told(self._quick.reply(messages, self._begun_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +74,27 @@ class Quick:
     resource: Resource
     hits: Hits
     read: Callable[[bytes], Sequence[str] | None]
-    join: Callable[[list[bytes]], bytes]
+    join: Callable[[Sequence[bytes]], bytes]
 
-    def answer(self, request: bytes, told: Told) -> bool:
-        """Have `told` called with who answered and the reply: now, from copies, or once the cache has answered.
+    def look(self, request: bytes) -> bytes | Look | None:
+        """Return the reply when copies have all of it, else a look by which the cache can be asked.
 
-        The reply is None when it takes the handler after all; `told` is not called when this returns False, for a
-        request that is not good, or not known to be.
+        None takes the handler: for a request that is not good, or not known to be.
         """
         names = None if telemetry.tracing() else self.read(request)
         if names is None:
-            return False
+            return None
         begun_s = time.perf_counter()
         copies = self.hits.copies(self.resource, names)
-        missing = [name for name, copy in zip(names, copies, strict=True) if copy is None]
+        reply = self.reply(copies, begun_s)
+        return Look(self, begun_s, names, copies) if reply is None else reply
 
-        def answered(source: str, found: Sequence[bytes | None]) -> None:
-            rest = iter(found)
-            each = [next(rest) if copy is None else copy for copy in copies]
-            messages = [message for message in each if message is not None]
-            if len(messages) < len(each):
-                told(source, None)
-                return
-            record(self.method, begun_s, _OK)
-            told(source, self.join(messages))
-
-        if missing:
-            self.hits.ask(self.resource, missing, partial(answered, CACHE))
-        else:
-            answered(NEAR, ())
-        return True
+    def reply(self, messages: Sequence[bytes | None], begun_s: float) -> bytes | None:
+        """Return the reply of a call that began at `begun_s`; None when a message is missing."""
+        if None in messages:
+            return None
+        record(self.method, begun_s, _OK)
+        return self.join(messages)  # type: ignore[arg-type]  # none of them is None
 
 
 def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_max: int) -> Quick | None:

@@ -11,7 +11,7 @@ from typing import Any
 from entresol.clock import Identifiers
 from entresol.config import Settings
 from entresol.errors import ConfigurationError
-from entresol.records import Listings, Records
+from entresol.records import CACHE, NEAR, Listings, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.pages import PageTokens
@@ -26,7 +26,7 @@ from entresol.service.links.errors import errors
 from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
-from entresol.service.quick import Quick, is_plain, quick
+from entresol.service.quick import Look, Quick, is_plain, quick
 from entresol.service.registry import Context, Function, Registry
 from entresol.service.singletons import Inserter
 from entresol.service.updates import Updater
@@ -44,24 +44,27 @@ class Route:
 
     def answer(self, request: Any, call: Call) -> Answer:
         """Answer a call: the quick way if it may be taken and leads there, else by the handler."""
-        if self.quick is None or not is_plain(call.metadata):
+        look = None if self.quick is None or not is_plain(call.metadata) else self.quick.look(request)
+        if look is None:
             return self.handler(request, call)
+        if isinstance(look, bytes):
+            call.answered_by(NEAR)
+            return look
+        return self._asked(look, request, call)
+
+    async def _asked(self, look: Look, request: Any, call: Call) -> Reply:
         reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        if not self.quick.answer(request, partial(_tell, call, reply)):
-            return self.handler(request, call)
-        return reply.result() or b"" if reply.done() else self._asked(reply, request, call)
-
-    async def _asked(self, reply: asyncio.Future[bytes | None], request: Any, call: Call) -> Reply:
+        look.ask(partial(_tell, reply))
         found = await reply
-        return await finished(self.handler(request, call)) if found is None else found
+        if found is None:
+            return await finished(self.handler(request, call))
+        call.answered_by(CACHE)
+        return found
 
 
-def _tell(call: Call, reply: asyncio.Future[bytes | None], source: str, found: bytes | None) -> None:
-    if reply.done():  # nobody waits any more: it was cancelled
-        return
-    if found is not None:
-        call.answered_by(source)
-    reply.set_result(found)
+def _tell(reply: asyncio.Future[bytes | None], found: bytes | None) -> None:
+    if not reply.done():  # else nobody waits any more: it was cancelled
+        reply.set_result(found)
 
 
 def build(

@@ -7,9 +7,7 @@ time, back-pressure, the number of control frames, and leaving a connection befo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import zttp
@@ -20,7 +18,10 @@ from entresol.errors import DeadlineExceededError, EntresolError, UnavailableErr
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import HARD_SIZE_FACTOR, failed, failure, status_headers, unknown
-from entresol.transport.http2.head import Head, is_grpc
+from entresol.transport.http2.counters import Counters
+from entresol.transport.http2.endings import Endings
+from entresol.transport.http2.head import Head
+from entresol.transport.http2.plain import Plain
 from entresol.transport.http2.stream import HEAD, UNSENT_BYTES_MAX, Stream
 from entresol.transport.listener import Owner
 from entresol.transport.wire import ENCODINGS, PREFIX_BYTES, too_large
@@ -38,21 +39,6 @@ _PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"  # header of the frame; eight by
 _ALIVE, _HEARD = b"is alive", b"has gone"
 _NO_ERROR, _REFUSED_STREAM, _ENHANCE_YOUR_CALM = 0, 7, 11
 _ACCEPTED = (b"grpc-accept-encoding", ",".join(ENCODINGS).encode())
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened on one server, or on one connection, since it began."""
-
-    started: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    connections: int = 0
-    closed: dict[str, int] = field(default_factory=dict)  # by reason
-
-    def close(self, reason: str) -> None:
-        """Count a connection that this side ended."""
-        self.closed[reason] = self.closed.get(reason, 0) + 1
 
 
 class Connection(asyncio.Protocol):
@@ -79,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, Stream] = {}
+        self._plain: Plain | None = None  # the call that the last headers began
         self._held_bytes = 0  # of requests whose calls are not over
         self._holders = 0  # streams of requests that have enough for now
         self._reading = False
@@ -91,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._pinged_s: float | None = None
         self._closed_s: float | None = None  # since when nothing more is done here
         self._sent_bytes = self._seen_bytes = 0  # in all, and of them at the last tick
-        self._endings: dict[int, zttp.Stream] = {}  # answered, while a rest of the answer waits for the peer
+        self.endings = Endings()
 
     # What the event loop tells.
 
@@ -125,10 +112,13 @@ class Connection(asyncio.Protocol):
                     self._data(event)
                 elif kind is zttp.EndOfMessage:
                     self._end(event)
-                elif kind is zttp.Request:
-                    self._request(event)
                 else:
-                    self._control(event)
+                    self._widen()
+                    if kind is zttp.Request:
+                        self._request(event)
+                    else:
+                        self._control(event)
+            self._widen()
         except zttp.RemoteProtocolError:
             self._close("protocol error")
         finally:
@@ -178,6 +168,12 @@ class Connection(asyncio.Protocol):
         if not self._reading and not self._flush_planned:
             self._flush_planned = True
             self.loop.call_soon(self.flush)
+
+    def begin(self, stream_id: int, route: Route, head: Head) -> Stream:
+        """Begin a call."""
+        stream = self._streams[stream_id] = Stream(self, stream_id, route, head, self._heard_s)
+        stream.begin()
+        return stream
 
     def forget(self, stream: Stream) -> None:
         """Let go of a stream that is over."""
@@ -268,26 +264,34 @@ class Connection(asyncio.Protocol):
         path = event.path.decode("latin-1")
         try:
             head = Head.of(event.headers)
-            if event.method != b"POST" or not is_grpc(head.content_type):
+            if event.method != b"POST" or not head.is_grpc:
                 self._answer_http(stream_id, event)
                 return
             self.counters.started += 1
-            stream = self._stream(stream_id, path, head)
+            route = self._route(path, head)
         except EntresolError as error:
             self._refuse(stream_id, failed(error, path), is_whole=event.end_stream)
             return
-        self._streams[stream_id] = stream
-        stream.begin()
-        if event.end_stream:
-            stream.end()
+        if not event.end_stream:
+            self._plain = Plain.of(self, stream_id, route, head)
+        if self._plain is None:
+            stream = self.begin(stream_id, route, head)
+            if event.end_stream:
+                stream.end()
 
-    def _stream(self, stream_id: int, path: str, head: Head) -> Stream:
+    def _route(self, path: str, head: Head) -> Route:
         route = self._find(path)
         if route is None:
             raise unknown(path)
         if head.encoding not in ENCODINGS:
             raise UnimplementedError(f"{head.encoding!r} is not among the encodings {', '.join(ENCODINGS)}")
-        return Stream(self, stream_id, route, head, self._heard_s)
+        return route
+
+    def _widen(self) -> None:
+        """Let the call that the last headers began be a stream: its request does not come in one piece."""
+        if self._plain is not None:
+            plain, self._plain = self._plain, None
+            plain.stream()
 
     def _refuse(self, stream_id: int, error: CallFailedError, *, is_whole: bool) -> None:
         self.counters.failed += 1
@@ -304,16 +308,30 @@ class Connection(asyncio.Protocol):
             handle.reset(_NO_ERROR)
 
     def _data(self, event: Any) -> None:
+        plain = self._plain
+        if plain is not None and plain.stream_id == event.stream_id:
+            if not plain.data:
+                plain.data = event.data
+                return
+            self._widen()
         stream = self._streams.get(event.stream_id)
-        if stream is None:
-            return  # it was answered already, or refused
-        stream.take(event.data)
+        if stream is not None:  # else it was answered already, or refused
+            self.take(stream, event.data)
+
+    def take(self, stream: Stream, data: bytes) -> None:
+        """Hand more of its request to a stream, unless that is too much."""
+        stream.take(data)
         self._count(stream)
         most_bytes = self.message_bytes_max + PREFIX_BYTES
         if stream.held_bytes > most_bytes or self._held_bytes > _MESSAGES_MAX * most_bytes:
             stream.fail(failure(too_large(None, self.message_bytes_max), stream.call))
 
     def _end(self, event: Any) -> None:
+        plain = self._plain
+        if plain is not None and plain.stream_id == event.stream_id:
+            self._plain = None
+            plain.end()
+            return
         stream = self._streams.get(event.stream_id)
         if stream is not None:
             stream.end()
@@ -364,21 +382,7 @@ class Connection(asyncio.Protocol):
     def _make_room(self) -> None:
         for stream in list(self._streams.values()):
             stream.make_room()
-        for stream_id, handle in list(self._endings.items()):
-            if not handle.pending_bytes:
-                del self._endings[stream_id]
-                self._stop_peer(handle)
-
-    def end(self, stream_id: int, handle: zttp.Stream) -> None:
-        """Tell a peer to send no more for a call that is answered, once it has the whole answer."""
-        if handle.pending_bytes:
-            self._endings[stream_id] = handle
-        else:
-            self._stop_peer(handle)
-
-    def _stop_peer(self, handle: zttp.Stream) -> None:
-        with contextlib.suppress(zttp.LocalProtocolError):  # it may have ended by itself
-            handle.reset(_NO_ERROR)
+        self.endings.go_on()
 
     def _close(self, reason: str, *, at_once: bool = False) -> None:
         if self._transport is None or (self._closed_s is not None and not at_once):

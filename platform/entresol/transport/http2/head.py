@@ -9,9 +9,10 @@ from typing import NamedTuple
 from entresol.service.quick import is_plain
 from entresol.transport.wire import BINARY, IDENTITY, binary_value, timeout_s
 
-# What is the wire's own, and no metadata of the call.
 _HEADERS_KNOWN_MAX = 16  # of a call whose headers are kept for the next
+# What is the wire's own, and no metadata of the call.
 _WIRE = frozenset({b"te", b"host", b"grpc-accept-encoding"})
+_GRPC = (b"application/grpc", b"application/grpc+proto")
 
 
 class Head(NamedTuple):
@@ -19,7 +20,7 @@ class Head(NamedTuple):
 
     metadata: Mapping[str, str]
     binary: Mapping[str, bytes]
-    content_type: bytes
+    is_grpc: bool  # with protobuf; gRPC-Web, for one, is not
     encoding: str
     timeout_s: float | None
     is_plain: bool  # nothing in the metadata wishes for anything
@@ -38,12 +39,12 @@ class Head(NamedTuple):
         """Return the same, without having looked whether they are known."""
         metadata: dict[str, str] = {}
         binary: dict[str, bytes] = {}
-        content_type, encoding, allowed_s = b"", IDENTITY, None
+        encoding, allowed_s, is_grpc = IDENTITY, None, False
         for name, value in headers:
             if name in _WIRE:
                 continue
             if name == b"content-type":
-                content_type = value
+                is_grpc = value.partition(b";")[0].strip() in _GRPC
             elif name == b"grpc-timeout":
                 allowed_s = timeout_s(value.decode("latin-1"))
             elif name == b"grpc-encoding":
@@ -56,15 +57,9 @@ class Head(NamedTuple):
                     metadata[key] += "," + value.decode("latin-1")
                 else:
                     metadata[key] = value.decode("latin-1")
-        return cls(metadata, binary, content_type, encoding, allowed_s, is_plain(metadata))
+        return cls(metadata, binary, is_grpc, encoding, allowed_s, is_plain(metadata))
 
 
 @lru_cache(maxsize=256)
 def _known(headers: tuple[tuple[bytes, bytes], ...]) -> Head:
     return Head.read(headers)
-
-
-def is_grpc(content_type: bytes) -> bool:
-    """Tell whether a request is gRPC with protobuf; gRPC-Web, for one, is not."""
-    kind = content_type.partition(b";")[0].strip()
-    return kind in (b"application/grpc", b"application/grpc+proto")

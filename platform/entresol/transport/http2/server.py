@@ -11,7 +11,8 @@ from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.schema.model import Model
 from entresol.service.table import Route
-from entresol.transport.http2.connection import Connection, Counters
+from entresol.transport.http2.connection import Connection
+from entresol.transport.http2.counters import Counters
 from entresol.transport.http2.hosted import routes
 from entresol.transport.listener import Listener
 from entresol.transport.standard import Standard

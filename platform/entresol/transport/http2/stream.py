@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import zttp
 
 from entresol.errors import DeadlineExceededError, InvalidArgumentError
+from entresol.records import CACHE, NEAR
 from entresol.service.call import ANSWERED_BY_KEY, Call, Reply, finished, is_awaitable
+from entresol.service.quick import Look
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import closing, encoded_trailing, failure, serialized, status_headers
@@ -38,7 +40,7 @@ _OK = (b"grpc-status", b"0")
 # stream, and the rest waits here.
 _WAITING_BYTES_MAX = 64 * 1024
 # What the engine has written is taken from it frame by frame: the longer its buffer, the more often it is copied.
-_PIECE_BYTES = 16 * 1024
+PIECE_BYTES = 16 * 1024
 UNSENT_BYTES_MAX = (
     1024 * 1024
 )  # that one turn of the loop hands over whole; and that wait for a peer that does not read
@@ -139,8 +141,8 @@ class Stream:
             self.body = bytearray(self.body)
         self.body += data
 
-    def end(self) -> None:
-        """Go on: the request is whole."""
+    def end(self, look: Look | bytes | None = None) -> None:
+        """Go on: the request is whole. `look` is what copies had of it, if they were asked already."""
         self._ended = True
         if self._requests is not None:
             if self._unframer is not None and self._unframer.size_bytes:
@@ -153,9 +155,14 @@ class Stream:
         except Exception as error:
             self.fail(failure(error, self.call))
             return
-        quick = self.route.quick if self.head.is_plain else None
-        if quick is None or not quick.answer(message, partial(self._told, message)):
+        if look is None and self.route.quick is not None and self.head.is_plain:
+            look = self.route.quick.look(message)
+        if look is None:
             self._run(message)
+        elif isinstance(look, bytes):
+            self._answer(NEAR, look)
+        else:
+            look.ask(partial(self._told, message))
 
     def cancel(self) -> None:
         """End the call without an answer: its peer has gone, or does not want it any more."""
@@ -184,7 +191,7 @@ class Stream:
     def close(self) -> None:
         """Let go of a stream whose answer is complete; a peer that still sends is told to stop."""
         if not self._ended:
-            self.connection.end(self.stream_id, self.handle)
+            self.connection.endings.add(self.stream_id, self.handle)
         self._over()
         if self._requests is not None:
             self._requests.discard()
@@ -226,15 +233,18 @@ class Stream:
         except Exception as error:
             self.fail(failure(error, self.call))
 
-    def _told(self, request: bytes, source: str, reply: bytes | None) -> None:
-        """Reply, or go the ordinary way where the quick one ended."""
+    def _told(self, request: bytes, reply: bytes | None) -> None:
+        """Reply what the cache had, or go the ordinary way where the quick one ended."""
         if self.is_over:
             return
         if reply is None:
             self._run(request)
         else:
-            self._trailers = _answered_by(source)
-            self._reply(reply)
+            self._answer(CACHE, reply)
+
+    def _answer(self, source: str, reply: bytes) -> None:
+        self._trailers = answered_by(source)
+        self._reply(reply)
 
     def _reply(self, reply: bytes) -> None:
         if self._fits(len(reply)):
@@ -278,12 +288,12 @@ class Stream:
         if not self.is_over:
             self._send_head()
             data = framed(reply, self.encoding)
-            if len(data) <= _PIECE_BYTES:
+            if len(data) <= PIECE_BYTES:
                 self.handle.send_data(data)
             else:
                 view = memoryview(data)
-                for at in range(0, len(data), _PIECE_BYTES):
-                    self.handle.send_data(view[at : at + _PIECE_BYTES])
+                for at in range(0, len(data), PIECE_BYTES):
+                    self.handle.send_data(view[at : at + PIECE_BYTES])
                     self.connection.collect()
             self.connection.unsent_bytes += len(data)
             self.connection.flush_soon()
@@ -361,7 +371,8 @@ class Stream:
 
 
 @lru_cache(maxsize=16)
-def _answered_by(source: str) -> list[tuple[bytes, bytes]]:
+def answered_by(source: str) -> list[tuple[bytes, bytes]]:
+    """Return the trailers of a call that went well, quickly."""
     return [_OK, (ANSWERED_BY_KEY.encode(), source.encode())]
 
 
