@@ -22,7 +22,7 @@ from tests.bench.speech import SPEECHES, Speech, operations
 from tests.bench.wire import OK, Call, Connection, Request
 
 CONNECTIONS = 4  # of a wire that takes many calls on each
-SPARE = 8
+SPARE = 32  # connections to go on with: each takes some thousand calls, and a run may have 100,000
 OPEN_LOOP_SLOTS = 256
 CONNECT_S = 30.0
 RUN_S = 280.0
