@@ -7,10 +7,9 @@ rules.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from entresol import telemetry
 from entresol.cache.breaker import Breaker
@@ -105,7 +104,7 @@ class Entries:
         table, place = resource.table, self.layout.place
         places = [place(table, name) for name in names]
         try:
-            found = await self._lookups.submit(places)
+            found = await self._lookups.find(places)
         except CacheError:
             _count_reads(resource, len(names), "failure")
             return [None] * len(names)
@@ -116,20 +115,7 @@ class Entries:
     ) -> None:
         """Have `told` called with what `get` would return: by a callback, no task."""
         places = [self.layout.place(resource.table, name) for name in names]
-        self._lookups.submit(places).add_done_callback(partial(self._tell, resource, places, told))
-
-    def _tell(
-        self,
-        resource: Resource,
-        places: Sequence[Place],
-        told: Callable[[Sequence[Entry | None]], None],
-        found: asyncio.Future[Found],
-    ) -> None:
-        if found.cancelled() or found.exception() is not None:
-            _count_reads(resource, len(places), "failure")
-            told([None] * len(places))
-        else:
-            told(_answers(resource, places, found.result()))
+        self._lookups.ask(places, partial(_tell, resource, places, told))
 
     async def begin(self, resource: Resource, names: Sequence[str], *, lease: bool = True) -> Fill:
         """Return the positions that a fill of these names is judged by. Call it before reading the database.
@@ -352,6 +338,19 @@ def _count_writes(operation: str, answers: list[str]) -> list[str]:
     return answers
 
 
+def _tell(
+    resource: Resource,
+    places: Sequence[Place],
+    told: Callable[[Sequence[Entry | None]], None],
+    found: Found | BaseException,
+) -> None:
+    if isinstance(found, BaseException):
+        _count_reads(resource, len(places), "failure")
+        told([None] * len(places))
+    else:
+        told(_answers(resource, places, found))
+
+
 def _answers(resource: Resource, places: Sequence[Place], found: Found) -> list[Entry | None]:
     """Return the entry of each place, and count them."""
     answers = found.entries(places, padded(resource.revision))
@@ -363,4 +362,9 @@ def _answers(resource: Resource, places: Sequence[Place], found: Found) -> list[
 
 def _count_reads(resource: Resource, count: int, reason: str) -> None:
     if count:
-        telemetry.CACHE_READS.add(count, {telemetry.RESOURCE: resource.type, telemetry.REASON: reason})
+        telemetry.CACHE_READS.add(count, _attributes(resource.type, reason))
+
+
+@lru_cache(maxsize=4096)
+def _attributes(type_: str, reason: str) -> Mapping[str, str]:
+    return {telemetry.RESOURCE: type_, telemetry.REASON: reason}

@@ -60,7 +60,7 @@ class Leases:
     ) -> list[str]:
         """Note the entries that have come, and return the names that are still leased without one."""
         places = [self._layout.place(resource.table, name) for name in names]
-        found = await self._lookups.submit(places, leases=True)
+        found = await self._lookups.find(places, leases=True)
         revision = padded(resource.revision)
         for name, place in zip(names, places, strict=True):
             (answers[name],) = found.entries((place,), revision)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from entresol.cache.connection import Connection
 from entresol.cache.entry import Entry, parse
+from entresol.cache.failure import CacheError
 from entresol.cache.generations import Generations
 from entresol.cache.keys import Layout, Place
 from entresol.cache.wire import Command, Reply
+
+log = logging.getLogger(__name__)
 
 MGET_KEYS_MAX = 512
 
@@ -54,6 +58,10 @@ class Found:
         return found
 
 
+# Hears what was found, or CacheError when the server does not answer.
+Told = Callable[[Found | BaseException], None]
+
+
 class Lookups:
     """Collects what is wanted in one event-loop turn. Belongs to one event loop.
 
@@ -65,16 +73,22 @@ class Lookups:
         self._layout = layout
         self._generations = generations
         self._wanted: dict[int, _Wanted] = {}
-        self._waiting: list[asyncio.Future[Found]] = []
+        self._waiting: list[Told] = []
 
-    def submit(self, places: Iterable[Place], *, leases: bool = False) -> asyncio.Future[Found]:
-        """Return what will be found at `places`, and at their leases if asked, among what others wanted.
+    async def find(self, places: Iterable[Place], *, leases: bool = False) -> Found:
+        """Return what was found, as `ask` tells it.
 
-        The future raises CacheError when the server does not answer. Whoever cancels it disturbs nobody.
+        Raises:
+            CacheError: the server does not answer.
         """
-        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self.ask(places, partial(_settle, future), leases=leases)
+        return await future
+
+    def ask(self, places: Iterable[Place], told: Told, *, leases: bool = False) -> None:
+        """Have `told` called with what is at `places`, and at their leases if asked, among what others want."""
         if not self._waiting:
-            loop.call_soon(self._start)
+            asyncio.get_running_loop().call_soon(self._start)
         for place in places:
             wanted = self._wanted.get(place.partition)
             if wanted is None:
@@ -83,9 +97,7 @@ class Lookups:
             wanted.floors[place.floor] = None
             if leases:
                 wanted.keys[place.lease] = None
-        future: asyncio.Future[Found] = loop.create_future()
-        self._waiting.append(future)
-        return future
+        self._waiting.append(told)
 
     def _start(self) -> None:
         """Send the commands of this turn.
@@ -104,18 +116,17 @@ class Lookups:
     def _finish(
         self,
         wanted: Mapping[int, _Wanted],
-        waiting: list[asyncio.Future[Found]],
+        waiting: list[Told],
         replies: asyncio.Future[list[Reply]],
     ) -> None:
-        error = replies.exception()
-        found = self._found(wanted, replies.result()) if error is None else None
-        for future in waiting:
-            if future.done():
-                continue
-            if found is not None:
-                future.set_result(found)
-            elif error is not None:
-                future.set_exception(error)
+        closed = CacheError("the connection was closed", "closed") if replies.cancelled() else None
+        error = closed or replies.exception()
+        found = error or self._found(wanted, replies.result())
+        for told in waiting:
+            try:
+                told(found)
+            except Exception:  # the others of this turn are no worse for it
+                log.exception("an answer of the cache could not be passed on")
 
     def _found(self, wanted: Mapping[int, _Wanted], replies: list[Reply]) -> Found:
         positions: dict[int, Positions] = {}
@@ -129,6 +140,15 @@ class Lookups:
             for chunk in _chunks(asked.keys):
                 values.update(zip(chunk, next(left), strict=True))
         return Found(positions, values)
+
+
+def _settle(future: asyncio.Future[Found], found: Found | BaseException) -> None:
+    if future.done():  # nobody waits any more: it was cancelled
+        return
+    if isinstance(found, BaseException):
+        future.set_exception(found)
+    else:
+        future.set_result(found)
 
 
 def _chunks(keys: Iterable[bytes]) -> list[list[bytes]]:
