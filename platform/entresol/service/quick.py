@@ -8,8 +8,9 @@ mistake, goes the ordinary way from its beginning.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -36,8 +37,8 @@ _LEVELS = (Consistency.BOUNDED, Consistency.EVENTUAL)
 Told = Callable[[bytes | None], None]
 
 
-def is_plain(metadata: Mapping[str, str]) -> bool:
-    """Tell whether a call with this metadata wishes for nothing."""
+def is_plain(metadata: Iterable[str]) -> bool:
+    """Tell whether a call with metadata of these names wishes for nothing."""
     return WISHES.isdisjoint(metadata)
 
 
@@ -59,6 +60,12 @@ class Look:
         self._told = told
         missing = [name for name, copy in zip(self._names, self._copies, strict=True) if copy is None]
         self._quick.hits.ask(self._quick.resource, missing, self._answered)
+
+    async def found(self) -> bytes | None:
+        """Return the reply from the cache; None when it takes the handler after all."""
+        reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.ask(partial(_tell, reply))
+        return await reply
 
     def _answered(self, found: Sequence[bytes | None]) -> None:
         rest = iter(found)
@@ -109,6 +116,11 @@ def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_m
         return Quick(method, resource, records.hits, _name(method, check), lambda messages: messages[0])
     number = reply_field_number(method)
     return Quick(method, resource, records.hits, _names(method, batch_size_max), partial(repeated, number))
+
+
+def _tell(reply: asyncio.Future[bytes | None], found: bytes | None) -> None:
+    if not reply.done():  # else nobody waits any more: it was cancelled
+        reply.set_result(found)
 
 
 def _name(method: Method, check: RequestCheck) -> Callable[[bytes], Sequence[str] | None]:

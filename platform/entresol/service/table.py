@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from entresol.clock import Identifiers
@@ -42,9 +40,13 @@ class Route:
     guarded: bool = False  # a policy decides who may call it
     quick: Quick | None = None  # for calls that wish for nothing
 
+    def look(self, request: bytes, metadata: Iterable[str]) -> bytes | Look | None:
+        """Return what copies say to a call with metadata of these names, as `Quick.look` does."""
+        return self.quick.look(request) if self.quick is not None and is_plain(metadata) else None
+
     def answer(self, request: Any, call: Call) -> Answer:
         """Answer a call: the quick way if it may be taken and leads there, else by the handler."""
-        look = None if self.quick is None or not is_plain(call.metadata) else self.quick.look(request)
+        look = self.look(request, call.metadata)
         if look is None:
             return self.handler(request, call)
         if isinstance(look, bytes):
@@ -53,18 +55,11 @@ class Route:
         return self._asked(look, request, call)
 
     async def _asked(self, look: Look, request: Any, call: Call) -> Reply:
-        reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        look.ask(partial(_tell, reply))
-        found = await reply
+        found = await look.found()
         if found is None:
             return await finished(self.handler(request, call))
         call.answered_by(CACHE)
         return found
-
-
-def _tell(reply: asyncio.Future[bytes | None], found: bytes | None) -> None:
-    if not reply.done():  # else nobody waits any more: it was cancelled
-        reply.set_result(found)
 
 
 def build(

@@ -13,8 +13,9 @@ from grpc_reflection.v1alpha import reflection
 
 from entresol.clock import Clock
 from entresol.config import Settings
+from entresol.records import CACHE, NEAR
 from entresol.schema.model import Model
-from entresol.service.call import Call, finished
+from entresol.service.call import ANSWERED_BY_KEY, Call, finished
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport import tls
@@ -31,6 +32,7 @@ from entresol.transport.calls import (
 from entresol.transport.listener import cannot_listen
 from entresol.transport.standard import CHANNELZ, Standard
 
+_NEAR, _CACHE = (((ANSWERED_BY_KEY, source),) for source in (NEAR, CACHE))
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -123,9 +125,16 @@ def _rpc_handler(entry: Route, clock: Clock) -> Any:
     method = entry.method
 
     async def unary(request: Any, context: Any) -> bytes:
+        look = entry.look(request, (name for name, _ in context.invocation_metadata()))
+        reply, source = (
+            (look, _NEAR) if look is None or isinstance(look, bytes) else (await look.found(), _CACHE)
+        )
+        if reply is not None:
+            context.set_trailing_metadata(source)
+            return reply
         call = _call(entry, context, clock)
         try:
-            reply = serialized(await finished(entry.answer(request, call)))
+            reply = serialized(await finished(entry.handler(request, call)))
         except Exception as error:
             failure_ = failure(error, call)
             await _abort(context, failure_, trailing(call))
