@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from entresol.errors import ResourceExhaustedError
@@ -17,8 +17,8 @@ class Turn(Generic[Item, Result]):
     """Collects the items of one event-loop turn and hands them to `work`, at most `size_max` at a time.
 
     While `running_max` of these are worked on, what comes waits, and is one batch when one of them ends: the longer it
-    takes, the more is done at once. Beyond `waiting_max` waiting items, a submitted one fails at once with
-    ResourceExhaustedError.
+    takes, the more is done at once. Items of one `key` are never in two batches at the same time: they share one, or
+    wait. Beyond `waiting_max` waiting items, a submitted one fails at once with ResourceExhaustedError.
 
     `work` returns one result for each item, in order; what it raises, every caller of that batch sees. A caller
     that is cancelled leaves the others undisturbed; when all are gone, the work is cancelled too. One instance
@@ -31,13 +31,16 @@ class Turn(Generic[Item, Result]):
         size_max: int = 1000,
         running_max: int = sys.maxsize,
         waiting_max: int = sys.maxsize,
+        key: Callable[[Item], Hashable] | None = None,
     ) -> None:
         self._work = work
         self._size_max = size_max
         self._running_max = running_max
         self._waiting_max = waiting_max
+        self._key = key
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], frozenset[Hashable]] = {}  # with the keys of their items
+        self._is_due = False
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Return the future result of `item`."""
@@ -48,23 +51,39 @@ class Turn(Generic[Item, Result]):
                 ResourceExhaustedError(f"{self._waiting_max} wait already; try again shortly")
             )
             return future
-        if not self._waiting:
+        if not self._is_due:
+            self._is_due = True
             loop.call_soon(self._start)
         self._waiting.append((item, future))
         return future
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._running_max:
-            batch = [pair for pair in self._waiting[: self._size_max] if not pair[1].done()]
-            del self._waiting[: self._size_max]
-            if batch:
-                task = asyncio.ensure_future(self._run(batch))
-                self._running.add(task)
-                task.add_done_callback(self._ended)
-                _cancel_when_abandoned(task, [future for _, future in batch])
+        self._is_due = False
+        while len(self._running) < self._running_max and (batch := self._take()):
+            keys = frozenset(self._key(item) for item, _ in batch) if self._key else frozenset()
+            task = asyncio.ensure_future(self._run(batch))
+            self._running[task] = keys
+            task.add_done_callback(self._ended)
+            _cancel_when_abandoned(task, [future for _, future in batch])
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        """Remove the next batch from what waits, and whatever before it nobody waits for any more."""
+        busy = frozenset[Hashable]().union(*self._running.values())
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        blocked: list[tuple[Item, asyncio.Future[Result]]] = []
+        end = 0
+        for item, future in self._waiting:
+            if len(batch) == self._size_max:
+                break
+            end += 1
+            if not future.done():
+                is_busy = busy and self._key is not None and self._key(item) in busy
+                (blocked if is_busy else batch).append((item, future))
+        self._waiting[:end] = blocked
+        return batch
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._start()
 
     async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:

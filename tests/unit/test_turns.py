@@ -137,3 +137,35 @@ async def test_who_leaves_while_waiting_is_not_worked_for() -> None:
     await closing
     assert [await first, *[await future for future in waiting[1:]]] == [0, 2, 3]
     assert work.batches == [[0], [2, 3]]
+
+
+async def test_items_of_one_key_share_a_batch_or_wait_for_each_other() -> None:
+    work = Gated()
+    turn = Turn(work, running_max=2, key=lambda item: item % 10)
+    futures = [turn.submit(number) for number in (1, 11, 2)]
+    await asyncio.sleep(0)
+    futures += [turn.submit(number) for number in (21, 3, 31)]  # 1 is under way, and 3 need not wait for it
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    futures += [turn.submit(number) for number in (41, 4)]
+    assert work.batches == [[1, 11, 2], [3]]
+    work.go.set()
+    assert await asyncio.gather(*futures) == [1, 11, 2, 21, 3, 31, 41, 4]
+    assert work.batches == [[1, 11, 2], [3], [21, 31, 41, 4]]
+
+
+async def test_what_waits_for_its_key_keeps_nobody_else_waiting() -> None:
+    work = Gated()
+    turn = Turn(work, running_max=2, key=lambda item: item % 10)
+    first = turn.submit(1)
+    await asyncio.sleep(0)
+    second = turn.submit(11)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    third = turn.submit(2)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert work.batches == [[1], [2]]
+    work.go.set()
+    assert await asyncio.gather(first, second, third) == [1, 11, 2]
+    assert work.batches == [[1], [2], [11]]
