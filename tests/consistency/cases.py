@@ -9,6 +9,8 @@ from tests.consistency.rules import Bounds
 
 # Re-insertion draws a version too early only when another session updates and deletes the row in its way.
 REINSERT = Bounds(writers=3, fillers=0, existing=1, inversions=True, evictions=False, crashes=False)
+# Of three writers two, or all, may share a commit; the third writes before it or after.
+SHARED = Bounds(writers=3, fillers=1, shared=True)
 PROMOTION = Bounds(fillers=1, promotions=1, existing=1, evictions=False, crashes=False)
 
 # Seconds in all: part of the test suite. Evictions, crashes and restarts come as often as they like.
@@ -32,6 +34,7 @@ SMALL = (
     Case("P9", "fillers read although there is an entry", Bounds(fillers=1, refreshes=True, evictions=False)),
     Case("P10", "re-insertion with a smaller version", REINSERT),
     Case("P11", "the replica is promoted, what it lacks is lost", replace(PROMOTION, deletes=False)),
+    Case("P12", "writes of a record share a commit, and each is put", replace(SHARED, restarts=True)),
 )
 
 # Minutes in all: `make consistency`.
@@ -116,6 +119,7 @@ FULL = (
         Bounds(fillers=1, readers=1, failovers=1, crashes=False),
     ),
     Case("F16", "three writers, two fillers, eviction", Bounds(writers=3, deletes=False, crashes=False)),
+    Case("F17", "writes of a record share a commit, failover", replace(SHARED, failovers=1)),
 )
 
 
@@ -147,6 +151,9 @@ BROKEN = (
     without("X14", "a put that beats a known version enters although M > S", REINSERT, put_overtakes=True),
     without("X15", "no new generation for another history", PROMOTION, database=False),
     without("X16", "fills enter another generation", PROMOTION, fill_generation=False),
+    without(
+        "X20", "the relay applies every change of a commit", replace(SHARED, fillers=0), last_counts=False
+    ),
     without("X17", "puts enter another generation", PROMOTION, put_generation=False),
 )
 

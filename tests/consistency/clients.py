@@ -75,26 +75,31 @@ def writes(state: State, rules: Rules, bounds: Bounds) -> Iterator[Step]:
 def _writer_steps(state: State, writer: Writer, rules: Rules, bounds: Bounds) -> WriterSteps:
     if writer.phase == "idle":
         yield from _begin_write(state, bounds)
+        if bounds.shared:
+            yield from _join(state)
     elif writer.phase == "drawn":
         yield from _insert(state, writer)
     elif writer.phase == "locked" and bounds.strong and rules.fence and rules.fence_early:
         fenced = fences.fence(state, writer, rules)
         yield f"fences {NAMES[writer.key]}", fenced, writer._replace(phase="fenced")
     elif writer.phase in ("locked", "fenced"):
-        log = (*state.log, Change(writer.key, writer.version, writer.rank, writer.scopes))
+        change = Change(writer.key, writer.version, writer.rank, writer.scopes, writer.earlier)
+        log = (*state.log, change)
         durable = writer._replace(phase="durable", at=len(log))
         yield f"commit of {NAMES[writer.key]} is in the log at {len(log)}", state._replace(log=log), durable
         if writer.phase == "fenced":
-            yield "DIES before its commit", state, Writer("done")
+            yield "DIES before its commit", _with_joined(state, writer, Writer("done")), Writer("done")
     elif writer.phase == "durable":
         shown = state._replace(shown=state.shown | {writer.at})
         puts = (writer.key < BOTH and bounds.puts) or bounds.strong
         then = writer._replace(phase="shown") if puts else Writer("done")
-        yield f"commit {writer.at} is shown by the primary", shown, then
+        after = shown if bounds.strong else _with_joined(shown, writer, then)
+        yield f"commit {writer.at} is shown by the primary", after, then
     elif writer.phase == "shown" and bounds.strong:
         then = writer._replace(phase="known") if writer.key < BOTH else Writer("done")
         for known in fences.know(state, writer, rules) if rules.fence else (state,):
             after = known._replace(acknowledged=state.acknowledged | {writer.at})
+            after = _with_joined(after, writer, then)
             yield f"knows that {writer.at} is committed, acknowledges", after, then
     elif writer.phase in ("shown", "known"):
         yield from _put(state, writer, rules, bounds)
@@ -124,6 +129,32 @@ def _begin_write(state: State, bounds: Bounds) -> WriterSteps:
         yield "writes another table", state, start._replace(key=NEITHER, rank=VALUE)
 
 
+def _join(state: State) -> WriterSteps:
+    """Yield a write of a record that a transaction has written: the last to come takes the steps for all."""
+    version, position = state.sequence, len(state.log)
+    for first in state.writers:
+        if first.phase == "locked" and first.key < BOTH and first.rank == VALUE:
+            writers = (w._replace(phase="joined") if w is first else w for w in state.writers)
+            after = state._replace(sequence=version + 1, writers=tuple(writers))
+            earlier = (*first.earlier, first.version)
+            then = first._replace(version=version, position=position, earlier=earlier)
+            label = f"joins the transaction of {NAMES[first.key]}, writes version {version}, S={position}"
+            yield label, after, then._replace(generation=generation(state))
+
+
+def _with_joined(state: State, last: Writer, then: Writer) -> State:
+    """Return the world in which those whom `last` took the steps for are as far as it is now."""
+
+    def moved(writer: Writer) -> Writer:
+        if writer.phase != "joined" or writer.key != last.key or writer.version not in last.earlier:
+            return writer
+        if then.phase == "done":
+            return then
+        return writer._replace(phase=then.phase, at=last.at, is_late=last.is_late, is_superseded=True)
+
+    return state._replace(writers=tuple(moved(writer) for writer in state.writers))
+
+
 def _moves(left: tuple[int, ...], bounds: Bounds) -> Iterator[tuple[int, ...]]:
     """Yield the lists that a write may touch: the one the row is in, and the one it is going to be in."""
     if not bounds.scopes:
@@ -146,7 +177,8 @@ def _insert(state: State, writer: Writer) -> WriterSteps:
 def _put(state: State, writer: Writer, rules: Rules, bounds: Bounds) -> WriterSteps:
     if bounds.crashes:
         yield "CRASHES before its put", state, Writer("done")
-    offer = Entry(writer.version, writer.rank, writer.at, True, writer.position)
+    content = writer.at - 1 if writer.is_superseded else writer.at  # one that misses what came behind it
+    offer = Entry(writer.version, writer.rank, content, True, writer.position)
     if bounds.strong and rules.fence and fences.refuses_put(state.redis, writer, rules):
         yield "does not put: fenced", state, Writer("done")
         return

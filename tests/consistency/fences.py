@@ -59,9 +59,12 @@ def refuses_fill(redis: Redis, key: int, stamp: tuple[int, int], rules: Rules) -
 
 
 def refuses_put(redis: Redis, writer: Writer, rules: Rules) -> bool:
-    """Tell whether a put comes too late: a later write has fenced, or its fence may have come and gone."""
-    standing = redis.fences[writer.key]
-    later = standing is not None and standing.position > writer.position
+    """Tell whether a put comes too late: a later write has fenced, or its fence may have come and gone.
+
+    Two writes of one transaction have positions in the order of their versions, though no commit lies between them.
+    """
+    standing, own = redis.fences[writer.key], (writer.position, writer.version)
+    later = standing is not None and (standing.position, standing.version) > own
     return (rules.put_fence and later) or (rules.put_in_time and writer.is_late)
 
 

@@ -64,6 +64,11 @@ FULL_PARTS = (
     Case("N7", "near cache: promotion", replace(NEAR, promotions=1)),
     Case("N8", "near cache: relay restart, another table", replace(NEAR, restarts=True, others=True)),
     Case("N9", "near cache: two records", replace(NEAR, keys=2, existing=2, deletes=False, batches=True)),
+    Case(
+        "N10",
+        "near cache: writes of a record share a commit",
+        replace(NEAR, fillers=1, writers=3, shared=True, evictions=True),
+    ),
     Case("S3", "fences: the same, they expire", replace(LINEAR, expiries=True)),
     Case("S4", "fences: three writers, deletes", replace(EXPIRY, writers=3)),
     Case("S5", "fences: re-insertion", replace(EXPIRY, writers=3, inversions=True, evictions=False)),
@@ -76,6 +81,7 @@ FULL_PARTS = (
         "fences: fillers read although there is an entry",
         replace(EXPIRY, refreshes=True, evictions=False),
     ),
+    Case("S11", "fences: writes of a record share a commit", replace(EXPIRY, writers=3, shared=True)),
 )
 
 BROKEN_PARTS = (

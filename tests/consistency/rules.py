@@ -26,6 +26,7 @@ class Rules:
     slot_start: bool = True  # W below the slot's start starts a new generation
     newest_base: bool = True  # a new generation begins at the newest position of the batch, not of the call
     whole_batch: bool = True  # a call that continues a batch makes sure that the calls before it are there
+    last_counts: bool = True  # of several changes of a record in one commit the relay applies the last
     source: bool = True  # only entries the relay has not confirmed survive an older change
     watermark_read_first: bool = True  # a reader takes W before the entry
     database: bool = True  # a database with another history starts a new generation
@@ -95,6 +96,9 @@ class Bounds:
     batches: bool = False  # the relay may apply two changes in two calls with one watermark
     existing: int = 0  # records 0 .. existing-1 are there at the start
     puts: bool = True  # writers put
+    shared: bool = (
+        False  # writes of a record may share a commit, and all their writers put (not with promotions)
+    )
     floors: bool = False  # TRUNCATE of one table, which raises its floor
     scopes: int = 0  # lists
     listers: int = 0  # reads that missed a list

@@ -130,8 +130,10 @@ def _apply(state: State, batch: tuple[int, int], rules: Rules, bounds: Bounds) -
     if change.key in (TABLE, TABLE + 1):
         redis = fences.floored(redis, change.key - TABLE, at, rules)
     elif change.key != NEITHER:
-        stamp = (change.version, change.rank)
-        redis = fences.lift(_changed(redis, change.key, at, stamp, rules), change.key, at, rules)
+        versions = (change.version,) if rules.last_counts else (*change.earlier, change.version)
+        for version in versions:
+            redis = _changed(redis, change.key, at, (version, change.rank), rules)
+        redis = fences.lift(redis, change.key, at, rules)
     return f"relay: applies {at}", after._replace(redis=streamed(redis, change.key, bounds))
 
 

@@ -112,7 +112,10 @@ class Relay(NamedTuple):
 
 
 class Writer(NamedTuple):
-    """A write: idle, drawn (has a version, waits for the row), locked, durable (in the log), shown, done."""
+    """A write: idle, drawn (has a version, waits for the row), locked, durable (in the log), shown, done.
+
+    Or joined: another write of the record has come behind it in the same transaction, and takes the steps for both.
+    """
 
     phase: str = "idle"
     key: int = 0
@@ -123,6 +126,8 @@ class Writer(NamedTuple):
     at: int = 0  # of the commit; LOST when no surviving log has it
     scopes: tuple[int, ...] = ()  # the lists that lose or gain the row
     is_late: bool = False  # the time of its fence has passed
+    earlier: tuple[int, ...] = ()  # the versions that the same transaction gave the record before
+    is_superseded: bool = False  # it was joined: its content never was the row for anybody else
 
 
 class Filler(NamedTuple):
@@ -205,12 +210,16 @@ class Near(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A committed change. `scopes` are the lists that lost or gained the row, the last has it now."""
+    """A committed change. `scopes` are the lists that lost or gained the row, the last has it now.
+
+    `earlier` are versions that the same commit gave the record before.
+    """
 
     key: int
     version: int
     rank: int
     scopes: tuple[int, ...] = ()
+    earlier: tuple[int, ...] = ()
 
 
 class Budget(NamedTuple):

@@ -101,17 +101,20 @@ class TableSql:
     ) -> Statement:
         """Set `fields` of one row, when it has this version, and with `live` when it is not marked as deleted.
 
-        Unless it `waits`, a row that another transaction holds is passed over.
+        Unless it `waits`, a row that another transaction holds is passed over, and the caller adds a last parameter: a
+        number that comes back beside the position, so that of many executions each knows its record.
         """
         changes = [f"{column_of(field)} = ${number}" for number, field in enumerate(fields, start=2)]
         parameters = [name, *values]
         condition = f"name = $1{_version_condition(parameters, version)}"
         if live and self.resource.soft_delete:
             condition += f" AND {self._role(Role.DELETE_TIME)} IS NULL"
+        number = ""
         if not waits:
             free = f"SELECT name FROM {self.table} WHERE {condition} FOR NO KEY UPDATE SKIP LOCKED"
-            condition = f"name = ({free})"
-        return Statement(self._update_text([*changes, *self._touch()], condition), tuple(parameters))
+            condition, number = f"name = ({free})", f"${len(parameters) + 1}::int, "
+        text = self._update_text([*changes, *self._touch()], condition, number)
+        return Statement(text, tuple(parameters))
 
     def soft_delete(self, name: str, version: int | None, retention_s: float) -> Statement:
         """Mark one live row as deleted, when it has this version."""
@@ -189,9 +192,11 @@ class TableSql:
     def _role(self, role: Role) -> str:
         return column_of(self.resource.by_role[role])
 
-    def _update_text(self, changes: Sequence[str], condition: str) -> str:
+    def _update_text(self, changes: Sequence[str], condition: str, number: str = "") -> str:
         set_ = ", ".join(changes) or "name = name"
-        return f"UPDATE {self.table} SET {set_} WHERE {condition} RETURNING {self.columns}, {POSITION}"
+        return (
+            f"UPDATE {self.table} SET {set_} WHERE {condition} RETURNING {self.columns}, {number}{POSITION}"
+        )
 
     def _marking(self, parameters: list[object], retention_s: float) -> list[str]:
         changes = [f"{self._role(Role.DELETE_TIME)} = now()", *self._touch()]

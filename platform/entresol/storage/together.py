@@ -1,7 +1,8 @@
 """Updates by key that come at the same moment, done together: one round trip and one wait for the disk for all of them.
 
-None of them waits for a lock. What is not done here, because another transaction holds the row, or it has another
-version, or a constraint refuses, is left to a transaction of its own, which can wait and can tell why.
+Updates of one record are done one after the other, each with a version of its own. None of them waits for a lock. What
+is not done here, because another transaction holds the row, or it has another version, or a constraint refuses, is left
+to a transaction of its own, which can wait and can tell why.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _POSITION_S = 2.0  # for the position behind a commit that is known
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An update of the record `name`; its statement returns the record when it was done, and nothing else."""
+    """An update of the record `name`; its statement, of `TableSql.update(waits=False)`, returns what was done."""
 
     table: TableSql
     name: str
@@ -41,7 +42,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A record that changed, by a commit before `commit_lsn`; `message` is what it is now. See `Transaction`."""
+    """A record that changed, by a commit before `commit_lsn`; `message` is what this change made of it.
+
+    The same commit may have changed it again (each change has its version). See `Transaction`.
+    """
 
     changes: Sequence[Change]
     commit_lsn: int
@@ -50,7 +54,10 @@ class Committed:
 
 
 class Together:
-    """Collects updates while others run, those of each resource for themselves. Belongs to one event loop."""
+    """Collects updates while others run, those of each resource for themselves. Belongs to one event loop.
+
+    Those of one record are never under way twice, for one transaction would find the row locked by the other.
+    """
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
@@ -66,7 +73,7 @@ class Together:
         type_ = wanted.table.resource.type
         turn = self._turns.get(type_)
         if turn is None:
-            turn = self._turns[type_] = Turn(self._update, SIZE_MAX, RUNNING_MAX, WAITING_MAX)
+            turn = self._turns[type_] = Turn(self._update, SIZE_MAX, RUNNING_MAX, WAITING_MAX, key=_name)
         done = await turn.submit(wanted)
         if isinstance(done, Exception):
             raise done
@@ -80,7 +87,7 @@ class Together:
                 for text, under_way in _by_text(wanted).items():
                     deadline = self._pools.deadline(None)
                     done = await _transaction(connection, text, [wanted[at] for at in under_way], deadline)
-                    results |= {at: done[name] for at in under_way if (name := wanted[at].name) in done}
+                    results |= {under_way[number]: result for number, result in done.items()}
         except DRIVER_ERRORS:
             results |= {at: UnavailableError(UNKNOWN_OUTCOME) for at in under_way}
         return [results.get(at) for at in range(len(wanted))]
@@ -88,10 +95,10 @@ class Together:
 
 async def _transaction(
     connection: ServerConnection, text: str, group: Sequence[Wanted], deadline: Deadline
-) -> dict[str, Committed | Exception]:
-    """Run one statement for each of `group` in one transaction, and return what it committed, by name."""
+) -> dict[int, Committed | Exception]:
+    """Run one statement for each of `group` in one transaction, and return what it committed, by place in the group."""
     table = group[0].table
-    parameters = [one.statement.parameters for one in group]
+    parameters = [(*one.statement.parameters, number) for number, one in enumerate(group)]
     try:
         records = await run_many(connection, text, parameters, deadline, table.resource.type, "update")
     except asyncpg.PostgresError as error:
@@ -102,7 +109,7 @@ async def _transaction(
         return {}
     await connection.execute(sql.AFTER_COMMIT, timeout=_POSITION_S)
     position = sql.parse_position(connection.get_settings().application_name)
-    return {record["name"]: _committed(table, record, position) for record in records}
+    return {record[-2]: _committed(table, record, position) for record in records}
 
 
 def _committed(table: TableSql, record: Record, position: int) -> Committed | Exception:
@@ -116,11 +123,12 @@ def _committed(table: TableSql, record: Record, position: int) -> Committed | Ex
 
 
 def _by_text(wanted: Sequence[Wanted]) -> dict[str, list[int]]:
-    """Return the places of those that share a text; of those of one record, the first."""
-    first: dict[str, int] = {}
-    for at, one in enumerate(wanted):
-        first.setdefault(one.name, at)
+    """Return the places of those that share a text."""
     groups: dict[str, list[int]] = {}
-    for at in first.values():
-        groups.setdefault(wanted[at].statement.text, []).append(at)
+    for at, one in enumerate(wanted):
+        groups.setdefault(one.statement.text, []).append(at)
     return groups
+
+
+def _name(wanted: Wanted) -> str:
+    return wanted.name

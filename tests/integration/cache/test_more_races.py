@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from tests.integration.cache.conftest import OpenStage
-from tests.integration.cache.stage import ITEM, Stage, without
+from tests.integration.cache.stage import ITEM, LSN, Stage, Written, without
 
 from entresol.cache import Rank, Snapshot
+from entresol.cache.batch import Batch
+from entresol.cache.feed import Event
+from entresol.storage.changes import Transaction
 
 
 class NoGate(Snapshot):
@@ -157,3 +161,58 @@ async def test_entries_of_another_history_are_not_read(stage: Stage) -> None:
     async with stage.relaying(database="promoted/2"):
         await stage.applied()
         assert await stage.look("a") is None
+
+
+async def _write_in_one_commit(stage: Stage, name: str, *bodies: str) -> list[Written]:
+    """Write a record several times in one transaction, for as many callers."""
+    sql = f"UPDATE items SET body = $2 WHERE name = $1 RETURNING row_version, {LSN}"
+    async with stage.primary.transaction():
+        rows = [await stage.primary.fetchrow(sql, name, body) for body in bodies]
+    lsn = await stage.primary.fetchval(f"SELECT {LSN.replace('insert', 'flush')}")
+    return [
+        Written(name, version, Rank.VALUE, position, lsn, body.encode())
+        for (version, position), body in zip(rows, bodies, strict=True)
+    ]
+
+
+def _one_by_one(events: Sequence[Event]) -> list[Event]:
+    """Return the events as if each change were all that its transaction did."""
+    return [
+        replace(event, changes=(change,)) if isinstance(event, Transaction) else event
+        for event in events
+        for change in (event.changes if isinstance(event, Transaction) else (None,))
+    ]
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+async def test_36_of_two_puts_of_one_commit_the_later_version_stays(stage: Stage, last_first: bool) -> None:
+    await stage.write("a", "old")
+    first, last = await _write_in_one_commit(stage, "a", "first", "last")
+    assert first.position < last.position
+    answers = [await stage.put(one) for one in ((last, first) if last_first else (first, last))]
+    assert answers == (["ok", "older"] if last_first else ["ok", "ok"])
+    entry = await stage.look("a")
+    assert entry is not None
+    assert entry.message == b"last"
+    async with stage.relaying():
+        await stage.applied()
+        assert await stage.look("a") is not None  # what was put is the change itself
+        assert [await stage.put(one) for one in (first, last)] == ["behind", "behind"]
+    assert await stage.is_coherent("a")
+
+
+@pytest.mark.parametrize("last_counts", [True, False])
+async def test_36_a_put_of_what_its_own_commit_changed_again_ends_with_the_relay(
+    stage: Stage, last_counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not last_counts:
+        of = Batch.of
+        monkeypatch.setattr(Batch, "of", lambda events, *rest: of(_one_by_one(events), *rest))
+    await stage.write("a", "old")
+    first, last = await _write_in_one_commit(stage, "a", "first", "last")
+    await stage.put(last)
+    await stage.evict("a")
+    assert await stage.put(first) == "ok"
+    async with stage.relaying():
+        await stage.applied()
+    assert await stage.is_coherent("a") is last_counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -39,6 +40,17 @@ async def towns(store: Store, zoos: Resource, *ids: str) -> list[str]:
     read = await store.get(zoos, [f"zoos/{one}" for one in ids], primary=True)
     messages: list[Any] = [zoos.message_class.FromString(row.message) for _, row in sorted(read.rows.items())]
     return [message.town for message in messages]
+
+
+def town_of(zoos: Resource, committed: Committed | None) -> str:
+    assert committed is not None
+    message: Any = zoos.message_class.FromString(committed.message)
+    return str(message.town)
+
+
+def commits(done: Sequence[Committed | None]) -> int:
+    """Return how many transactions the updates were; those of one share a position."""
+    return len({committed.commit_lsn for committed in done if committed})
 
 
 async def transactions(database: Database, zoos: Resource) -> int:
@@ -94,16 +106,113 @@ async def test_what_cannot_be_done_is_left_to_a_transaction_that_can_tell_why(
     assert await towns(store, zoos, "here", "stale") == ["Ulm", ""]
 
 
-async def test_of_one_record_only_the_first_is_done_at_once(store: Store, zoos: Resource) -> None:
-    rows = await insert(store, zoos, "a")
-    first, second = await asyncio.gather(
-        update(store, zoos, "a", "first"), update(store, zoos, "a", "second")
-    )
-    assert first is not None
-    assert second is None
+async def test_updates_of_one_record_are_one_transaction_each_with_its_own_value_and_version(
+    store: Store, zoos: Resource
+) -> None:
+    before = (await insert(store, zoos, "a"))["zoos/a"].version
+    wanted = [f"town {number}" for number in range(40)]
+    done = await asyncio.gather(*(update(store, zoos, "a", town) for town in wanted))
+    assert commits(done) == 1
+    changes = [committed.changes[0] for committed in done if committed]
+    assert [change.version - before for change in changes] == list(range(1, 41))
+    assert [town_of(zoos, committed) for committed in done] == wanted
+    positions = [change.position for change in changes]
+    assert positions == sorted(set(positions))
     read = await store.get(zoos, ["zoos/a"], primary=True)
-    assert read.rows["zoos/a"].version == first.changes[0].version > rows["zoos/a"].version
-    assert await towns(store, zoos, "a") == ["first"]
+    assert read.rows["zoos/a"] == changes[-1].row
+
+
+async def test_of_one_record_a_second_update_with_the_same_etag_is_left_out(
+    store: Store, zoos: Resource
+) -> None:
+    rows = await insert(store, zoos, "a", "b")
+    version = rows["zoos/a"].version
+    first, stale, other, second = await asyncio.gather(
+        update(store, zoos, "a", "stale", version=version - 1),
+        update(store, zoos, "a", "first", version=version),
+        update(store, zoos, "b", "other", version=rows["zoos/b"].version),
+        update(store, zoos, "a", "second", version=version),
+    )
+    assert first is second is None
+    assert town_of(zoos, stale) == "first"
+    assert town_of(zoos, other) == "other"
+    assert await towns(store, zoos, "a", "b") == ["first", "other"]
+
+
+async def test_with_and_without_etags_many_updates_of_few_records_are_each_done_once_or_left_out(
+    store: Store, zoos: Resource
+) -> None:
+    ids = ["a", "b", "c"]
+    rows = await insert(store, zoos, *ids)
+    wanted = [(one, f"{one}{number}", number % 4 == 3) for number in range(16) for one in ids]
+    done = await asyncio.gather(
+        *(
+            update(store, zoos, one, town, version=rows[f"zoos/{one}"].version if with_etag else None)
+            for one, town, with_etag in wanted
+        )
+    )
+    assert commits(done) == 1  # with etags it is another text, and by then they are stale
+    for (one, town, with_etag), committed in zip(wanted, done, strict=True):
+        if with_etag:
+            assert committed is None
+        else:
+            assert committed is not None
+            assert (committed.changes[0].name, town_of(zoos, committed)) == (f"zoos/{one}", town)
+    for one in ids:
+        of_one = [committed for (id_, *_), committed in zip(wanted, done, strict=True) if id_ == one]
+        versions = [committed.changes[0].version for committed in of_one if committed]
+        assert versions == sorted(set(versions))
+    assert await towns(store, zoos, *ids) == ["a14", "b14", "c14"]
+
+
+async def test_while_a_stranger_holds_a_row_all_its_updates_are_left_out(
+    store: Store, zoos: Resource
+) -> None:
+    await insert(store, zoos, "held", "free")
+    async with store.transaction() as transaction:
+        await transaction.get(zoos, "zoos/held", lock=True)
+        async with asyncio.timeout(5):
+            done = await asyncio.gather(
+                *(update(store, zoos, one, str(number)) for number in range(3) for one in ("held", "free"))
+            )
+    assert done[::2] == [None] * 3
+    assert [town_of(zoos, committed) for committed in done[1::2]] == ["0", "1", "2"]
+    assert await towns(store, zoos, "free", "held") == ["2", ""]
+
+
+async def test_a_refusal_among_updates_of_one_record_loses_none_and_doubles_none(
+    store: Store, zoos: Resource, database: Database
+) -> None:
+    before = (await insert(store, zoos, "a"))["zoos/a"].version
+    await database.psql(f"ALTER TABLE {zoos.table} ADD CONSTRAINT no_ulm CHECK (town <> 'Ulm')")
+    asked = ["Bonn", "Ulm", "Kiel"]
+    assert await asyncio.gather(*(update(store, zoos, "a", town) for town in asked)) == [None] * 3
+    assert await towns(store, zoos, "a") == [""]
+    done = await asyncio.gather(update(store, zoos, "a", "Bonn"), update(store, zoos, "a", "Kiel"))
+    assert None not in done
+    assert await towns(store, zoos, "a") == ["Kiel"]
+    versions = [committed.changes[0].version for committed in done if committed]
+    assert before < versions[0] < versions[1]
+
+
+async def test_updates_of_one_record_that_come_one_by_one_wait_for_each_other_and_none_is_left_out(
+    store: Store, zoos: Resource
+) -> None:
+    await insert(store, zoos, "hot", *(f"z{number:02}" for number in range(60)))
+
+    async def later(turns: int, one: str) -> Committed | None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await update(store, zoos, one, str(turns))
+
+    done = await asyncio.gather(
+        *(later(turns, one) for turns in range(60) for one in ("hot", f"z{turns:02}"))
+    )
+    assert None not in done
+    assert commits(done) <= 60
+    versions = [committed.changes[0].version for committed in done[::2] if committed]
+    assert versions == sorted(set(versions))
+    assert await towns(store, zoos, "hot") == ["59"]
 
 
 async def test_one_that_is_refused_undoes_those_beside_it_and_nobody_is_told_a_lie(
