@@ -1,4 +1,4 @@
-"""Reads a feed ahead into a bounded queue, so that the relay can take what is ready as one batch."""
+"""Reads a feed for the relay, which takes what has gathered as one batch: nothing is read while nothing is taken."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ CHANGES_MAX = 1024  # in one batch, unless one transaction has more
 
 
 class Pump:
-    """Use it as an async context manager; leaving stops the reading."""
+    """Use it as an async context manager; leaving stops the reading.
+
+    What comes while the relay works, or lets changes gather, stays in the connection's buffers: it is read in one go
+    instead of as it comes, and a database that is ahead of the relay has to wait.
+    """
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._ahead: asyncio.Queue[Event | Exception] = asyncio.Queue(AHEAD_MAX)
+        self._wanted = asyncio.Event()
         self._ended: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -33,8 +38,10 @@ class Pump:
     async def _read(self) -> None:
         error: Exception = ConnectionError("the feed ended")
         try:
+            await self._wanted.wait()
             async for event in self._feed:
                 await self._ahead.put(event)
+                await self._wanted.wait()
         except Exception as failure:
             error = failure
         await self._ahead.put(error)
@@ -47,13 +54,19 @@ class Pump:
         """
         if self._ended is not None:
             raise self._ended
+        self._wanted.set()
         try:
             async with asyncio.timeout(wait_s):
                 first = await self._ahead.get()
+            if getattr(first, "changes", ()):
+                self._wanted.clear()
+                await asyncio.sleep(linger_s)
+                self._wanted.set()
+            await asyncio.sleep(0)  # in which all is read that has gathered
         except TimeoutError:
             return []
-        if getattr(first, "changes", ()):
-            await asyncio.sleep(linger_s)
+        finally:
+            self._wanted.clear()
         return self._ready(first)
 
     def _ready(self, first: Event | Exception) -> list[Event]:
