@@ -12,9 +12,10 @@ import asyncpg
 from tests.integration.cache.stage import ITEM, LSN, Stage, Written
 
 from entresol.cache import Entries, Entry, Key, Rank, Session
+from entresol.cache.generations import Mark
 
 RECORDS = [f"n{number}" for number in range(16)]
-CRASH, SLEEP, DELETE = 0.1, 0.1, 0.15
+CRASH, SLEEP, DELETE, SHARE = 0.1, 0.1, 0.15, 0.15
 PAUSE_S_MAX = 0.02
 
 
@@ -77,13 +78,29 @@ class Writer:
     async def _write(self, name: str) -> Written | None:
         history = self._history
         mark = await self._entries.mark()
-        body = None if history.dice.random() < DELETE else f"{name} {history.dice.random()}"
         try:
-            written = await history.stage.write(name, body, self._connection)
+            writes = await history.stage.write_together(
+                name, *self._bodies(name), connection=self._connection
+            )
         except LookupError:
             return None  # there was nothing to delete
+        written, *others = history.dice.sample(writes, len(writes))  # the others are of other clients
+        history.counts["shared commit"] += len(others)
         key = Key("items", name)
         self._session = self._session.wrote(key, written.version, written.rank, written.position, written.lsn)
+        for one in (written, *others):
+            await self._put(one, mark)
+        return written
+
+    def _bodies(self, name: str) -> list[str | None]:
+        """Return what one commit makes of a record: nothing, a body, or one after the other."""
+        dice = self._history.dice
+        if dice.random() < DELETE:
+            return [None]
+        return [f"{name} {dice.random()}" for _ in range(2 if dice.random() < SHARE else 1)]
+
+    async def _put(self, written: Written, mark: Mark) -> None:
+        history = self._history
         fate = history.dice.random()
         if fate < CRASH:
             history.counts["crash"] += 1
@@ -91,10 +108,9 @@ class Writer:
             history.late.append(written)
         else:
             answer = await self._entries.put(
-                ITEM, name, written.version, written.rank, written.position, written.body, mark=mark
+                ITEM, written.name, written.version, written.rank, written.position, written.body, mark=mark
             )
             history.counts[f"put {answer}"] += 1
-        return written
 
 
 class Reader:

@@ -186,23 +186,42 @@ class Stage:
         self, name: str, body: str | None, connection: asyncpg.Connection | None = None
     ) -> Written:
         """Commit a new body, or with None the deletion; LookupError when there is nothing to delete."""
+        (written,) = await self.write_together(name, body, connection=connection)
+        return written
+
+    async def write_together(
+        self, name: str, *bodies: str | None, connection: asyncpg.Connection | None = None
+    ) -> list[Written]:
+        """Commit several writes of a record, each for a caller of its own, in one transaction."""
         connection = connection or self.primary
         async with connection.transaction():
-            if body is None:
-                sql = f"DELETE FROM items WHERE name = $1 RETURNING row_version, {LSN} AS position"
-                row = await connection.fetchrow(sql, name)
-                if row is None:
-                    raise LookupError(name)
-            else:
-                sql = (
-                    "INSERT INTO items (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = $2 "
-                    f"RETURNING row_version, {LSN} AS position"
-                )
-                row = await connection.fetchrow(sql, name, body)
+            rows = [await self._write(name, body, connection) for body in bodies]
         lsn = await connection.fetchval(f"SELECT {LSN.replace('insert', 'flush')}")
         self.last_lsn = max(self.last_lsn, lsn)
-        rank = Rank.VALUE if body is not None else Rank.ABSENT
-        return Written(name, row["row_version"], rank, row["position"], lsn, (body or "").encode())
+        return [
+            Written(
+                name,
+                version,
+                Rank.VALUE if body is not None else Rank.ABSENT,
+                position,
+                lsn,
+                (body or "").encode(),
+            )
+            for body, (version, position) in zip(bodies, rows, strict=True)
+        ]
+
+    async def _write(self, name: str, body: str | None, connection: asyncpg.Connection) -> asyncpg.Record:
+        if body is None:
+            sql = f"DELETE FROM items WHERE name = $1 RETURNING row_version, {LSN}"
+            row = await connection.fetchrow(sql, name)
+            if row is None:
+                raise LookupError(name)
+            return row
+        sql = (
+            "INSERT INTO items (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = $2 "
+            f"RETURNING row_version, {LSN}"
+        )
+        return await connection.fetchrow(sql, name, body)
 
     async def read(self, name: str, connection: asyncpg.Connection | None = None) -> dict[str, Row]:
         """Return what the database has, as `fill` takes it."""

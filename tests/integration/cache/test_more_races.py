@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from tests.integration.cache.conftest import OpenStage
-from tests.integration.cache.stage import ITEM, LSN, Stage, Written, without
+from tests.integration.cache.stage import ITEM, Stage, without
 
 from entresol.cache import Rank, Snapshot
 from entresol.cache.batch import Batch
@@ -163,18 +163,6 @@ async def test_entries_of_another_history_are_not_read(stage: Stage) -> None:
         assert await stage.look("a") is None
 
 
-async def _write_in_one_commit(stage: Stage, name: str, *bodies: str) -> list[Written]:
-    """Write a record several times in one transaction, for as many callers."""
-    sql = f"UPDATE items SET body = $2 WHERE name = $1 RETURNING row_version, {LSN}"
-    async with stage.primary.transaction():
-        rows = [await stage.primary.fetchrow(sql, name, body) for body in bodies]
-    lsn = await stage.primary.fetchval(f"SELECT {LSN.replace('insert', 'flush')}")
-    return [
-        Written(name, version, Rank.VALUE, position, lsn, body.encode())
-        for (version, position), body in zip(rows, bodies, strict=True)
-    ]
-
-
 def _one_by_one(events: Sequence[Event]) -> list[Event]:
     """Return the events as if each change were all that its transaction did."""
     return [
@@ -187,7 +175,7 @@ def _one_by_one(events: Sequence[Event]) -> list[Event]:
 @pytest.mark.parametrize("last_first", [False, True])
 async def test_36_of_two_puts_of_one_commit_the_later_version_stays(stage: Stage, last_first: bool) -> None:
     await stage.write("a", "old")
-    first, last = await _write_in_one_commit(stage, "a", "first", "last")
+    first, last = await stage.write_together("a", "first", "last")
     assert first.position < last.position
     answers = [await stage.put(one) for one in ((last, first) if last_first else (first, last))]
     assert answers == (["ok", "older"] if last_first else ["ok", "ok"])
@@ -209,7 +197,7 @@ async def test_36_a_put_of_what_its_own_commit_changed_again_ends_with_the_relay
         of = Batch.of
         monkeypatch.setattr(Batch, "of", lambda events, *rest: of(_one_by_one(events), *rest))
     await stage.write("a", "old")
-    first, last = await _write_in_one_commit(stage, "a", "first", "last")
+    first, last = await stage.write_together("a", "first", "last")
     await stage.put(last)
     await stage.evict("a")
     assert await stage.put(first) == "ok"
