@@ -154,7 +154,9 @@ class Entries:
                     spots[name] = Spot(place, generation, moved_at, int(watermark, 16), floor_at)
         taken = zip(places, replies[len(parts) :], strict=False)
         found = self._found_since(resource, parts, replies) if owner else {}
-        lost = tuple(name for name, reply in taken if reply is None)
+        lost = tuple(name for name, reply in taken if reply is None and name in spots)
+        # What cannot be filled nobody should wait for.
+        await self._give_back(owner, [place for name, place in places.items() if name not in spots])
         return Fill(resource, spots, owner, lost, found, self._clock.monotonic_s())
 
     def _found_since(
@@ -229,15 +231,16 @@ class Entries:
     async def release(self, fill: Fill, names: Collection[str] | None = None) -> None:
         """Give back the leases of names that will not be filled, of all without `names`, so that nobody waits."""
         given = fill.spots if names is None else names
-        held = [
-            (name, spot.place) for name, spot in fill.spots.items() if name in given and name not in fill.lost
-        ]
+        held = [spot.place for name, spot in fill.spots.items() if name in given and name not in fill.lost]
+        await self._give_back(fill.owner, held)
+
+    async def _give_back(self, owner: bytes, places: Iterable[Place]) -> None:
+        parts: dict[int, list[bytes]] = {}
+        for place in places:
+            parts.setdefault(place.partition, []).append(place.lease)
         release = self.connection.scripts.release
-        commands = [
-            _call(release, [place.lease for _, place in members], [fill.owner])
-            for members in _by_partition(held).values()
-        ]
-        if fill.owner and commands:
+        commands = [_call(release, leases, [owner]) for leases in parts.values()]
+        if owner and commands:
             await self._write("release", commands)
 
     async def mark(self) -> Mark:

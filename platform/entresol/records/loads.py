@@ -115,14 +115,16 @@ class Loads:
             task.add_done_callback(lambda _: self._refreshing.pop(key))
 
     async def _read_again(self, entries: Entries, resource: Resource, name: str) -> None:
+        fill = await entries.begin(resource, [name])
+        if name not in fill.spots or name in fill.lost:
+            return
+        timeout_s = self.settings.database_statement_timeout_s
+        source = _Source.PRIMARY if resource.is_fenced else _Source.ANY
         try:
-            fill = await entries.begin(resource, [name])
-            if name in fill.spots and name not in fill.lost:
-                timeout_s = self.settings.database_statement_timeout_s
-                source = _Source.PRIMARY if resource.is_fenced else _Source.ANY
-                await self._read(resource, [name], _Wanted(0, source, timeout_s), entries, fill)
+            await self._read(resource, [name], _Wanted(0, source, timeout_s), entries, fill)
         except EntresolError as error:
             log.info("%s was not read again before it leaves the cache: %s", name, error)
+            await entries.release(fill)
 
     def _new_turn(self, resource: Resource, source: _Source) -> Turn[_Load, Found | None]:
         """Make what bounds the queries of a resource, whether they are many because the cache is empty or away."""

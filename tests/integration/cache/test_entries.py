@@ -211,6 +211,16 @@ async def test_a_lease_has_one_owner_and_the_others_get_what_it_fills(stage: Sta
     await other.close()
 
 
+async def test_nobody_waits_for_what_cannot_be_filled(stage: Stage) -> None:
+    """Without a relay an empty cache has no positions: each reader reads for itself, at once."""
+    other = stage.another()
+    await stage.redis("FLUSHDB")
+    mine, theirs = await stage.entries.begin(ITEM, ["a"]), await other.begin(ITEM, ["a"])
+    assert (mine.spots, mine.lost, theirs.lost) == ({}, (), ())
+    assert await stage.redis("EXISTS", stage.entries.layout.place("items", "a").lease) == 0
+    await other.close()
+
+
 async def test_a_lease_that_is_given_back_ends_the_wait(stage: Stage) -> None:
     other = stage.another()
     mine = await stage.entries.begin(ITEM, ["a"])
