@@ -5,6 +5,8 @@ Off by default: until `start` is called the instruments record nothing and cost 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 
@@ -83,6 +85,7 @@ SPAN_CACHE = "entresol.cache.command"
 
 
 _wanted = False
+_sampler: Callable[[], bool] | None = None  # None: not known, so every call is worth a span
 
 
 def tracing() -> bool:
@@ -90,10 +93,20 @@ def tracing() -> bool:
     return _wanted
 
 
+def sampled() -> bool:
+    """Whether a call that no trace comes with should be traced: asked before there is a span, which costs more.
+
+    Where it was drawn by lot, the next span that begins a trace is recorded.
+    """
+    return _wanted and (_sampler is None or _sampler())
+
+
 def look() -> None:
     """Find out whether anybody asks for traces: the library looks into the environment each time that it is asked."""
-    global _wanted
-    _wanted = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    global _wanted, _sampler
+    provider = trace.get_tracer_provider()
+    _wanted = not isinstance(provider, trace.ProxyTracerProvider)
+    _sampler = getattr(getattr(provider, "sampler", None), "draw", None)
 
 
 def recording() -> bool:
@@ -111,11 +124,14 @@ def start(service: str = "entresol") -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    from entresol.sampling import drawing
+
     resource = Resource.create({"service.name": service})
     metrics.set_meter_provider(
         MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
     )
     provider = TracerProvider(resource=resource)
+    provider.sampler = drawing(provider.sampler)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
 

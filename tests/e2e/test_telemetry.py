@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,7 +79,14 @@ def collector() -> Iterator[tuple[Collector, str]]:
 
 
 @pytest.fixture
+def sampler() -> dict[str, str]:
+    """Everything is recorded, unless a test says otherwise."""
+    return {}
+
+
+@pytest.fixture
 def address(
+    sampler: dict[str, str],
     collector: tuple[Collector, str],
     servers: EmbeddedServers,
     databases: Databases,
@@ -92,21 +100,26 @@ def address(
         "ENTRESOL_DATABASE_WRITE": database.write_url,
         "ENTRESOL_DATABASE_READ": " ".join(database.read_urls),
         "ENTRESOL_CACHE_URL": servers.cache_url,
-        "ENTRESOL_CACHE_PREFIX": "telemetry",
+        "ENTRESOL_CACHE_PREFIX": database.name,
+        "ENTRESOL_RELAY_SLOT": database.name,
+        "ENTRESOL_RELAY_PUBLICATION": database.name,
         "ENTRESOL_LISTEN": "127.0.0.1:0",
         "ENTRESOL_TELEMETRY": "true",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector[1],
         "OTEL_EXPORTER_OTLP_INSECURE": "true",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
         "OTEL_METRIC_EXPORT_INTERVAL": "200",
+        **sampler,
     }
+    relay = subprocess.Popen([ENTRESOL, "relay"], env=environment, stdout=subprocess.DEVNULL)
     server = subprocess.Popen([ENTRESOL, "serve"], env=environment, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     found = re.search(r"127\.0\.0\.1:\d+", server.stdout.readline())
     assert found is not None
     yield found[0]
-    server.send_signal(signal.SIGTERM)
-    server.communicate(timeout=20)
+    for process in (server, relay):
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
     run(databases.drop(database))
 
 
@@ -130,3 +143,32 @@ def test_one_trace_goes_from_the_caller_to_the_sql(collector: tuple[Collector, s
     statement = next(span for span in ours if span.name == "entresol.storage.statement")
     assert by_id[statement.parent_span_id].name.startswith("stories.v1.UserService/")
     assert made.wait_until(lambda: made.metrics >= METRICS), METRICS - made.metrics
+
+
+SHARE, READS = 0.2, 400
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize(
+    "sampler", [{"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": str(SHARE)}]
+)
+def test_a_share_of_plain_reads_is_traced_and_whatever_belongs_to_a_trace(
+    collector: tuple[Collector, str], address: str
+) -> None:
+    made, _ = collector
+    get = "stories.v1.UserService/GetUser"
+    with Caller(address) as caller:
+        name = caller.call("stories.v1.UserService/CreateUser", {"user": {"display_name": "Ada"}}).reply.name
+        sources = Counter(
+            caller.call(get, {"name": name}).trailing["entresol-answered-by"] for _ in range(READS)
+        )
+        caller.call(get, {"name": name}, {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+
+    def of_caller(span: Any) -> bool:
+        return bool(span.name == get and span.trace_id.hex() == TRACE)
+
+    assert sources["near"] + sources["cache"] > READS / 2, sources
+    assert made.wait_until(lambda: any(of_caller(span) for span in made.spans))
+    spans = [span for span in made.spans if span.name == get and not of_caller(span)]
+    deviation = (READS * SHARE * (1 - SHARE)) ** 0.5
+    assert abs(len(spans) - READS * SHARE) < 6 * deviation

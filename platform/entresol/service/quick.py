@@ -24,13 +24,13 @@ from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Consistency, Method, MethodKind, Resource
 from entresol.service.call import CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY, SHOW_VERSION_KEY
 from entresol.service.frames import repeated
-from entresol.service.links.trace import record
+from entresol.service.links.trace import note
 from entresol.service.standard import reply_field_number, resource_of
 
 WISHES = frozenset({SESSION_KEY, CONSISTENCY_KEY, READ_MASK_KEY, SHOW_VERSION_KEY})
+_WISHES_TRACED = WISHES | {"traceparent"}
 REQUESTS_MAX = 8192  # that are known to be good, of one method
 REQUEST_BYTES_MAX = 512  # of such a one
-_OK = 0
 _LEVELS = (Consistency.BOUNDED, Consistency.EVENTUAL)
 
 # Hears the reply, from the cache; None when it takes the handler after all.
@@ -38,8 +38,8 @@ Told = Callable[[bytes | None], None]
 
 
 def is_plain(metadata: Iterable[str]) -> bool:
-    """Tell whether a call with metadata of these names wishes for nothing."""
-    return WISHES.isdisjoint(metadata)
+    """Tell whether a call with metadata of these names wishes for nothing, and belongs to nobody's trace."""
+    return (_WISHES_TRACED if telemetry.tracing() else WISHES).isdisjoint(metadata)
 
 
 class Look:
@@ -88,7 +88,7 @@ class Quick:
 
         None takes the handler: for a request that is not good, or not known to be.
         """
-        names = None if telemetry.tracing() else self.read(request)
+        names = self.read(request)
         if names is None:
             return None
         begun_s = time.perf_counter()
@@ -100,7 +100,7 @@ class Quick:
         """Return the reply of a call that began at `begun_s`; None when a message is missing."""
         if None in messages:
             return None
-        record(self.method, begun_s, _OK)
+        note(self.method, begun_s)
         return self.join(messages)  # type: ignore[arg-type]  # none of them is None
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from opentelemetry.context import Context
 from opentelemetry.propagate import extract
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, format_trace_id, use_span
 
@@ -81,6 +82,19 @@ def record(method: Method, started: float, code: int) -> None:
     telemetry.CALL_DURATION.record(time.perf_counter() - started, _outcome(method.full_name, code))
 
 
+def note(method: Method, started: float) -> None:
+    """Note a call without links that went well: its duration, and if it is to be traced a span, now that it is over."""
+    record(method, started, 0)
+    if telemetry.sampled():
+        end_ns = time.time_ns()
+        start_ns = end_ns - int((time.perf_counter() - started) * 1e9)
+        attributes = _attributes(method.full_name)
+        span = telemetry.tracer.start_span(
+            _name(attributes), Context(), SpanKind.SERVER, attributes, start_time=start_ns
+        )
+        span.end(end_ns)
+
+
 @lru_cache(maxsize=4096)
 def _outcome(full_name: str, code: int) -> Mapping[str, str | int]:
     return {**_attributes(full_name), telemetry.STATUS: code}
@@ -106,10 +120,13 @@ def _span(call: Call) -> Span:
     if not telemetry.tracing():
         return INVALID_SPAN
     attributes = _attributes(call.method.full_name)
-    name = f"{attributes[telemetry.SERVICE]}/{attributes[telemetry.METHOD]}"
-    span = telemetry.tracer.start_span(name, extract(call.metadata), SpanKind.SERVER, attributes)
+    span = telemetry.tracer.start_span(_name(attributes), extract(call.metadata), SpanKind.SERVER, attributes)
     call.trace_id = format_trace_id(span.get_span_context().trace_id)
     return span
+
+
+def _name(attributes: Mapping[str, str | int]) -> str:
+    return f"{attributes[telemetry.SERVICE]}/{attributes[telemetry.METHOD]}"
 
 
 def _tell(span: Span, error: CallFailedError) -> None:
