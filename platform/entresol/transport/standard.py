@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_channelz.v1 import channelz_pb2
@@ -25,7 +26,7 @@ class Standard:
         self.services = [*model.services, health.SERVICE_NAME]
         self.reflected: Sequence[str] = [*self.services, *others, reflection.SERVICE_NAME]
         self.health = health.aio.HealthServicer()
-        self.pool = _pool(model, (health_pb2, reflection_pb2, channelz_pb2))
+        self.pool = Symbols(_pool(model, (health_pb2, reflection_pb2, channelz_pb2)))
 
     async def serving(self) -> None:
         """Report SERVING."""
@@ -35,6 +36,24 @@ class Standard:
     async def draining(self) -> None:
         """Report NOT_SERVING from now on."""
         await self.health.enter_graceful_shutdown()
+
+
+class Symbols:
+    """A pool of descriptors as reflection asks it, which knows methods by their names, too: tools look them up."""
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802 - the pool's own name
+        """Return the file that declares this symbol; KeyError when none does."""
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            service, _, method = symbol.rpartition(".")
+            return self._pool.FindServiceByName(service).methods_by_name[method].containing_service.file
 
 
 def _pool(model: Model, modules: Iterable[Any]) -> DescriptorPool:

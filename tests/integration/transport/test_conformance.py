@@ -261,3 +261,14 @@ def test_reflection_names_the_services_and_describes_them(channel: grpc.Channel)
     listed, described = stub.ServerReflectionInfo(iter(requests), timeout=TIMEOUT_S)
     assert SERVICE in [service.name for service in listed.list_services_response.service]
     assert described.file_descriptor_response.file_descriptor_proto
+
+
+def test_reflection_finds_methods_and_fields_as_symbols(channel: grpc.Channel) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    symbols = (SERVICE, f"{SERVICE}.Carry", "wire.v1.Parcel.payload", f"{SERVICE}.Missing", "missing", "")
+    requests = (reflection_pb2.ServerReflectionRequest(file_containing_symbol=one) for one in symbols)
+    service, method, field, *missing = stub.ServerReflectionInfo(requests, timeout=TIMEOUT_S)
+    assert service.file_descriptor_response.file_descriptor_proto
+    assert method.file_descriptor_response == service.file_descriptor_response
+    assert field.file_descriptor_response == service.file_descriptor_response
+    assert [one.error_response.error_code for one in missing] == [grpc.StatusCode.NOT_FOUND.value[0]] * 3
