@@ -15,11 +15,14 @@ EntresolError
 │   ├── ReferenceMissingError
 │   └── SlotLostError                                  changes since an unknown moment were missed
 ├── ResourceExhaustedError        RESOURCE_EXHAUSTED   always with a time to retry after
+├── MessageTooLargeError          RESOURCE_EXHAUSTED   without one: it would be as large again
 ├── UnavailableError              UNAVAILABLE          always with a time to retry after
 │   ├── StoreUnavailableError
 │   └── SlotBusyError                                  another process reads the replication slot
 ├── DeadlineExceededError         DEADLINE_EXCEEDED
 ├── UnimplementedError            UNIMPLEMENTED
+├── CardinalityError              UNIMPLEMENTED        not one request where a method takes one
+├── FrameError                    INTERNAL             a message is not as its own frame, or its call's headers, say
 ├── MigrationError                (start-up)           a migration that cannot be applied as it is
 ├── SchemaError                   (start-up)           every mistake of the protos at once
 ├── ConfigurationError            (start-up)           a setting or a server that cannot work
@@ -199,6 +202,22 @@ class ResourceExhaustedError(EntresolError):
         self.retry_after_s = retry_after_s
 
 
+class MessageTooLargeError(EntresolError):
+    """A message is larger than is taken, and would be so again."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "MESSAGE_TOO_LARGE"
+
+    def __init__(self, size_bytes: int | None, size_bytes_max: int) -> None:
+        """Tell of a message of `size_bytes`, None when nobody counted them."""
+        counted = "more" if size_bytes is None else f"{size_bytes} bytes"
+        super().__init__(
+            f"a message has {counted}; at most {size_bytes_max} are taken, send less at once",
+            metadata={"limit": str(size_bytes_max)}
+            | ({} if size_bytes is None else {"size": str(size_bytes)}),
+        )
+
+
 class UnavailableError(EntresolError):
     """A part that the call needs is away. Trying again after `retry_after_s` may work."""
 
@@ -236,6 +255,20 @@ class UnimplementedError(EntresolError):
 
     code = Code.UNIMPLEMENTED
     reason = "METHOD_NOT_FOUND"
+
+
+class CardinalityError(EntresolError):
+    """The method takes one request, and the call brought none, or several."""
+
+    code = Code.UNIMPLEMENTED
+    reason = "REQUEST_CARDINALITY"
+
+
+class FrameError(EntresolError):
+    """A message is not as its own frame, or the headers of its call, say."""
+
+    code = Code.INTERNAL
+    reason = "INVALID_FRAME"
 
 
 @dataclass(frozen=True, slots=True, order=True)

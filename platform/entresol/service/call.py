@@ -76,7 +76,7 @@ ANONYMOUS = Caller()
 class Call:
     """One call in flight. `timeout_s` is what the caller allows, None when it did not say.
 
-    `trailing` goes back with the reply.
+    `leading` goes back before the reply, the first of a stream's, and `trailing` behind it, the last of a stream's.
     """
 
     method: Method
@@ -90,7 +90,8 @@ class Call:
     caller: Caller = ANONYMOUS
     demand: Demand = ANYTHING
     trace_id: str = ""
-    trailing: dict[str, str | bytes] = field(default_factory=dict)  # bytes where the name ends with -bin
+    leading: dict[str, str | bytes] = field(default_factory=dict)  # bytes where the name ends with -bin
+    trailing: dict[str, str | bytes] = field(default_factory=dict)  # likewise
     binary: Mapping[str, bytes] = field(default_factory=dict)  # metadata whose name ends with -bin
 
     def remaining_s(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
@@ -81,6 +81,11 @@ def status_headers(error: CallFailedError) -> list[tuple[bytes, bytes]]:
 def encoded_trailing(call: Call) -> list[tuple[bytes, bytes]]:
     """Return the trailing metadata as gRPC's headers hold it."""
     return [_pair(key, value) for key, value in trailing(call)]
+
+
+def encoded(metadata: Mapping[str, str | bytes]) -> list[tuple[bytes, bytes]]:
+    """Return metadata as gRPC's headers hold it."""
+    return [_pair(key, value) for key, value in metadata.items()]
 
 
 @lru_cache(maxsize=1024)

@@ -137,20 +137,31 @@ def _rpc_handler(entry: Route, clock: Clock) -> Any:
             reply = serialized(await finished(entry.handler(request, call)))
         except Exception as error:
             failure_ = failure(error, call)
+            await _lead(context, call)
             await _abort(context, failure_, trailing(call))
             raise failure_ from error
+        if call.leading:
+            await _lead(context, call)
         context.set_trailing_metadata(tuple(trailing(call)))
         return reply
 
     async def stream(request: Any, context: Any) -> AsyncIterator[bytes]:
         call = _call(entry, context, clock)
+        head_sent = False
         try:
             replies: Any = await finished(entry.handler(request, call))
             async with closing(replies):
                 async for reply in replies:
+                    if not head_sent:
+                        head_sent = True
+                        await _lead(context, call)
                     yield serialized(reply)
+            if not head_sent:
+                await _lead(context, call)
             context.set_trailing_metadata(tuple(trailing(call)))
         except Exception as error:
+            if not head_sent:
+                await _lead(context, call)
             await _abort(context, failure(error, call), trailing(call))
 
     match method.client_streaming, method.server_streaming:
@@ -173,6 +184,11 @@ def _call(entry: Route, context: Any, clock: Clock) -> Call:
         else:
             metadata[key] = f"{metadata[key]},{value}" if key in metadata else value
     return Call(entry.method, metadata, clock, context.time_remaining(), binary=binary)
+
+
+async def _lead(context: Any, call: Call) -> None:
+    if call.leading:
+        await context.send_initial_metadata(tuple(call.leading.items()))
 
 
 async def _abort(context: Any, error: CallFailedError, metadata: Iterable[tuple[str, str | bytes]]) -> None:

@@ -11,7 +11,13 @@ from binascii import Error as Base64Error
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from entresol.errors import InvalidArgumentError, ResourceExhaustedError, UnimplementedError
+from entresol.errors import (
+    CardinalityError,
+    FrameError,
+    InvalidArgumentError,
+    MessageTooLargeError,
+    UnimplementedError,
+)
 
 PREFIX_BYTES = 5  # one for the flag of compression, four for the length
 IDENTITY = "identity"
@@ -79,6 +85,26 @@ def parts(message: bytes, encoding: str) -> tuple[bytes, bytes]:
     return b"\x00" + len(message).to_bytes(4), message
 
 
+def only_message(body: bytes | bytearray, size_bytes_max: int) -> tuple[int, bytes]:
+    """Return the flag and the bytes of the one message that the body of a call holds, still packed.
+
+    Raises:
+        CardinalityError: there is none, or more behind it.
+        MessageTooLargeError: it is larger than allowed.
+        InvalidArgumentError: the body ends in the middle of it.
+    """
+    if not body:
+        raise CardinalityError("the call has no request; this method takes one")
+    size = int.from_bytes(body[1:PREFIX_BYTES])
+    if size > size_bytes_max:
+        raise MessageTooLargeError(size, size_bytes_max)
+    if len(body) < PREFIX_BYTES + size:
+        raise InvalidArgumentError.of("request", "ends in the middle of a message")
+    if len(body) > PREFIX_BYTES + size:
+        raise CardinalityError("the call has several requests; this method takes one")
+    return body[0], bytes(body[PREFIX_BYTES:])
+
+
 class Unframer:
     """Takes the bytes of one stream as they come and gives the messages that are whole, still packed."""
 
@@ -96,14 +122,14 @@ class Unframer:
         """Yield the messages that `data` completes, each with the flag that tells whether it is packed.
 
         Raises:
-            ResourceExhaustedError: a message is larger than allowed.
+            MessageTooLargeError: a message is larger than allowed.
         """
         buffer = self._buffer
         buffer += data
         while len(buffer) >= PREFIX_BYTES:
             size = int.from_bytes(buffer[1:PREFIX_BYTES])
             if size > self._size_bytes_max:
-                raise too_large(size, self._size_bytes_max)
+                raise MessageTooLargeError(size, self._size_bytes_max)
             if len(buffer) < PREFIX_BYTES + size:
                 return
             flag, message = buffer[0], bytes(buffer[PREFIX_BYTES : PREFIX_BYTES + size])
@@ -115,34 +141,41 @@ def unpacked(flag: int, message: bytes, encoding: str, size_bytes_max: int) -> b
     """Return a message as its sender had it.
 
     Raises:
-        ResourceExhaustedError: it unpacks to more than is allowed.
+        MessageTooLargeError: it unpacks to more than is allowed.
+        FrameError: it is compressed, and nothing says how.
         UnimplementedError: it is compressed in a way that this server does not know.
         InvalidArgumentError: it cannot be unpacked.
     """
     if not flag:
         return message
-    window = _WINDOWS.get(encoding)
-    if window is None or flag != 1:
-        raise UnimplementedError(
-            f"a message is compressed and its headers say {encoding!r}; "
-            f"this server takes {', '.join(ENCODINGS)}"
+    if flag != 1 or encoding in ("", IDENTITY):
+        told = encoding or IDENTITY
+        raise FrameError(
+            f"a message has the flag {flag}, and the encoding of its call is {told}",
+            metadata={"flag": str(flag), "encoding": told},
         )
+    window = _WINDOWS.get(encoding)
+    if window is None:
+        raise _unknown(encoding)
     unpacker = zlib.decompressobj(wbits=window)
     try:
         result = unpacker.decompress(message, size_bytes_max)
     except zlib.error as error:
         raise InvalidArgumentError.of("request", f"cannot be unpacked by {encoding}") from error
     if unpacker.unconsumed_tail:
-        raise too_large(None, size_bytes_max)
+        raise MessageTooLargeError(None, size_bytes_max)
     if not unpacker.eof:
         raise InvalidArgumentError.of("request", "ends before what is packed does")
     return result
 
 
-def too_large(size: int | None, size_bytes_max: int) -> ResourceExhaustedError:
-    """Return the error for a message of `size` bytes, None when nobody counted them."""
-    counted = "more" if size is None else f"{size} bytes"
-    return ResourceExhaustedError(
-        f"a message has {counted}; at most {size_bytes_max} are taken, send less at once",
-        metadata={"limit": str(size_bytes_max)},
+def check_encoding(encoding: str) -> None:
+    """Raise UnimplementedError for an encoding that this server does not know, whether a message makes use of it."""
+    if encoding not in ENCODINGS:
+        raise _unknown(encoding)
+
+
+def _unknown(encoding: str) -> UnimplementedError:
+    return UnimplementedError(
+        f"{encoding!r} is not among the encodings {', '.join(ENCODINGS)}", metadata={"encoding": encoding}
     )

@@ -240,6 +240,30 @@ def test_a_stream_that_ends_within_a_message_is_refused(server: Wire) -> None:
     assert b"middle of a message" in told
 
 
+def test_a_call_of_one_request_brings_one_and_not_none_or_two(server: Wire) -> None:
+    whole = b"\x00" + len(SMALL).to_bytes(4) + SMALL
+    for method in (CARRY, path("Repeat")):
+        for body in (b"", whole * 2):
+            with Peer(server.address).greet() as peer:
+                peer.write(frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block(h2.request(method))))
+                peer.write(frame(h2.DATA, h2.END_STREAM, 1, body))
+                assert b"this method takes one" in status(peer.frames()).payload
+
+
+@pytest.mark.parametrize("extra", [[], [(b"grpc-encoding", b"identity")]])
+@pytest.mark.parametrize("method", [CARRY, path("Collect")])
+def test_a_message_may_not_be_packed_where_nothing_says_how(
+    server: Wire, method: str, extra: h2.Headers
+) -> None:
+    body = b"\x01" + len(SMALL).to_bytes(4) + SMALL
+    with Peer(server.address).greet() as peer:
+        peer.write(frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block(h2.request(method, extra))))
+        peer.write(frame(h2.DATA, h2.END_STREAM, 1, body))
+        told = status(peer.frames()).payload
+    assert b"a message has the flag 1" in told
+    assert b"13" in told
+
+
 def test_packed_requests_cost_what_they_weigh(server: Wire) -> None:
     packed = gzip.compress(Parcel(payload=bytes(16_000_000)).SerializeToString())
     body = b"\x01" + len(packed).to_bytes(4) + packed

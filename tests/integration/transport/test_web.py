@@ -334,8 +334,31 @@ def test_an_error_of_connect(web: Web) -> None:
     assert detail["type"] == "google.rpc.ErrorInfo"
     assert b"stories/nothing" in b64decode(detail["value"] + "==")
     unknown = connect(web, "SingStory", {})
-    assert (unknown.status, unknown.json["code"]) == (501, "unimplemented")
-    assert connect(web, "GetStory", b"<x/>", content_type="text/xml").status == 415
+    assert (unknown.status, unknown.json["code"]) == (404, "unimplemented")
+
+
+@pytest.mark.parametrize(
+    ("strange", "known"),
+    [
+        ("text/xml", "application/json, application/proto"),
+        ("application/foo", "application/json, application/proto"),
+        ("application/connect+json", "application/json, application/proto"),
+        ("application/grpc-web+foo", "application/grpc-web, application/grpc-web+proto"),
+    ],
+)
+def test_an_unknown_codec_is_told_which_there_are(web: Web, strange: str, known: str) -> None:
+    refused = connect(web, "GetStory", b"{}", content_type=strange)
+    assert refused.status == 415
+    assert refused.headers["accept-post"].startswith(known)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/grpc-web", "text/plain"])
+def test_a_method_takes_no_other_verbs(web: Web, kind: str) -> None:
+    for verb in ("DELETE", "PUT", "PATCH", "OPTIONS"):
+        refused = web.send(verb, f"{SERVICE}/DeleteStory", b"{}", {"content-type": kind})
+        assert (refused.status, refused.headers["allow"]) == (405, "POST")
+    refused = web.send("DELETE", f"{SERVICE}/GetStory", b"{}", {"content-type": "application/json"})
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, POST")
 
 
 def test_a_deadline_of_connect(web: Web) -> None:

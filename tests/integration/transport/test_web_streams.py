@@ -7,12 +7,12 @@ import json
 import time
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from tests.integration.transport.conftest import Wire, path, wire_settings
 from tests.integration.transport.envelopes import envelope, envelopes
-from tests.integration.transport.wire import Parcel, registry
+from tests.integration.transport.wire import ECHO, LEAD, LEAD_BINARY, Parcel, registry
 
 from entresol.errors import Code
 from entresol.testing.running import RunningPlatform
@@ -63,6 +63,8 @@ def test_connect_tells_an_error_at_the_end(wired: Wire) -> None:
     assert len(found) == 3
     assert json.loads(found[-1][1])["error"]["code"] == "aborted"
     _, data = sent(wired, path("Repeat"), "application/connect+json", b"no envelope")
+    assert json.loads(envelopes(data)[-1][1])["error"]["code"] == "resource_exhausted", "its length is read"
+    _, data = sent(wired, path("Repeat"), "application/connect+json", body[:-1])
     assert json.loads(envelopes(data)[-1][1])["error"]["code"] == "invalid_argument"
 
 
@@ -77,6 +79,74 @@ def test_grpc_web_sends_frames_and_trailers(wired: Wire, kind: str) -> None:
     assert len(replies) == 2
     assert flags == 0x80
     assert b"grpc-status: 10\r\n" in trailers
+
+
+def refused(wired: Wire, kind: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """Return the code with which Connect or gRPC-Web refuse a request for a stream of replies."""
+    client = connection(wired)
+    client.request("POST", path("Repeat"), body, {"content-type": kind, **headers})
+    data = client.getresponse().read()
+    client.close()
+    ((flags, end),) = envelopes(data)
+    if kind.startswith("application/connect"):
+        assert flags == 2
+        return Code[json.loads(end)["error"]["code"].upper()]
+    assert flags == 0x80
+    return int(dict(line.split(b": ", 1) for line in end.splitlines())[b"grpc-status"])
+
+
+ENCODINGS = {
+    "application/connect+proto": "connect-content-encoding",
+    "application/grpc-web+proto": "grpc-encoding",
+}
+
+
+@pytest.mark.parametrize(("kind", "encoding"), ENCODINGS.items())
+def test_one_request_is_taken_and_what_its_frame_says_is_true(wired: Wire, kind: str, encoding: str) -> None:
+    one = envelope(Parcel(count=1).SerializeToString())
+    marked = envelope(Parcel(count=1).SerializeToString(), flags=1)
+    assert refused(wired, kind, b"", {}) == Code.UNIMPLEMENTED
+    assert refused(wired, kind, one * 2, {}) == Code.UNIMPLEMENTED
+    assert refused(wired, kind, marked, {}) == Code.INTERNAL
+    assert refused(wired, kind, marked, {encoding: "identity"}) == Code.INTERNAL
+    assert refused(wired, kind, one, {encoding: "snappy"}) == Code.UNIMPLEMENTED
+    assert refused(wired, kind, marked, {encoding: "gzip"}) == Code.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("code", [0, int(Code.ABORTED)])
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        (path("Carry"), "application/json"),
+        (path("Repeat"), "application/connect+json"),
+        (path("Carry"), "application/grpc-web+proto"),
+        (path("Carry"), "application/grpc-web-text"),
+        (path("Repeat"), "application/grpc-web+proto"),
+        ("/v1/parcels:carry", "application/json"),
+        ("/v1/parcels:repeat", "application/json"),
+    ],
+)
+def test_what_a_call_says_first_is_headers_of_replies_and_errors(
+    wired: Wire, target: str, kind: str, code: int
+) -> None:
+    text, message = json.dumps({"count": 1, "code": code}).encode(), Parcel(count=1, code=code)
+    enveloped = envelope(message.SerializeToString())
+    body = b64encode(enveloped) if "text" in kind else enveloped if "proto" in kind else text
+    if "connect" in kind:
+        body = envelope(text)
+    client = connection(wired)
+    asked = {"content-type": kind, LEAD: "one, two", LEAD_BINARY: "AAEC", ECHO: "last"}
+    client.request("POST", target, body, asked)
+    response = client.getresponse()
+    assert (response.getheader(LEAD), response.getheader(LEAD_BINARY)) == ("one, two", "AAEC")
+    data = response.read()
+    client.close()
+    if "grpc-web" in kind:
+        trailers = envelopes(b"".join(map(b64decode, data.split(b"\n"))) if "text" in kind else data)[-1][1]
+        assert b"grpc-status: %d\r\n" % code in trailers
+    else:
+        is_streamed = "epeat" in target
+        assert (response.status == 200) == (code == 0 or is_streamed)
 
 
 def test_rest_sends_lines(wired: Wire) -> None:

@@ -20,7 +20,8 @@ PROTOS = Path(__file__).parent / "protos"
 SERVICE = "wire.v1.WireService"
 MODEL = load(compile_protos(PROTOS))
 Parcel: Any = GetMessageClass(MODEL.pool.FindMessageTypeByName("wire.v1.Parcel"))
-ECHO, ECHO_BINARY = "echo", "echo-bin"
+ECHO, ECHO_BINARY = "echo", "echo-bin"  # comes back behind the reply
+LEAD, LEAD_BINARY = "lead", "lead-bin"  # comes back before it
 
 
 def registry(ended: Counter[str]) -> Registry:
@@ -29,6 +30,7 @@ def registry(ended: Counter[str]) -> Registry:
 
     async def one(request: Any, context: Context) -> Any:
         ended["begun"] += 1
+        _return(context, (LEAD, LEAD_BINARY), context.call.leading)
         try:
             if request.pause_s:
                 await asyncio.sleep(request.pause_s)
@@ -38,10 +40,7 @@ def registry(ended: Counter[str]) -> Registry:
         if request.code:
             ended["failed"] += 1
             raise CallFailedError(status_pb2.Status(code=request.code, message="as you wished: 100 %\n§"))
-        for name in (ECHO, ECHO_BINARY):
-            value = context.call.binary.get(name) or context.call.metadata.get(name)
-            if value:
-                context.call.trailing[name] = value
+        _return(context, (ECHO, ECHO_BINARY), context.call.trailing)
         ended["done"] += 1
         return Parcel(payload=bytes(request.size_bytes) if request.size_bytes else request.payload)
 
@@ -70,3 +69,9 @@ def registry(ended: Counter[str]) -> Registry:
             yield await one(request, context)
 
     return functions
+
+
+def _return(context: Context, names: tuple[str, ...], metadata: dict[str, str | bytes]) -> None:
+    for name in names:
+        if value := context.call.binary.get(name) or context.call.metadata.get(name):
+            metadata[name] = value

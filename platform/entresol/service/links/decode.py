@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from entresol.cache.tokens import SessionTokens
 from entresol.config import Settings
-from entresol.errors import InvalidArgumentError
+from entresol.errors import InvalidArgumentError, MessageTooLargeError
 from entresol.records import Demand
 from entresol.schema.model import Consistency
 from entresol.service.call import CONSISTENCY_KEY, SESSION_KEY, Answer, Call, Handler, Link
@@ -24,10 +24,7 @@ def decode(settings: Settings, tokens: SessionTokens) -> Link:
 
     def parsed(request: bytes, call: Call) -> Message:
         if len(request) > size_bytes_max:
-            raise InvalidArgumentError.of(
-                "request",
-                f"has {len(request)} bytes; at most {size_bytes_max} are accepted, send less at once",
-            )
+            raise MessageTooLargeError(len(request), size_bytes_max)
         try:
             return call.method.input_class.FromString(request)
         except DecodeError as error:

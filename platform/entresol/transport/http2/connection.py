@@ -14,7 +14,7 @@ import zttp
 
 from entresol.clock import Clock
 from entresol.config import Settings
-from entresol.errors import DeadlineExceededError, EntresolError, UnavailableError, UnimplementedError
+from entresol.errors import DeadlineExceededError, EntresolError, MessageTooLargeError, UnavailableError
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import HARD_SIZE_FACTOR, failed, failure, status_headers, unknown
@@ -24,7 +24,7 @@ from entresol.transport.http2.head import Head
 from entresol.transport.http2.plain import Plain
 from entresol.transport.http2.stream import HEAD, UNSENT_BYTES_MAX, Stream
 from entresol.transport.listener import Owner
-from entresol.transport.wire import ENCODINGS, PREFIX_BYTES, too_large
+from entresol.transport.wire import ENCODINGS, PREFIX_BYTES, check_encoding
 
 # The engine ends a connection at its 4,096th stream and its 257th reset one: leave before, while calls can finish.
 _STREAMS_MAX = 3_500
@@ -283,8 +283,7 @@ class Connection(asyncio.Protocol):
         route = self._find(path)
         if route is None:
             raise unknown(path)
-        if head.encoding not in ENCODINGS:
-            raise UnimplementedError(f"{head.encoding!r} is not among the encodings {', '.join(ENCODINGS)}")
+        check_encoding(head.encoding)
         return route
 
     def _widen(self) -> None:
@@ -324,7 +323,7 @@ class Connection(asyncio.Protocol):
         self._count(stream)
         most_bytes = self.message_bytes_max + PREFIX_BYTES
         if stream.held_bytes > most_bytes or self._held_bytes > _MESSAGES_MAX * most_bytes:
-            stream.fail(failure(too_large(None, self.message_bytes_max), stream.call))
+            stream.fail(failure(MessageTooLargeError(None, self.message_bytes_max), stream.call))
 
     def _end(self, event: Any) -> None:
         plain = self._plain

@@ -16,16 +16,15 @@ from entresol.service.call import ANSWERED_BY_KEY, Call, Reply, finished, is_awa
 from entresol.service.quick import Look
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
-from entresol.transport.calls import closing, encoded_trailing, failure, serialized, status_headers
+from entresol.transport.calls import closing, encoded, encoded_trailing, failure, serialized, status_headers
 from entresol.transport.http2.head import Head
 from entresol.transport.http2.requests import Requests
 from entresol.transport.wire import (
     IDENTITY,
-    PREFIX_BYTES,
     Unframer,
     framed,
+    only_message,
     parts,
-    too_large,
     unpacked,
 )
 
@@ -178,6 +177,8 @@ class Stream:
         trailers = [*status_headers(error), *encoded_trailing(self.call)]
         self.connection.counters.failed += 1
         try:
+            if self.call.leading:
+                self._send_head()
             if self._head_sent:
                 self.handle.end_message(trailers)
             else:
@@ -211,14 +212,8 @@ class Stream:
 
     def _message(self) -> bytes:
         body, self.body, most = self.body, b"", self.connection.message_bytes_max
-        if len(body) < PREFIX_BYTES:
-            raise InvalidArgumentError.of("request", "is empty: a unary call has one message")
-        size = int.from_bytes(body[1:PREFIX_BYTES])
-        if size > most:
-            raise too_large(size, most)
-        if len(body) != PREFIX_BYTES + size:
-            raise InvalidArgumentError.of("request", "is not one whole message")
-        return unpacked(body[0], bytes(body[PREFIX_BYTES:]), self.encoding, most)
+        flag, message = only_message(body, most)
+        return unpacked(flag, message, self.encoding, most)
 
     def _run(self, request: Any) -> None:
         if self.route.method.server_streaming:
@@ -330,6 +325,8 @@ class Stream:
             self._head_sent = True
             is_packed = self.encoding != IDENTITY
             head = [*HEAD, (b"grpc-encoding", self.encoding.encode())] if is_packed else HEAD
+            if self._call is not None and self._call.leading:
+                head = [*head, *encoded(self._call.leading)]
             self.handle.send_response(200, head)
 
     def _finish(self) -> None:
@@ -347,7 +344,10 @@ class Stream:
     def _break(self) -> None:
         """End a call whose metadata HTTP cannot carry, which is a mistake of its method."""
         log.error(
-            "%s: its trailing metadata is no HTTP header: %r", self.route.method.path, self.call.trailing
+            "%s: its metadata is no HTTP header: %r, %r",
+            self.route.method.path,
+            self.call.leading,
+            self.call.trailing,
         )
         self.handle.reset(_INTERNAL_ERROR)
         self._ended = True

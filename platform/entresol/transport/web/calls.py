@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,7 +33,7 @@ class Dialect(Protocol):
     def reply(self, route: Route, request: Request, message: bytes, call: Call) -> Response:
         """Return the answer of a call that went well."""
 
-    def refusal(self, error: CallFailedError, call: Call | None) -> Response:
+    def refusal(self, request: Request, error: CallFailedError, call: Call | None) -> Response:
         """Return the answer of one that did not."""
 
 
@@ -48,7 +48,7 @@ def unary(dialect: Dialect, route: Route, request: Request, clock: Clock) -> Ans
             return _finish(dialect, route, request, call, answer)
         return dialect.reply(route, request, serialized(answer), call)
     except Exception as error:
-        return dialect.refusal(_told(error, route, call), call)
+        return dialect.refusal(request, _told(error, route, call), call)
 
 
 async def _finish(
@@ -57,7 +57,7 @@ async def _finish(
     try:
         return dialect.reply(route, request, serialized(await answer), call)
     except Exception as error:
-        return dialect.refusal(_told(error, route, call), call)
+        return dialect.refusal(request, _told(error, route, call), call)
 
 
 def begin(route: Route, request: Request, clock: Clock, timeout_s: float | None) -> Call:
@@ -78,13 +78,18 @@ def begin(route: Route, request: Request, clock: Clock, timeout_s: float | None)
 
 @dataclass(slots=True)
 class Streaming:
-    """One call whose replies come one by one. `call` is there once it has begun."""
+    """One call whose replies come one by one. `call` is there once it has begun.
+
+    `headers` are the response's: what the call sends before its replies joins them when the first is there.
+    """
 
     dialect: Dialect
     route: Route
     request: Request
     clock: Clock
+    headers: Headers
     call: Call | None = None
+    _has_led: bool = False
 
     async def replies(self) -> AsyncIterator[bytes]:
         """Make the call, and yield its replies, serialized.
@@ -99,16 +104,32 @@ class Streaming:
             stream: Any = await finished(route.handler(message, call))
             async with closing(stream):
                 async for reply in stream:
+                    self._lead()
                     yield serialized(reply)
         except Exception as error:
             raise _told(error, route, self.call) from error
+        finally:
+            self._lead()
+
+    def _lead(self) -> None:
+        if self.call is not None and not self._has_led:
+            self._has_led = True
+            self.headers += leading_texts(self.call)
+
+
+def leading_texts(call: Call) -> Headers:
+    """Return the leading metadata as text, what is binary in base64."""
+    return _texts(call.leading.items()) if call.leading else []
 
 
 def texts(call: Call) -> Headers:
     """Return the trailing metadata as text, what is binary in base64."""
+    return _texts(trailing(call))
+
+
+def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> Headers:
     return [
-        (name, binary_text(value).decode() if isinstance(value, bytes) else value)
-        for name, value in trailing(call)
+        (name, binary_text(value).decode() if isinstance(value, bytes) else value) for name, value in metadata
     ]
 
 
@@ -117,7 +138,7 @@ def body_of(request: Request, size_bytes_max: int) -> bytes:
 
     Raises:
         UnimplementedError: it is packed in a way that is not known.
-        ResourceExhaustedError: it unpacks to more than is taken.
+        MessageTooLargeError: it unpacks to more than is taken.
         InvalidArgumentError: it cannot be unpacked.
     """
     return unpacked(request.body, request.headers.get("content-encoding", ""), size_bytes_max)

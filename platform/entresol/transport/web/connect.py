@@ -14,14 +14,25 @@ from entresol.errors import InvalidArgumentError
 from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
+from entresol.transport import wire
 from entresol.transport.web import caching
-from entresol.transport.web.calls import Streaming, body_of, packed, takes_gzip, texts, unary, unpacked
+from entresol.transport.web.calls import (
+    Streaming,
+    body_of,
+    leading_texts,
+    packed,
+    takes_gzip,
+    texts,
+    unary,
+    unpacked,
+)
 from entresol.transport.web.exchange import JSON, PROTO, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
-from entresol.transport.wire import PREFIX_BYTES
+from entresol.transport.wire import IDENTITY, only_message
 
 STREAM = "application/connect+"
-_END, _PACKED = 2, 1
+_UNARIES, _STREAMS = (JSON, PROTO), (STREAM + "json", STREAM + "proto")
+_END = 2
 _UNKEPT = ("cache-control", "no-store")
 _PACK_BYTES_MIN = 1024
 _DIGITS_MAX = 10
@@ -37,13 +48,17 @@ class Connect:
 
     def answer(self, route: Route, request: Request) -> Answer:
         """Answer a request whose content type, or query, is Connect's."""
-        is_stream = request.content_type.startswith(STREAM)
-        if route.method.client_streaming or is_stream != route.method.server_streaming:
-            return Response(415)  # a call of another shape
-        if is_stream:
+        method = route.method
+        verbs = ("GET", "POST") if method.safe and not method.server_streaming else ("POST",)
+        if request.method not in verbs:
+            return Response(405, [("allow", ", ".join(verbs))])
+        if method.client_streaming:
+            return Response(415)  # streams of requests are gRPC's
+        kinds = _STREAMS if method.server_streaming else _UNARIES
+        if request.method == "POST" and request.content_type not in kinds:
+            return Response(415, [("accept-post", ", ".join(kinds))])
+        if method.server_streaming:
             return self._stream(route, request)
-        if request.method == "GET" and not route.method.safe:
-            return Response(405, [("allow", "POST")])
         return unary(self, route, request, self._clock)
 
     # Dialect.
@@ -70,7 +85,8 @@ class Connect:
         """Return the message in the encoding of its request, the trailing metadata as headers."""
         is_json = _is_json(request)
         body = self._codec.text(route.method.output, message) if is_json else message
-        headers: Headers = [("content-type", JSON if is_json else PROTO), *_trailers(call)]
+        kind = ("content-type", JSON if is_json else PROTO)
+        headers: Headers = [kind, *leading_texts(call), *_trailers(call)]
         if request.method == "GET":
             return caching.cached(route, request, headers, message, body)
         if len(body) >= _PACK_BYTES_MIN and takes_gzip(request):
@@ -78,9 +94,11 @@ class Connect:
             headers.append(("content-encoding", "gzip"))
         return Response(200, headers, body)
 
-    def refusal(self, error: CallFailedError, call: Call | None) -> Response:
+    def refusal(self, request: Request, error: CallFailedError, call: Call | None) -> Response:
         """Return the error as JSON, whatever the request's encoding."""
-        headers: Headers = [("content-type", JSON), _UNKEPT, *(_trailers(call) if call else ())]
+        headers: Headers = [("content-type", JSON), _UNKEPT]
+        if call is not None:
+            headers += [*leading_texts(call), *_trailers(call)]
         body = json.dumps(_error(error), ensure_ascii=False).encode()
         return Response(code_of(error.status.code)[1], headers, body)
 
@@ -105,15 +123,13 @@ class Connect:
     # Streams.
 
     def _stream(self, route: Route, request: Request) -> Response:
-        kind = request.content_type.removeprefix(STREAM)
         headers: Headers = [("content-type", request.content_type)]
-        if kind not in ("json", "proto"):
-            return Response(415)
-        return Response(200, headers, self._pieces(route, request, kind == "json"))
+        return Response(200, headers, self._pieces(route, request, headers))
 
-    async def _pieces(self, route: Route, request: Request, is_json: bool) -> AsyncIterator[bytes]:
+    async def _pieces(self, route: Route, request: Request, headers: Headers) -> AsyncIterator[bytes]:
         """Yield the replies, each in an envelope, then the end with its error, if there is one."""
-        streaming, end = Streaming(self, route, request, self._clock), dict[str, Any]()
+        streaming, end = Streaming(self, route, request, self._clock, headers), dict[str, Any]()
+        is_json = _is_json(request)
         try:
             async for reply in streaming.replies():
                 body = self._codec.text(route.method.output, reply) if is_json else reply
@@ -126,21 +142,17 @@ class Connect:
         yield bytes((_END,)) + len(body).to_bytes(4) + body
 
     def _enveloped(self, route: Route, request: Request) -> bytes:
-        body = request.body
-        if len(body) < PREFIX_BYTES or len(body) != PREFIX_BYTES + int.from_bytes(body[1:PREFIX_BYTES]):
-            raise InvalidArgumentError.of("request", "is not one message in an envelope")
-        data = body[PREFIX_BYTES:]
-        if body[0] & _PACKED:
-            encoding = request.headers.get("connect-content-encoding", "")
-            data = unpacked(data, encoding or "nothing", self._size_bytes_max)
-        is_json = request.content_type == STREAM + "json"
-        return self._codec.binary(route.method.input, data) if is_json else data
+        flag, message = only_message(request.body, self._size_bytes_max)
+        encoding = request.headers.get("connect-content-encoding", IDENTITY)
+        wire.check_encoding(encoding)
+        data = wire.unpacked(flag, message, encoding, self._size_bytes_max)
+        return self._codec.binary(route.method.input, data) if _is_json(request) else data
 
 
 def _is_json(request: Request) -> bool:
     if request.method == "GET":
         return parse_qs(request.query).get("encoding") == ["json"]
-    return request.content_type == JSON
+    return request.content_type in (JSON, STREAM + "json")
 
 
 def _error(error: CallFailedError) -> dict[str, Any]:

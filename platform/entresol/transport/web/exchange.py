@@ -59,7 +59,10 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """What it is answered: a body that is there, or one that comes in pieces."""
+    """What it is answered: a body that is there, or one that comes in pieces.
+
+    Until the first piece is there, more may be added to `headers`.
+    """
 
     status: int = 200
     headers: Headers = field(default_factory=list)

@@ -16,12 +16,13 @@ from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.calls import encoded_trailing, failed, status_headers
-from entresol.transport.web.calls import Streaming, unary
+from entresol.transport.web.calls import Streaming, leading_texts, unary
 from entresol.transport.web.exchange import Answer, Request, Response
-from entresol.transport.wire import IDENTITY, PREFIX_BYTES, framed, timeout_s, unpacked
+from entresol.transport.wire import IDENTITY, check_encoding, framed, only_message, timeout_s, unpacked
 
 TYPE = "application/grpc-web"
 _TEXT = "application/grpc-web-text"
+_KINDS = (TYPE, TYPE + "+proto", _TEXT, _TEXT + "+proto")
 _TRAILERS = 0x80
 _LINE_ENDS = re.compile(rb"[\r\n\x00]")
 _OK = (b"grpc-status", b"0")
@@ -38,11 +39,14 @@ class GrpcWeb:
         """Answer a request whose content type is gRPC-Web's."""
         if request.method != "POST":
             return Response(405, [("allow", "POST")])
+        if request.content_type not in _KINDS:
+            return Response(415, [("accept-post", ", ".join(_KINDS))])
         if route.method.client_streaming:
             error = UnimplementedError("gRPC-Web has no streams of requests; use gRPC")
-            return self.refusal(failed(error, route.method.path), None)
+            return self.refusal(request, failed(error, route.method.path), None)
         if route.method.server_streaming:
-            return Response(200, _headers(request), self._pieces(route, request))
+            headers = _headers(request)
+            return Response(200, headers, self._pieces(route, request, headers))
         return unary(self, route, request, self._clock)
 
     # Dialect.
@@ -55,10 +59,10 @@ class GrpcWeb:
                 body = b64decode(body, validate=True)
             except (Base64Error, ValueError) as error:
                 raise InvalidArgumentError.of("request", "is not base64") from error
-        if len(body) < PREFIX_BYTES or len(body) != PREFIX_BYTES + int.from_bytes(body[1:PREFIX_BYTES]):
-            raise InvalidArgumentError.of("request", "is not one whole message")
+        flag, message = only_message(body, self._size_bytes_max)
         encoding = request.headers.get("grpc-encoding", IDENTITY)
-        return unpacked(body[0], body[PREFIX_BYTES:], encoding, self._size_bytes_max)
+        check_encoding(encoding)
+        return unpacked(flag, message, encoding, self._size_bytes_max)
 
     def timeout_s(self, request: Request) -> float | None:
         """Return what `grpc-timeout` allows."""
@@ -67,16 +71,22 @@ class GrpcWeb:
 
     def reply(self, route: Route, request: Request, message: bytes, call: Call) -> Response:
         """Return the message and the trailers behind it."""
-        return Response(200, _headers(request), _written(request, framed(message) + _end(call)))
+        headers = [*_headers(request), *leading_texts(call)]
+        return Response(200, headers, _written(request, framed(message) + _end(call)))
 
-    def refusal(self, error: CallFailedError, call: Call | None) -> Response:
-        """Return the error in the headers: such an answer has no body."""
+    def refusal(self, request: Request, error: CallFailedError, call: Call | None) -> Response:
+        """Return the error in the headers, and no body; or behind those that the call sent before it failed."""
         pairs = [*status_headers(error), *(encoded_trailing(call) if call else ())]
-        headers = [(name.decode(), value.decode("latin-1")) for name, value in pairs]
-        return Response(200, [("content-type", TYPE + "+proto"), *headers])
+        if call is not None and call.leading:
+            headers = [*_headers(request), *leading_texts(call)]
+            return Response(200, headers, _written(request, _trailers(pairs)))
+        only = [(name.decode(), value.decode("latin-1")) for name, value in pairs]
+        return Response(200, [*_headers(request), *only])
 
-    async def _pieces(self, route: Route, request: Request) -> AsyncIterator[bytes]:
-        streaming = Streaming(self, route, request, self._clock)
+    async def _pieces(
+        self, route: Route, request: Request, headers: list[tuple[str, str]]
+    ) -> AsyncIterator[bytes]:
+        streaming = Streaming(self, route, request, self._clock, headers)
         try:
             async for reply in streaming.replies():
                 yield _written(request, framed(reply))

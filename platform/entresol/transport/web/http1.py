@@ -223,18 +223,23 @@ class Connection(asyncio.Protocol):
 
     async def _send_pieces(self, response: Response) -> None:
         pieces: Any = response.body
-        self._engine.send_response(
-            response.status, encoded([*response.headers, ("transfer-encoding", "chunked")])
-        )
-        self._flush()
         async with closing(pieces):
+            first = await anext(pieces, b"")
+            self._engine.send_response(
+                response.status, encoded([*response.headers, ("transfer-encoding", "chunked")])
+            )
+            if first:
+                await self._send_piece(first)
             async for piece in pieces:
-                self._engine.send_data(piece)
-                self._flush()
-                if self._room is not None:
-                    await self._room
+                await self._send_piece(piece)
         self._engine.end_message()
         self._flush()
+
+    async def _send_piece(self, piece: bytes) -> None:
+        self._engine.send_data(piece)
+        self._flush()
+        if self._room is not None:
+            await self._room
 
     def _refuse(self, status: str, text: str) -> None:
         """Tell what is wrong with something that cannot be answered otherwise, and close."""

@@ -20,7 +20,7 @@ from entresol.service.table import Route
 from entresol.transport.assignment import assign, field_of
 from entresol.transport.calls import failed
 from entresol.transport.web import caching
-from entresol.transport.web.calls import Streaming, body_of, packed, takes_gzip, texts, unary
+from entresol.transport.web.calls import Streaming, body_of, leading_texts, packed, takes_gzip, texts, unary
 from entresol.transport.web.exchange import JSON, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
 from entresol.transport.web.router import Target
@@ -54,7 +54,8 @@ class Rest:
             error = UnimplementedError("streams of requests are not taken here; use gRPC")
             return refused(failed(error, route.method.path), [])
         if route.method.server_streaming:
-            return Response(200, [("content-type", _LINES)], self._lines(route, request))
+            headers: Headers = [("content-type", _LINES)]
+            return Response(200, headers, self._lines(route, request, headers))
         return unary(self, route, request, self._clock)
 
     # Dialect.
@@ -81,16 +82,16 @@ class Rest:
     def reply(self, route: Route, request: Request, message: bytes, call: Call) -> Response:
         """Return the reply as JSON, the trailing metadata as headers."""
         body = self._codec.text(route.method.output, message)
-        headers: Headers = [("content-type", JSON), *texts(call)]
+        headers: Headers = [("content-type", JSON), *leading_texts(call), *texts(call)]
         if request.method == "GET" and route.method.safe:
             return caching.cached(route, request, headers, message, body)
         if len(body) >= _PACK_BYTES_MIN and takes_gzip(request):
             return Response(200, [*headers, ("content-encoding", "gzip")], packed(body))
         return Response(200, headers, body)
 
-    def refusal(self, error: CallFailedError, call: Call | None) -> Response:
+    def refusal(self, _request: Request, error: CallFailedError, call: Call | None) -> Response:
         """Return the error as JSON."""
-        return refused(error, texts(call) if call else [])
+        return refused(error, [*leading_texts(call), *texts(call)] if call else [])
 
     def _refuse_taken(self, name: str) -> None:
         """Refuse a field of the query that the path or the body holds: who reads the URL would be led astray.
@@ -118,10 +119,10 @@ class Rest:
         if body != "*":
             target.SetInParent()
 
-    async def _lines(self, route: Route, request: Request) -> AsyncIterator[bytes]:
+    async def _lines(self, route: Route, request: Request, headers: Headers) -> AsyncIterator[bytes]:
         """Yield the replies of a stream, a line of JSON each; an error is the last line."""
         try:
-            async for reply in Streaming(self, route, request, self._clock).replies():
+            async for reply in Streaming(self, route, request, self._clock, headers).replies():
                 yield self._codec.text(route.method.output, reply) + b"\n"
         except CallFailedError as error:
             yield json.dumps(_error(error), ensure_ascii=False).encode() + b"\n"

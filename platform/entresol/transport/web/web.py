@@ -52,12 +52,10 @@ class Web:
         route = self._table.get(request.path)
         if kind.startswith(grpcweb.TYPE):
             if route is None:
-                return self._grpcweb.refusal(failed(unknown(request.path), request.path), None)
+                return self._grpcweb.refusal(request, failed(unknown(request.path), request.path), None)
             return self._grpcweb.answer(route, request)
-        if route is not None and request.method in ("GET", "POST"):
-            if request.method == "GET" or kind in (JSON, PROTO) or kind.startswith(STREAM):
-                return self._connect.answer(route, request)
-            return Response(415, [("accept-post", f"{JSON}, {PROTO}, {STREAM}json, {STREAM}proto")])
+        if route is not None:
+            return self._connect.answer(route, request)
         if request.method == "GET" and (page := self._pages.get(request.path)) is not None:
             return Response(200, list(page.headers), page.body)
         found = self._router.find(request.method, request.path)
@@ -71,7 +69,9 @@ class Web:
             told = [("allow", ", ".join(verbs)), ("content-type", JSON), ("cache-control", "no-store")]
             return Response(405, told, body)
         if request.method == "POST" and (kind in (JSON, PROTO) or kind.startswith(STREAM)):
-            return self._connect.refusal(failed(unknown(request.path), request.path), None)
+            response = self._connect.refusal(request, failed(unknown(request.path), request.path), None)
+            response.status = 404
+            return response
         return refused(failed(NotFoundError(request.path), "/"), [])
 
     def _cors(self, origin: str) -> Headers:
@@ -96,7 +96,7 @@ def _preflight(request: Request) -> Headers:
 
 
 def _with(headers: Headers, response: Response) -> Response:
-    response.headers = [*response.headers, *headers]
+    response.headers += headers
     return response
 
 
