@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc import error_details_pb2
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -26,7 +27,8 @@ class Standard:
         self.services = [*model.services, health.SERVICE_NAME]
         self.reflected: Sequence[str] = [*self.services, *others, reflection.SERVICE_NAME]
         self.health = health.aio.HealthServicer()
-        self.pool = Symbols(_pool(model, (health_pb2, reflection_pb2, channelz_pb2)))
+        # With the details of errors, which reach tools as messages that they must look up.
+        self.pool = Symbols(_pool(model, (health_pb2, reflection_pb2, channelz_pb2, error_details_pb2)))
 
     async def serving(self) -> None:
         """Report SERVING."""
@@ -57,7 +59,7 @@ class Symbols:
 
 
 def _pool(model: Model, modules: Iterable[Any]) -> DescriptorPool:
-    """Return the model's files and those of the services that grpcio brings, in one pool."""
+    """Return the model's files and those of these modules, in one pool."""
     pool = DescriptorPool()
     files = {file.name: file for file in FileDescriptorSet.FromString(model.descriptor_set).file}
     for module in modules:

@@ -299,3 +299,10 @@ def test_reflection_finds_methods_and_fields_as_symbols(channel: grpc.Channel) -
     assert method.file_descriptor_response == service.file_descriptor_response
     assert field.file_descriptor_response == service.file_descriptor_response
     assert [one.error_response.error_code for one in missing] == [grpc.StatusCode.NOT_FOUND.value[0]] * 3
+
+
+def test_reflection_describes_the_details_of_errors(channel: grpc.Channel) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="google.rpc.ErrorInfo")
+    (found,) = stub.ServerReflectionInfo(iter([request]), timeout=TIMEOUT_S)
+    assert found.file_descriptor_response.file_descriptor_proto
