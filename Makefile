@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PEERS  := .venv-peers/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench peers chaos consistency fuzz-transport fmt constraints clean
+.PHONY: help demo up test check bench peers chaos consistency fuzz-transport interop fmt constraints clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ consistency: $(READY) ## every state of the modelled cache protocol, then random
 
 fuzz-transport: $(READY) ## an hour of proper and broken connections to the HTTP/2 transport: make fuzz-transport ARGS="--seconds 60"
 	$(BIN)/python -m tests.integration.transport.fuzz $(ARGS)
+
+interop: $(READY) ## the protocols' own suites, and clients of other people, built by Go: make interop [ARGS="-k connect"]
+	$(BIN)/python -m pytest tests/interop $(ARGS)
 
 fmt: $(READY) ## format the code and fix what ruff can fix
 	$(BIN)/ruff format platform tests clients/python
