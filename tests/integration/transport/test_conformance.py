@@ -75,7 +75,7 @@ def test_what_a_call_says_first_comes_before_the_reply_and_before_an_error(
     channel: grpc.Channel, code: int
 ) -> None:
     binary = bytes(range(256))
-    asked = {"timeout": TIMEOUT_S, "metadata": ((LEAD, "one"), (LEAD_BINARY, binary))}
+    asked = {"timeout": TIMEOUT_S, "metadata": ((LEAD, "one"), (LEAD_BINARY, binary), (ECHO, "last"))}
     wish = Parcel(count=1, code=code)
     calls = (
         unary(channel).future(wish, **asked),
@@ -89,7 +89,8 @@ def test_what_a_call_says_first_comes_before_the_reply_and_before_an_error(
         if is_stream:
             with contextlib.suppress(grpc.RpcError):
                 list(call)
-        assert not {LEAD, LEAD_BINARY} & dict(call.trailing_metadata()).keys()
+        trailing = dict(call.trailing_metadata())
+        assert (trailing[ECHO], LEAD in trailing, LEAD_BINARY in trailing) == ("last", False, False)
         assert call.code().value[0] == code
 
 

@@ -115,38 +115,43 @@ def test_one_request_is_taken_and_what_its_frame_says_is_true(wired: Wire, kind:
 
 @pytest.mark.parametrize("code", [0, int(Code.ABORTED)])
 @pytest.mark.parametrize(
-    ("target", "kind"),
+    ("target", "kind", "last"),
     [
-        (path("Carry"), "application/json"),
-        (path("Repeat"), "application/connect+json"),
-        (path("Carry"), "application/grpc-web+proto"),
-        (path("Carry"), "application/grpc-web-text"),
-        (path("Repeat"), "application/grpc-web+proto"),
-        ("/v1/parcels:carry", "application/json"),
-        ("/v1/parcels:repeat", "application/json"),
+        (path("Carry"), "application/json", "trailer-echo"),
+        (path("Repeat"), "application/connect+json", None),
+        (path("Carry"), "application/grpc-web+proto", None),
+        (path("Carry"), "application/grpc-web-text", None),
+        (path("Repeat"), "application/grpc-web+proto", None),
+        ("/v1/parcels:carry", "application/json", "echo"),
+        ("/v1/parcels:repeat", "application/json", ""),
     ],
 )
 def test_what_a_call_says_first_is_headers_of_replies_and_errors(
-    wired: Wire, target: str, kind: str, code: int
+    wired: Wire, target: str, kind: str, last: str | None, code: int
 ) -> None:
+    """What it says last is in the header `last`, at the end of the body, or, behind REST's lines, nowhere."""
     text, message = json.dumps({"count": 1, "code": code}).encode(), Parcel(count=1, code=code)
     enveloped = envelope(message.SerializeToString())
     body = b64encode(enveloped) if "text" in kind else enveloped if "proto" in kind else text
     if "connect" in kind:
         body = envelope(text)
     client = connection(wired)
-    asked = {"content-type": kind, LEAD: "one, two", LEAD_BINARY: "AAEC", ECHO: "last"}
+    asked = {"content-type": kind, LEAD: "one, two", LEAD_BINARY: "AAEC", ECHO: "final"}
     client.request("POST", target, body, asked)
     response = client.getresponse()
     assert (response.getheader(LEAD), response.getheader(LEAD_BINARY)) == ("one, two", "AAEC")
     data = response.read()
     client.close()
     if "grpc-web" in kind:
-        trailers = envelopes(b"".join(map(b64decode, data.split(b"\n"))) if "text" in kind else data)[-1][1]
-        assert b"grpc-status: %d\r\n" % code in trailers
+        data = b64decode(data) if "text" in kind else data
+        assert b"grpc-status: %d\r\n" % code in envelopes(data)[-1][1]
     else:
         is_streamed = "epeat" in target
         assert (response.status == 200) == (code == 0 or is_streamed)
+    if last:
+        assert response.getheader(last) == "final"
+    elif last is None:
+        assert b"final" in envelopes(data)[-1][1]
 
 
 def test_rest_sends_lines(wired: Wire) -> None:

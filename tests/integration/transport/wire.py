@@ -31,6 +31,7 @@ def registry(ended: Counter[str]) -> Registry:
     async def one(request: Any, context: Context) -> Any:
         ended["begun"] += 1
         _return(context, (LEAD, LEAD_BINARY), context.call.leading)
+        _return(context, (ECHO, ECHO_BINARY), context.call.trailing)
         try:
             if request.pause_s:
                 await asyncio.sleep(request.pause_s)
@@ -40,7 +41,6 @@ def registry(ended: Counter[str]) -> Registry:
         if request.code:
             ended["failed"] += 1
             raise CallFailedError(status_pb2.Status(code=request.code, message="as you wished: 100 %\n§"))
-        _return(context, (ECHO, ECHO_BINARY), context.call.trailing)
         ended["done"] += 1
         return Parcel(payload=bytes(request.size_bytes) if request.size_bytes else request.payload)
 
