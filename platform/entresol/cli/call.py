@@ -8,7 +8,6 @@ import click
 from google.protobuf.json_format import MessageToDict, MessageToJson
 from google.rpc.error_details_pb2 import BadRequest
 
-from entresol.errors import Code
 from entresol.service.call import (
     ANSWERED_BY_KEY,
     CONSISTENCY_KEY,
@@ -59,7 +58,7 @@ def command(
 
 def _failure(error: CallFailedError) -> str:
     """Return the status as text, with every violation on a line of its own."""
-    lines = [f"{Code(error.status.code).name}: {error.status.message}"]
+    lines = [f"{error.code.name}: {error.status.message}"]
     for detail in error.status.details:
         bad = BadRequest()
         if detail.Unpack(bad) and len(bad.field_violations) > 1:

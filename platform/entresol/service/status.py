@@ -29,6 +29,11 @@ class CallFailedError(Exception):
         self.status = status
         self.trailing = trailing
 
+    @property
+    def code(self) -> Code:
+        """Return the status code."""
+        return Code(self.status.code)
+
 
 def status_of(error: Exception, domain: str, trace_id: str) -> status_pb2.Status:
     """Return the status of an error; what is not an EntresolError becomes INTERNAL and its cause goes to the log."""

@@ -6,31 +6,33 @@ own servers. Nothing here is bound to an event loop, so any plugin for asynchron
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from entresol.config import Settings
 from entresol.embedded import EmbeddedServers
-from entresol.testing.servers import Database, Databases, Migrate
+from entresol.testing.servers import Database, Databases, Migrate, run
 
-_T = TypeVar("_T")
-
-
-def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run `work` to its end in an event loop that no test will see."""
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(asyncio.run, work).result()
+if TYPE_CHECKING:
+    from entresol.testing.platforms import Platforms, ServedPlatform
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[EmbeddedServers]:
+def platform_settings() -> Settings:
+    """Give the settings of the environment, by which all fixtures here go: where the protos are, and the rest.
+
+    Override it for others, in scope `session`.
+    """
+    return Settings.load()
+
+
+@pytest.fixture(scope="session")
+def servers(platform_settings: Settings) -> Iterator[EmbeddedServers]:
     """Give a primary, two replicas and Redis. A test that harms them starts its own."""
-    settings = Settings.load()
+    settings = platform_settings
     started = run(EmbeddedServers.start(postgres_bin=settings.postgres_bin, redis_bin=settings.redis_bin))
     try:
         yield started
@@ -39,21 +41,15 @@ def servers() -> Iterator[EmbeddedServers]:
 
 
 @pytest.fixture(scope="session")
-def migrate_database() -> Migrate:
-    """Give what makes an empty database ready: the platform's migrations and those of `settings.migrations`.
+def migrate_database(platform_settings: Settings) -> Migrate:
+    """Give what makes an empty database ready: the migrations, or before any is written what the protos ask for.
 
     Override it for another schema, in scope `session`: each function that it returns gets a template.
     """
     # Here, so that tests without a database, or with a schema of their own, load none of this.
-    from entresol.cli.folders import migration_folders
-    from entresol.storage.migrate import migrate
+    from entresol.testing.platforms import ready_for
 
-    folders = migration_folders(Settings.load())
-
-    async def apply(url: str) -> None:
-        await migrate(url, folders)
-
-    return apply
+    return ready_for(platform_settings)
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +85,26 @@ def cache_url(servers: EmbeddedServers, cache_numbers: Iterator[int]) -> str:
     number = next(cache_numbers)
     run(servers.redis.command("FLUSHDB", database=number))
     return servers.redis.url(number)
+
+
+@pytest.fixture(scope="session")
+def platforms(
+    platform_settings: Settings,
+    databases: Databases,
+    migrate_database: Migrate,
+    cache_numbers: Iterator[int],
+) -> Platforms:
+    """Give what serves platforms: for a fixture of another scope, or a test with settings of its own."""
+    from entresol.testing.platforms import Platforms
+
+    return Platforms(platform_settings, databases, migrate_database, cache_numbers)
+
+
+@pytest.fixture
+def platform(platforms: Platforms) -> Iterator[ServedPlatform]:
+    """Give the protos and their functions, served over a database and a cache of the test's own."""
+    with platforms.serve() as served:
+        yield served
 
 
 def _database(databases: Databases, migrate: Migrate, *, replicated: bool) -> Iterator[Database]:

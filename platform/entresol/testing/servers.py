@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from entresol.embedded import EmbeddedServers
 from entresol.embedded.postgres import MARK
 
 # Makes an empty database, given by the URL of the primary, ready for tests.
 Migrate = Callable[[str], Awaitable[object]]
+_T = TypeVar("_T")
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run `work` to its end in an event loop that no test will see."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, work).result()
 
 
 @dataclass(frozen=True, slots=True)

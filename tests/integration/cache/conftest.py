@@ -12,11 +12,8 @@ from tests.integration.cache.notes import Board, notes_model
 from tests.integration.cache.stage import SCHEMA, Stage
 
 from entresol.cache.scripts import Scripts
-from entresol.cli.folders import system_folder
 from entresol.embedded import EmbeddedServers
-from entresol.storage.catalog import read_catalog
-from entresol.storage.migrate import migrate
-from entresol.storage.plan import plan
+from entresol.testing.platforms import make_tables
 from entresol.testing.plugin import run
 from entresol.testing.servers import Database, Databases
 
@@ -85,11 +82,7 @@ async def stage(open_stage: OpenStage) -> AsyncIterator[Stage]:
 
 
 async def _migrate_notes(url: str) -> None:
-    await migrate(url, [system_folder()])
-    connection = await asyncpg.connect(url)
-    for text in plan(notes_model(), await read_catalog(connection)).texts():
-        await connection.execute(text)
-    await connection.close()
+    await make_tables(url, notes_model())
 
 
 @pytest.fixture

@@ -7,20 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import asyncpg
 import pytest
 from tests.integration.service.api import Api, new_id
 from tests.integration.service.museum import PROTOS, registry
 
-from entresol.cli.folders import system_folder
 from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
 from entresol.embedded import EmbeddedServers
 from entresol.schema.load import load
 from entresol.schema.model import Model
-from entresol.storage.catalog import read_catalog
-from entresol.storage.migrate import migrate
-from entresol.storage.plan import plan
+from entresol.testing.platforms import make_tables
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, Migrate
 from entresol.transport.caller import Caller
@@ -69,11 +65,7 @@ def museum_model() -> Model:
 @pytest.fixture(scope="session")
 def museum_database(databases: Databases, museum_model: Model) -> Iterator[Database]:
     async def ready(url: str) -> None:
-        await migrate(url, [system_folder()])
-        connection = await asyncpg.connect(url)
-        for text in plan(museum_model, await read_catalog(connection)).texts():
-            await connection.execute(text)
-        await connection.close()
+        await make_tables(url, museum_model)
 
     with database_of(databases, ready) as database:
         yield database

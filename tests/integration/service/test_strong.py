@@ -19,7 +19,6 @@ from tests.integration.service.conftest import LAG_MS, database_of, settings_of
 from tests.integration.service.silence import silent
 
 from entresol.cache.fences import Fences
-from entresol.cli.folders import system_folder
 from entresol.codegen.protos import compile_protos
 from entresol.embedded import EmbeddedServers
 from entresol.embedded.polling import until
@@ -28,10 +27,8 @@ from entresol.schema.load import load
 from entresol.service.call import CONSISTENCY_KEY
 from entresol.service.registry import Registry
 from entresol.service.status import CallFailedError
-from entresol.storage.catalog import read_catalog
-from entresol.storage.migrate import migrate
-from entresol.storage.plan import plan
 from entresol.storage.transaction import Transaction
+from entresol.testing.platforms import make_tables
 from entresol.testing.plugin import run
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Databases
@@ -172,11 +169,7 @@ def vault(own_servers: EmbeddedServers, tmp_path_factory: pytest.TempPathFactory
     model = load(compile_protos(Path(protos)))
 
     async def ready(url: str) -> None:
-        await migrate(url, [system_folder()])
-        connection = await asyncpg.connect(url)
-        for text in plan(model, await read_catalog(connection)).texts():
-            await connection.execute(text)
-        await connection.close()
+        await make_tables(url, model)
 
     with database_of(Databases(own_servers), ready) as database:
         settings = settings_of(database, "vault", protos)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 from tests.integration.storage.zoo import zoo_model
 
-from entresol.cli.folders import system_folder
 from entresol.config import Settings
 from entresol.schema.model import Model
-from entresol.storage.catalog import read_catalog
-from entresol.storage.migrate import migrate
-from entresol.storage.plan import plan
 from entresol.storage.pools import Pools
 from entresol.storage.store import Store
+from entresol.testing.platforms import make_tables
 from entresol.testing.servers import Database, Migrate
 
 
@@ -27,13 +23,7 @@ def zoo() -> Model:
 @pytest.fixture(scope="session")
 def migrate_database(zoo: Model) -> Migrate:
     async def apply(url: str) -> None:
-        await migrate(url, [system_folder()])
-        connection = await asyncpg.connect(url)
-        try:
-            for text in plan(zoo, await read_catalog(connection)).texts():
-                await connection.execute(text)
-        finally:
-            await connection.close()
+        await make_tables(url, zoo)
 
     return apply
 

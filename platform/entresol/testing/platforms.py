@@ -1,0 +1,145 @@
+"""Platforms for single tests: protos and functions as `entresol serve` serves them, each over stores of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from entresol.app import load_model
+from entresol.cli.folders import migration_folders, system_folder
+from entresol.config import Settings
+from entresol.schema.model import Model
+from entresol.service.call import ANSWERED_BY_KEY, SESSION_KEY
+from entresol.storage.administration import connect_primary
+from entresol.storage.catalog import read_catalog
+from entresol.storage.migrate import migrate
+from entresol.storage.plan import plan
+from entresol.testing.running import RunningPlatform
+from entresol.testing.servers import Database, Databases, Migrate, run
+from entresol.transport.caller import Caller
+
+_POLL_S = 0.02  # of replicas and relay, so that no test waits for them
+
+
+class ServedPlatform:
+    """A platform that serves while a test lasts, and a client of it that sees what it wrote, as clients do."""
+
+    def __init__(self, running: RunningPlatform, database: Database, caller: Caller) -> None:
+        self.running = running
+        self.database = database
+        self._caller = caller
+        self._trailing: Mapping[str, str] = {}
+        self._session: dict[str, str] = {}
+
+    @property
+    def address(self) -> str:
+        """Return where it answers gRPC, as `host:port`; a channel or a generated client takes it."""
+        return self.running.address
+
+    @property
+    def web_address(self) -> str:
+        """Return where it answers REST, Connect and gRPC-Web, as `host:port`."""
+        return self.running.web_address
+
+    @property
+    def answered_by(self) -> str:
+        """Return who answered the last call that succeeded: `near`, `cache`, `replica:<address>` or `primary`."""
+        return self._trailing.get(ANSWERED_BY_KEY, "")
+
+    def call(self, method: str, metadata: Mapping[str, str] | None = None, /, **fields: Any) -> Any:
+        """Call `package.Service/Method`, which is no stream, and return its reply.
+
+        Fields are messages, or written as JSON has them: a time is text, and so is a mask.
+
+        Raises:
+            CallFailedError: the server answered with an error; its `code` says which.
+        """
+        request = {name: _written(value) for name, value in fields.items()}
+        answer = self._caller.call(method, request, {**self._session, **(metadata or {})})
+        self._trailing = answer.trailing
+        if SESSION_KEY in answer.trailing:
+            self._session = {SESSION_KEY: answer.trailing[SESSION_KEY]}
+        return answer.reply
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Message):
+        return MessageToDict(value, preserving_proto_field_name=True)
+    if isinstance(value, list | tuple):
+        return [_written(item) for item in value]
+    return value
+
+
+class Platforms:
+    """Serves platforms, each over a new database and an empty cache; bound to no event loop."""
+
+    def __init__(
+        self, settings: Settings, databases: Databases, ready: Migrate, cache_numbers: Iterator[int]
+    ) -> None:
+        self._settings = settings
+        self._databases = databases
+        self._ready = ready
+        self._cache_numbers = cache_numbers
+
+    @contextmanager
+    def serve(self, **changes: Any) -> Iterator[ServedPlatform]:
+        """Serve while the block lasts, with these settings changed; takes a fifth of a second.
+
+        Raises:
+            SchemaError, ConfigurationError: as `Platform.open` does.
+        """
+        database = run(self._databases.create(self._ready))
+        try:
+            settings = self._settings_of(database, changes)
+            with RunningPlatform(settings) as running, Caller(running.address) as caller:
+                yield ServedPlatform(running, database, caller)
+        finally:
+            run(self._databases.drop(database))
+
+    def _settings_of(self, database: Database, changes: Mapping[str, Any]) -> Settings:
+        redis, number = database.servers.redis, next(self._cache_numbers)
+        run(redis.command("FLUSHDB", database=number))
+        own: dict[str, Any] = {
+            "listen": "127.0.0.1:0",
+            "web_listen": "127.0.0.1:0",
+            "database_write": database.write_url,
+            "database_read": database.read_urls,
+            "cache_url": redis.url(number),
+            "cache_prefix": database.name,
+            "relay_slot": database.name,
+            "replica_poll_s": _POLL_S,
+            "relay_tick_s": _POLL_S,
+        }
+        return dataclasses.replace(self._settings, **{**own, **changes})
+
+
+def ready_for(settings: Settings) -> Migrate:
+    """Return what makes an empty database ready for the settings' protos.
+
+    Where there are migrations they are applied, and nothing else, so that a test passes only over tables that a
+    release will have. Before any is written, the tables are those that the protos ask for.
+    """
+    folders = migration_folders(settings)
+    is_planned = len(folders) == 1 and Path(settings.protos).exists()  # the one is the platform's own
+
+    async def apply(url: str) -> None:
+        if is_planned:
+            await make_tables(url, load_model(settings))
+        else:
+            await migrate(url, folders)
+
+    return apply
+
+
+async def make_tables(url: str, model: Model) -> None:
+    """Make an empty database ready for the model, as `entresol plan` would write it."""
+    await migrate(url, [system_folder()])
+    async with connect_primary(url) as connection:
+        for text in plan(model, await read_catalog(connection)).texts():
+            await connection.execute(text)

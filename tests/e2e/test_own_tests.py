@@ -1,0 +1,84 @@
+"""A service's own tests, as protos/README.md shows them, pass in a new folder: again, in parallel, over migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from entresol.testing import Databases
+
+README = Path(__file__).parents[2] / "protos" / "README.md"
+SECTION = "## Testing your service"
+FILES = ("conftest.py", "tests/test_rooms.py", "tests/test_conformance.py")
+PASSED = "14 passed"
+
+
+def blocks(language: str, text: str) -> Iterator[str]:
+    return iter(re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    before, _, section = README.read_text().partition(SECTION)
+    files = {
+        "protos/hotel/v1/room.proto": next(blocks("proto", before)),
+        "protos/functions.py": next(blocks("python", before)),
+        **dict(zip(FILES, blocks("python", section), strict=False)),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def run(folder: Path, *command: str, **environment: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder, env={**os.environ, **environment},
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_tests_of_the_readme_pass_again_and_in_parallel(folder: Path) -> None:
+    for arguments in ((), ("-n", "2")):
+        code, output = run(folder, "pytest", *arguments)
+        assert code == 0, output
+        assert PASSED in output
+
+
+def test_a_function_that_does_nothing_fails_them(folder: Path) -> None:
+    functions = folder / "protos" / "functions.py"
+    functions.write_text(functions.read_text().replace("room.clean_time.GetCurrentTime()", "pass"))
+    code, output = run(folder, "pytest", "tests/test_rooms.py")
+    assert code == 1
+    assert "1 failed, 1 passed" in output
+
+
+def test_a_migration_that_was_forgotten_fails_them_until_it_is_written(
+    folder: Path, databases: Databases
+) -> None:
+    (folder / "migrations" / "hotel").mkdir(parents=True)
+    code, output = run(folder, "pytest", "tests/test_rooms.py")
+    assert code == 1
+    assert "table public.rooms is missing" in output
+
+    async def empty(_url: str) -> None:
+        """Leave the database as it is."""
+
+    database = asyncio.run(databases.create(empty))
+    try:
+        plan = ("entresol.cli.main", "plan", "--write", "migrations/hotel")
+        code, output = run(folder, *plan, ENTRESOL_DATABASE_WRITE=database.write_url)
+        assert code == 0, output
+    finally:
+        asyncio.run(databases.drop(database))
+    code, output = run(folder, "pytest", "tests/test_rooms.py")
+    assert code == 0, output
