@@ -8,97 +8,174 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import textwrap
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from entresol.errors import ConfigurationError
+
+_T = TypeVar("_T")
+
+
+def _setting(default: _T, meaning: str) -> _T:
+    return field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a process of the platform is told. Times are seconds, sizes bytes, unless the name says otherwise."""
+    """What a process of the platform is told. Times are seconds and end in `_s`; sizes are bytes and say so."""
 
-    # Where the protos are: a folder of .proto files, or a descriptor set.
-    protos: str = "protos"
-    # Where migrations are: one folder for each set of tables. The platform's own are always applied first.
-    migrations: str = "migrations"
-    # Modules, files or folders with custom methods, with commas. Empty: every functions.py beside the protos.
-    functions: str = ""
-
-    # PostgreSQL: `postgresql://user:password@host:port/database`. Several primaries' hosts may be given with commas;
-    # the one that accepts writes is used. Replicas: a list separated by white space; empty reads from the primary.
-    database_write: str = "postgresql://localhost/entresol"
-    database_read: tuple[str, ...] = ()
-    database_write_connections: int = 8
-    database_read_connections: int = 8  # per replica
-    database_loads_max: int = 8  # queries at once for records of one resource that the cache does not have
-    database_connect_timeout_s: float = 3.0
-    database_wait_s: float = 1.0  # longest wait for a free connection
-    database_statement_timeout_s: float = 30.0  # when the call has no deadline of its own
-    replica_poll_s: float = 0.1
-    replica_lag_max_s: float = 10.0
-    replica_failures_max: int = 3
-
-    # Redis or Valkey: `redis://host:port/db` or `unix://path`. Empty: no cache at all.
-    cache_url: str = ""
-    cache_prefix: str = "entresol"
-    cache_partitions: int = 1  # units that fail over together: 1 for a single server or Sentinel
-    cache_buckets: int = 4096  # per partition
-    cache_timeout_s: float = 0.25
-    cache_lease_s: float = 2.0
-    # How long a write of a STRONG resource may keep readers from filling the cache, if it dies before its commit is
-    # relayed. At least twice `cache_lease_s`, and longer than a commit takes.
-    cache_fence_s: float = 10.0
-    cache_breaker_failures: int = 5
-    cache_breaker_reset_s: float = 1.0
-
-    # Copies that each process keeps of hot entries: no command for a hit, which may be older by the age. 0: none.
-    near_age_max_s: float = 1.0
-    near_bytes_max: int = 64 * 1024 * 1024
-
-    # The relay: one per database, whichever process holds the slot.
-    relay_slot: str = "entresol"
-    relay_publication: str = "entresol"
-    relay_tick_s: float = 0.1
-    relay_lease_s: float = (
-        5.0  # a relay that is frozen or cut off for longer loses its work to one that stands by
+    protos: str = _setting("protos", "Where the protos are: a folder of .proto files, or a descriptor set.")
+    migrations: str = _setting(
+        "migrations",
+        "Where migrations are: one folder for each set of tables. The platform's own are always applied first.",
     )
-    relay_refill: bool = True  # read again what was dropped because it changed around the cache
-    relay_retain_s: float = 60.0  # how far the slot stays behind, so that a cache fail-over can be replayed
-
-    # The server.
-    listen: str = "127.0.0.1:9000"
-    transport: str = "grpcio"  # or http2: the fast one
-    tls_certificate: str = ""  # PEM files: with a certificate and its key, every port speaks TLS alone
-    tls_key: str = ""
-    tls_client_ca: str = ""  # with it, clients must have a certificate that it signed (mTLS)
-    reuse_port: bool = False  # share the port with other servers of this machine, as `serve --workers` does
-    web_listen: str = ""  # host:port for Connect, gRPC-Web and REST; empty: none
-    web_origins: tuple[str, ...] = ()  # of pages that browsers may let call it; `*`: every one
-    keepalive_s: float = 60.0  # silence after which a client is asked whether it is there; 0: never (http2)
-    keepalive_timeout_s: float = 20.0
-    stall_max_s: float = 30.0  # how long a client may leave its answers unread (http2)
-    connection_age_max_s: float = (
-        1800.0  # then clients are asked to connect again, to new machines too; 0: never
+    functions: str = _setting(
+        "",
+        "Modules, files or folders with custom methods, with commas. Empty: every functions.py below the protos.",
     )
-    deadline_default_s: float = 15.0
-    deadline_max_s: float = 60.0
-    message_size_bytes_max: int = 4 * 1024 * 1024
-    concurrency_max: int = 1024  # calls at once; more are refused with RESOURCE_EXHAUSTED
-    drain_s: float = 5.0
-    batch_size_max: int = 1000
-    request_id_ttl_s: float = 3600.0
-    # Seal page tokens and session tokens: the first makes them, all open them; each of at least 16 bytes, the same on
-    # every server of a fleet. A token grants nothing, so a known key opens nothing; it lets callers make tokens up.
-    token_keys: tuple[str, ...] = ("entresol-known-to-everybody",)
-    # Programs of the embedded servers (`entresol up`, `demo`, tests). Empty: the newest of the system, else the wheels.
-    postgres_bin: str = ""  # folder
-    redis_bin: str = ""  # program
 
-    telemetry: bool = False  # OTLP by the standard OTEL_* variables
+    database_write: str = _setting(
+        "postgresql://localhost/entresol",
+        "The primary: postgresql://user:password@host:port/database. Several hosts may be given with commas; the "
+        "one that accepts writes is used.",
+    )
+    database_read: tuple[str, ...] = _setting(
+        (), "The replicas: such URLs, separated by white space. Empty: the primary is read."
+    )
+    database_write_connections: int = _setting(8, "Connections to the primary, at most.")
+    database_read_connections: int = _setting(8, "Connections to each replica, at most.")
+    database_loads_max: int = _setting(
+        8, "Queries at once for records of one resource that the cache does not have."
+    )
+    database_connect_timeout_s: float = _setting(3.0, "Longest time to connect to a server of the database.")
+    database_wait_s: float = _setting(
+        1.0,
+        "Longest wait for a free connection, for a primary that is away, and for a replica with what a session saw.",
+    )
+    database_statement_timeout_s: float = _setting(
+        30.0, "Longest time of a statement, when its call has no deadline of its own."
+    )
+    replica_poll_s: float = _setting(
+        0.1, "Time between two looks at how far a replica is, and which server is the primary."
+    )
+    replica_lag_max_s: float = _setting(10.0, "A replica that is further behind answers no reads.")
+    replica_failures_max: int = _setting(
+        3,
+        "Reads that wait for a replica which has gone wait for so many looks more; then another answers them.",
+    )
+
+    cache_url: str = _setting("", "Redis or Valkey: redis://host:port/db or unix://path. Empty: no cache.")
+    cache_prefix: str = _setting(
+        "entresol",
+        "What the cache's keys begin with. It, partitions and buckets are alike for all processes of a fleet.",
+    )
+    cache_partitions: int = _setting(
+        1, "Parts of the cache that fail over as one: 1 for a single server or Sentinel."
+    )
+    cache_buckets: int = _setting(
+        4096,
+        "Parts of a partition; of each the newest change is remembered, for records that have no entry.",
+    )
+    cache_timeout_s: float = _setting(0.25, "Longest wait for the cache; then it is as if it had nothing.")
+    cache_lease_s: float = _setting(
+        2.0, "How long the process that reads a record is trusted to do it for all the others."
+    )
+    cache_fence_s: float = _setting(
+        10.0,
+        "How long a write of a STRONG resource may keep readers from filling the cache, if it dies before its commit "
+        "is relayed. At least twice cache_lease_s, and longer than a commit takes.",
+    )
+    cache_breaker_failures: int = _setting(
+        5, "After so many failures in a row the cache is not asked at all."
+    )
+    cache_breaker_reset_s: float = _setting(
+        1.0, "Time between two calls that then try whether it is there again."
+    )
+
+    near_age_max_s: float = _setting(
+        1.0,
+        "Age of the copies that each process keeps of hot entries: no command for a hit, which may be older by so "
+        "much. 0: none.",
+    )
+    near_bytes_max: int = _setting(64 * 1024 * 1024, "Memory for the copies of one process.")
+
+    relay_slot: str = _setting(
+        "entresol",
+        "The relay's replication slot: of the relays of one database, the one that holds it works.",
+    )
+    relay_publication: str = _setting("entresol", "The publication that names the tables to relay.")
+    relay_tick_s: float = _setting(0.1, "How often the relay tells how far it is when nothing changes.")
+    relay_lease_s: float = _setting(
+        5.0, "A relay that is frozen or cut off for longer loses its work to one that stands by."
+    )
+    relay_refill: bool = _setting(
+        True, "The relay reads again what was dropped because it changed around the cache."
+    )
+    relay_retain_s: float = _setting(
+        60.0, "How far the slot stays behind, so that what a fail-over of the cache lost is relayed again."
+    )
+
+    listen: str = _setting("127.0.0.1:9000", "host:port of gRPC; port 0 takes a free one.")
+    transport: str = _setting("grpcio", "What speaks gRPC: grpcio, or http2, the fast one.")
+    tls_certificate: str = _setting(
+        "", "PEM file: with a certificate and its key, every port speaks TLS alone."
+    )
+    tls_key: str = _setting("", "PEM file: the certificate's key.")
+    tls_client_ca: str = _setting(
+        "", "PEM file: with it, clients must have a certificate that it signed (mTLS)."
+    )
+    reuse_port: bool = _setting(
+        False, "Share the port with other servers of this machine, as `serve --workers` does."
+    )
+    web_listen: str = _setting("", "host:port of Connect, gRPC-Web and REST. Empty: none.")
+    web_origins: tuple[str, ...] = _setting(
+        (),
+        "Origins of pages that browsers may let call the web's port, separated by white space; *: every one.",
+    )
+    keepalive_s: float = _setting(
+        60.0,
+        "Silence after which a gRPC client is asked whether it is there. 0: never. On the web's port it and "
+        "keepalive_timeout_s together are how long a connection may be idle.",
+    )
+    keepalive_timeout_s: float = _setting(20.0, "Longest wait for the answer.")
+    stall_max_s: float = _setting(
+        30.0, "How long a client may leave its answers unread (http2 and the web's port)."
+    )
+    connection_age_max_s: float = _setting(
+        1800.0, "Age at which gRPC clients are asked to connect again, to new machines too. 0: never."
+    )
+    deadline_default_s: float = _setting(15.0, "Time for a call that brings no deadline, and is no stream.")
+    deadline_max_s: float = _setting(60.0, "Longest time for any call that is no stream.")
+    message_size_bytes_max: int = _setting(4 * 1024 * 1024, "Largest message of a request.")
+    concurrency_max: int = _setting(
+        1024, "Calls at once in one process; more are refused with RESOURCE_EXHAUSTED."
+    )
+    drain_s: float = _setting(5.0, "How long running calls may take to finish when the server stops.")
+    batch_size_max: int = _setting(1000, "Records in one batch method, at most.")
+    request_id_ttl_s: float = _setting(
+        3600.0, "How long a request_id is remembered: its repetition is answered as the first was."
+    )
+    token_keys: tuple[str, ...] = _setting(
+        ("entresol-known-to-everybody",),
+        "Seal page tokens and session tokens, separated by white space: the first makes them, all open them; each of "
+        "at least 16 bytes, the same on every server of a fleet. A token grants nothing, so a known key opens "
+        "nothing; it lets callers make tokens up.",
+    )
+
+    postgres_bin: str = _setting(
+        "",
+        "Folder of the embedded PostgreSQL's programs (`entresol up`, `demo`, tests). Empty: the newest of the "
+        "system, else the wheel's.",
+    )
+    redis_bin: str = _setting("", "Program of the embedded Redis. Empty: the system's, else the wheel's.")
+
+    telemetry: bool = _setting(
+        False, "Send traces and metrics by OTLP, as the standard OTEL_* variables say."
+    )
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -114,7 +191,7 @@ class Settings:
             values.update(_read_file(Path(path)))
         types = get_type_hints(cls)
         for item in dataclasses.fields(cls):
-            text = environment.get(f"ENTRESOL_{item.name.upper()}")
+            text = environment.get(_variable(item.name))
             if text is not None:
                 values[item.name] = text
         values.update({key: value for key, value in overrides.items() if value is not None})
@@ -127,9 +204,24 @@ class Settings:
         return cls(**{name: _convert(name, types[name], value) for name, value in values.items()})
 
 
+def described() -> str:
+    """Return every setting as its variable, with its unit, its default and its meaning."""
+    parts = []
+    for item in dataclasses.fields(Settings):
+        unit = "seconds, " if item.name.endswith("_s") else "bytes, " if "_bytes" in item.name else ""
+        default = " ".join(item.default) if isinstance(item.default, tuple) else item.default
+        meaning = textwrap.fill(item.metadata["meaning"], 100, initial_indent="  ", subsequent_indent="  ")
+        parts.append(f"{_variable(item.name)}  ({unit}default {default!r})\n{meaning}")
+    return "\n".join(parts)
+
+
 def environment_with(**settings: str) -> dict[str, str]:
     """Return this process's environment with these settings in it, for a process that it starts."""
-    return {**os.environ, **{f"ENTRESOL_{name.upper()}": value for name, value in settings.items()}}
+    return {**os.environ, **{_variable(name): value for name, value in settings.items()}}
+
+
+def _variable(name: str) -> str:
+    return f"ENTRESOL_{name.upper()}"
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -17,6 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "platform" / "entresol"
 TOP_LEVEL = {"pyproject.toml", "README.md", "protos", "platform", "clients", "migrations", "tests", "helm"}
 TOP_LEVEL_ALSO = {"Makefile", "LICENSE"}
+# Files that a README tells the reader to make, or to make never.
+OF_THE_READER = {
+    "platform/__init__.py",
+    "protos/functions.py",
+    "tests/test_conformance.py",
+    "tests/test_rooms.py",
+}
 LINES_MAX = 400
 LINES_MEDIAN_MAX = 130
 
@@ -90,6 +97,16 @@ def test_every_module_says_what_it_is_in_its_first_line() -> None:
 def test_the_top_level_is_closed() -> None:
     names = {path.split("/")[0] for path in tracked()}
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL | TOP_LEVEL_ALSO
+
+
+def test_every_module_and_every_page_that_a_readme_names_is_there() -> None:
+    files = [f"/{path}" for path in tracked()]
+    for readme in [ROOT / path for path in tracked() if path.endswith("README.md")]:
+        text = re.sub(r"```.*?```", "", readme.read_text(), flags=re.DOTALL)
+        modules = set(re.findall(r"`([\w./]+\.py)`", text)) - OF_THE_READER
+        assert not {name for name in modules if not any(path.endswith(f"/{name}") for path in files)}, readme
+        pages = set(re.findall(r"\]\((?!http)([^)#]+)", text))
+        assert not {page for page in pages if not (readme.parent / page).exists()}, readme
 
 
 def test_modules_are_named_for_what_they_hold() -> None:

@@ -19,7 +19,7 @@ def command(protos: str | None) -> None:
 
     One relay works for each database, the one that holds the replication slot; others stand by and take over when it
     ends. While none works, writes still reach the cache, but what others write does not: hits age up to their time to
-    live, or as far as `max_staleness` lets them.
+    live, and beyond `max_staleness` are marked or refused.
     """
     run(_relay(Settings.load(protos=protos)))
 

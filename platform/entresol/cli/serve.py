@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import AsyncExitStack
 
 import click
@@ -10,7 +9,7 @@ import click
 from entresol.app import Platform, start_telemetry
 from entresol.cli.run import run, settle_memory, until_told
 from entresol.cli.workers import Workers
-from entresol.config import Settings
+from entresol.config import Settings, described
 
 
 @click.command("serve")
@@ -19,7 +18,9 @@ from entresol.config import Settings
 @click.option("--listen", help="host:port to listen on; port 0 takes a free one.")
 @click.option("--transport", help="What speaks gRPC: grpcio, or http2, the fast one.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes that share the port.")
-@click.option("--help-settings", is_flag=True, help="List every setting with its default, and exit.")
+@click.option(
+    "--help-settings", is_flag=True, help="List every setting with its meaning, unit and default, and exit."
+)
 def command(
     protos: str | None,
     functions: str | None,
@@ -35,8 +36,7 @@ def command(
     SIGHUP renews the processes one after the other.
     """
     if help_settings:
-        for item in dataclasses.fields(Settings):
-            click.echo(f"ENTRESOL_{item.name.upper()}  (default {item.default!r})")
+        click.echo(described())
         return
     settings = Settings.load(protos=protos, functions=functions, listen=listen, transport=transport)
     run(serve(settings) if workers == 1 else serve_by_workers(settings, workers))

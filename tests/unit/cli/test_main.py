@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from entresol.cli.main import COMMANDS, entresol
+from entresol.config import Settings
 
 ENTRESOL = str(Path(sys.executable).parent / "entresol")
 HEAVY = {"asyncpg", "redis", "grpc", "google.protobuf", "uvloop", "rich", "opentelemetry", "entresol.app"}
@@ -123,7 +125,12 @@ def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
     assert run(tmp_path, "--version").stdout.startswith("entresol, version ")
 
 
-def test_serve_lists_every_setting_with_its_default(tmp_path: Path) -> None:
-    lines = run(tmp_path, "serve", "--help-settings").stdout.splitlines()
-    assert "ENTRESOL_LISTEN  (default '127.0.0.1:9000')" in lines
-    assert all(line.startswith("ENTRESOL_") for line in lines)
+def test_serve_lists_every_setting_with_its_unit_its_default_and_its_meaning(tmp_path: Path) -> None:
+    text = run(tmp_path, "serve", "--help-settings").stdout
+    assert "ENTRESOL_LISTEN  (default '127.0.0.1:9000')\n  host:port of gRPC" in text
+    assert "ENTRESOL_DATABASE_WAIT_S  (seconds, default 1.0)\n  Longest wait" in text
+    assert "ENTRESOL_NEAR_BYTES_MAX  (bytes, default 67108864)\n  Memory" in text
+    assert text.startswith("ENTRESOL_")
+    settings = [setting.partition("\n") for setting in text.split("ENTRESOL_")[1:]]
+    assert len(settings) == len(dataclasses.fields(Settings))
+    assert all(meaning.strip().endswith(".") for _, _, meaning in settings)

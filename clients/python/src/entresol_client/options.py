@@ -25,10 +25,14 @@ ROUTING_KEY = "x-goog-request-params"  # AIP-4222
 class Consistency(enum.StrEnum):
     """What a read promises."""
 
-    EVENTUAL = "eventual"  # any committed value, however old
-    BOUNDED = "bounded"  # never older than the relay's lag
-    SESSION = "session"  # also never older than what this session has seen
-    STRONG = "strong"  # what the primary has now
+    # A value that was committed, however old; what this session has seen does not count.
+    EVENTUAL = "eventual"
+    # At most as old as the server allows (usually milliseconds, up to seconds), and what this session has seen counts.
+    BOUNDED = "bounded"
+    # Never older than what this session wrote or was shown; from its first call on, not only from its first write.
+    SESSION = "session"
+    # The last write that was acknowledged, where the resource is declared so; of any other, what the primary has.
+    STRONG = "strong"
 
 
 class CallOptions(TypedDict, total=False):
