@@ -30,7 +30,7 @@ from entresol.transport.calls import (
     unknown,
 )
 from entresol.transport.listener import cannot_listen
-from entresol.transport.standard import CHANNELZ, Standard
+from entresol.transport.standard import Standard
 
 _NEAR, _CACHE = (((ANSWERED_BY_KEY, source),) for source in (NEAR, CACHE))
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -52,7 +52,7 @@ class GrpcServer:
 
     def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
         self._settings = settings
-        self._standard = Standard(model, CHANNELZ)
+        self._standard = Standard(model)
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", settings.message_size_bytes_max * HARD_SIZE_FACTOR),

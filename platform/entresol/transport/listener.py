@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol
+from typing import Any, Protocol
 
 from entresol.background import kept_running
 from entresol.config import Settings
@@ -55,6 +55,11 @@ class Listener:
         self._idle.set()
         self._listening: asyncio.Server | None = None
         self._running = AsyncExitStack()
+
+    @property
+    def addresses(self) -> Sequence[tuple[Any, ...]]:
+        """Return what is listened on, each as its socket has it: host, port and what else."""
+        return [] if self._listening is None else [one.getsockname() for one in self._listening.sockets]
 
     async def start(self, address: str, setting: str, settings: Settings, protocol: str) -> None:
         """Listen on `host:port` for what ALPN calls `protocol`, by TLS and beside other processes if so set.

@@ -1,4 +1,4 @@
-"""What every gRPC server answers beside the method table: health and reflection, as grpcio's packages do them."""
+"""What every gRPC server answers beside the method table: health and reflection, and what they tell of."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from entresol.schema.model import Model
 
 LIVENESS = "liveness"
-CHANNELZ = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
+_CHANNELZ = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
 
 
 class Standard:
     """The services of one server. Each name of `services`, `""` and `liveness` has a health of its own."""
 
-    def __init__(self, model: Model, *others: str) -> None:
-        """Serve the model; reflection tells of `others` too, which the transport brings itself."""
+    def __init__(self, model: Model) -> None:
+        """Serve the model. Channelz the transport brings itself: reflection tells of it."""
         self.services = [*model.services, health.SERVICE_NAME]
-        self.reflected: Sequence[str] = [*self.services, *others, reflection.SERVICE_NAME]
+        self.reflected: Sequence[str] = [*self.services, _CHANNELZ, reflection.SERVICE_NAME]
         self.health = health.aio.HealthServicer()
         # With the details of errors, which reach tools as messages that they must look up.
         self.pool = Symbols(_pool(model, (health_pb2, reflection_pb2, channelz_pb2, error_details_pb2)))

@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._holders = 0  # streams of requests that have enough for now
         self._reading = False
         self._flush_planned = False
-        self._opened = self._resets = self._controls = self._last_stream = 0
+        self._resets = self._controls = self._last_stream = 0
         self._leaving_s: float | None = None  # since when the peer is told to go to another connection
         self._left = False  # what comes beyond `_last_stream` is not looked at
         now_s = self.loop.time()
@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._owner.opened(self)
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
-        self.counters.connections += 1
+        self.info = transport.get_extra_info  # of the socket: its two ends, and TLS
         self.engine.initiate_connection()
         self.flush()
 
@@ -229,6 +229,7 @@ class Connection(asyncio.Protocol):
             self._close("no answer to a ping", at_once=True)
         elif settings.keepalive_s and quiet_s > settings.keepalive_s and self._pinged_s is None:
             self._pinged_s = now_s
+            self.counters.keepalives_sent += 1
             if self._transport is not None:
                 self._transport.write(_PING + _ALIVE)
         elif settings.connection_age_max_s and now_s - self._began_s > settings.connection_age_max_s:
@@ -258,8 +259,8 @@ class Connection(asyncio.Protocol):
             self.engine.stream(stream_id).reset(_REFUSED_STREAM)
             return
         self._last_stream = stream_id
-        self._opened += 1
-        if self._opened >= _STREAMS_MAX:
+        self.counters.start(self._heard_s)
+        if self.counters.started >= _STREAMS_MAX:
             self.leave("streams")
         path = event.path.decode("latin-1")
         try:
@@ -267,7 +268,6 @@ class Connection(asyncio.Protocol):
             if event.method != b"POST" or not head.is_grpc:
                 self._answer_http(stream_id, event)
                 return
-            self.counters.started += 1
             route = self._route(path, head)
         except EntresolError as error:
             self._refuse(stream_id, failed(error, path), is_whole=event.end_stream)
@@ -301,6 +301,7 @@ class Connection(asyncio.Protocol):
 
     def _answer_http(self, stream_id: int, event: Any) -> None:
         """Answer what is no call as HTTP says."""
+        self.counters.others += 1
         handle = self.engine.stream(stream_id)
         handle.send_response(405 if event.method != b"POST" else 415, [], True)
         if not event.end_stream:

@@ -69,7 +69,7 @@ class Plain:
             handle.send_data(b"\x00" + len(reply).to_bytes(4) + reply)
             handle.end_message(answered_by(NEAR))
         except zttp.LocalProtocolError:  # its peer has reset it meanwhile
-            connection.counters.failed += 1
+            connection.counters.cancelled += 1
         else:
-            connection.counters.succeeded += 1
+            connection.counters.answer(connection.loop.time())
             connection.unsent_bytes += len(reply)

@@ -1,9 +1,10 @@
-"""gRPC by our own HTTP/2: the method table, health and reflection on one port."""
+"""gRPC by our own HTTP/2: the method table, health, reflection and channelz on one port."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
@@ -11,7 +12,9 @@ from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.schema.model import Model
 from entresol.service.table import Route
+from entresol.transport.http2.channelz import Channelz
 from entresol.transport.http2.connection import Connection
+from entresol.transport.http2.connections import Connections
 from entresol.transport.http2.counters import Counters
 from entresol.transport.http2.hosted import routes
 from entresol.transport.listener import Listener
@@ -22,12 +25,12 @@ class Http2Server:
     """A gRPC server over one method table. `start` listens; `stop` drains."""
 
     def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
-        self.counters = Counters()
         self._settings = settings
         self._clock = clock
         self._standard = Standard(model)
-        self._routes = {**table, **self._own()}
         self._listener = Listener(self._connection, "http2")
+        self._connections = Connections(self._listener)
+        self._routes = {**table, **self._own()}
 
     @property
     def port(self) -> int:
@@ -50,11 +53,13 @@ class Http2Server:
 
     def _own(self) -> dict[str, Route]:
         reflecting = reflection.aio.ReflectionServicer(self._standard.reflected, pool=self._standard.pool)
+        channelz = Channelz(self._listener, self._connections, self._clock)
         hosted = [
             (health_pb2.DESCRIPTOR.services_by_name["Health"], self._standard.health),
             (reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"], reflecting),
+            (channelz_pb2.DESCRIPTOR.services_by_name["Channelz"], channelz),
         ]
         return {route.method.path: route for pair in hosted for route in routes(*pair)}
 
     def _connection(self) -> Connection:
-        return Connection(self._routes.get, self._settings, self._clock, self.counters, self._listener)
+        return Connection(self._routes.get, self._settings, self._clock, Counters(), self._connections)

@@ -129,6 +129,7 @@ class Stream:
         if self._requests is not None and self._unframer is not None:
             try:
                 for flag, message in self._unframer.take(data):
+                    self.connection.counters.receive(self.connection.loop.time())
                     self._requests.put(flag, message)
             except Exception as error:
                 self.fail(failure(error, self.call))
@@ -154,6 +155,7 @@ class Stream:
         except Exception as error:
             self.fail(failure(error, self.call))
             return
+        self.connection.counters.receive(self.connection.loop.time())
         if look is None and self.route.quick is not None and self.head.is_plain:
             look = self.route.quick.look(message)
         if look is None:
@@ -165,6 +167,7 @@ class Stream:
 
     def cancel(self) -> None:
         """End the call without an answer: its peer has gone, or does not want it any more."""
+        self.connection.counters.cancelled += 1
         self._over()
         self._stop()
         if self._requests is not None:
@@ -175,7 +178,6 @@ class Stream:
         if self.is_over:
             return
         trailers = [*status_headers(error), *encoded_trailing(self.call)]
-        self.connection.counters.failed += 1
         try:
             if self.call.leading:
                 self._send_head()
@@ -186,6 +188,7 @@ class Stream:
         except zttp.LocalProtocolError:
             self._break()
         else:
+            self.connection.counters.failed += 1
             self.close()
         self._stop()
 
@@ -290,6 +293,7 @@ class Stream:
                 for at in range(0, len(data), PIECE_BYTES):
                     self.handle.send_data(view[at : at + PIECE_BYTES])
                     self.connection.collect()
+            self.connection.counters.send(self.connection.loop.time())
             self.connection.unsent_bytes += len(data)
             self.connection.flush_soon()
 
@@ -316,6 +320,7 @@ class Stream:
                 return
             if at == 0:
                 self._send_head()
+                self.connection.counters.send(self.connection.loop.time())
                 self.handle.send_data(prefix)
             self.handle.send_data(data[at : at + _WAITING_BYTES_MAX])
             self.connection.flush()  # now, so that the socket can say that it is full
@@ -349,6 +354,7 @@ class Stream:
             self.call.leading,
             self.call.trailing,
         )
+        self.connection.counters.cancelled += 1
         self.handle.reset(_INTERNAL_ERROR)
         self._ended = True
         self.close()
