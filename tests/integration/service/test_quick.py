@@ -23,6 +23,7 @@ from entresol.service.table import build
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, Migrate
 from entresol.transport.caller import Caller
+from entresol.transport.http2 import connection
 
 ROOT = Path(__file__).resolve().parents[3]
 WISH = {"entresol-consistency": "bounded"}  # what a caller gets who says nothing, but not quickly
@@ -152,6 +153,32 @@ async def test_quick_calls_are_measured(
     monkeypatch.setattr(trace.telemetry, "CALL_DURATION", Histogram())
     plain(api, "GetUser", name=name)
     assert seen == ["GetUser"]
+
+
+async def test_what_copies_answer_needs_no_stream(
+    running: RunningPlatform, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if running.settings.transport != "http2" or not running.settings.near_age_max_s:
+        pytest.skip("only http2 has such streams, and only where there are copies")
+    name = user(api)
+    await told(api, {"near"}, "GetUser", name=name)
+    begun: list[str] = []
+
+    class Counted(connection.Stream):
+        def begin(self) -> None:
+            begun.append(self.route.method.path)
+            super().begin()
+
+    monkeypatch.setattr(connection, "Stream", Counted)
+
+    async def is_streamless() -> bool:
+        begun.clear()
+        plain(api, "GetUser", name=name)
+        return api.answered_by == "near" and not begun
+
+    assert await until(is_streamless, 10.0)
+    api.call("GetUser", WISH, name=name)
+    assert begun == [GET]
 
 
 async def test_without_redis_reads_go_the_ordinary_way(database: Database) -> None:

@@ -112,12 +112,11 @@ class Connection(asyncio.Protocol):
                     self._data(event)
                 elif kind is zttp.EndOfMessage:
                     self._end(event)
-                else:
+                elif kind is zttp.Request:
                     self._widen()
-                    if kind is zttp.Request:
-                        self._request(event)
-                    else:
-                        self._control(event)
+                    self._request(event)
+                else:
+                    self._control(event)
             self._widen()
         except zttp.RemoteProtocolError:
             self._close("protocol error")
@@ -356,6 +355,7 @@ class Connection(asyncio.Protocol):
             self._count_control()
 
     def _reset(self, stream_id: int) -> None:
+        self._widen()
         stream = self._streams.get(stream_id)
         if stream is None:
             self._count_control()  # late frames of a call that was answered early, say

@@ -35,7 +35,7 @@ class Plain:
     @classmethod
     def of(cls, connection: Connection, stream_id: int, route: Route, head: Head) -> Plain | None:
         """Return the call if it is a plain one."""
-        if route.quick is None or not head.is_plain or head.encoding is not IDENTITY:
+        if route.quick is None or not head.is_plain or head.encoding != IDENTITY:
             return None
         return cls(connection, stream_id, route, head, route.quick)
 
