@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from entresol.clock import Identifiers
 from entresol.config import Settings
 from entresol.errors import ConfigurationError
-from entresol.records import CACHE, NEAR, Listings, Records
+from entresol.records import Listings, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.pages import PageTokens
 from entresol.service import methods
-from entresol.service.call import Answer, Call, Handler, Link, Reply, finished
+from entresol.service.call import Answer, Call, Handler, Link
 from entresol.service.chain import compose
 from entresol.service.creation import Creator
 from entresol.service.links.authorize import authorize
@@ -43,23 +42,6 @@ class Route:
     def look(self, request: bytes, metadata: Iterable[str]) -> bytes | Look | None:
         """Return what copies say to a call with metadata of these names, as `Quick.look` does."""
         return self.quick.look(request) if self.quick is not None and is_plain(metadata) else None
-
-    def answer(self, request: Any, call: Call) -> Answer:
-        """Answer a call: the quick way if it may be taken and leads there, else by the handler."""
-        look = self.look(request, call.metadata)
-        if look is None:
-            return self.handler(request, call)
-        if isinstance(look, bytes):
-            call.answered_by(NEAR)
-            return look
-        return self._asked(look, request, call)
-
-    async def _asked(self, look: Look, request: Any, call: Call) -> Reply:
-        found = await look.found()
-        if found is None:
-            return await finished(self.handler(request, call))
-        call.answered_by(CACHE)
-        return found
 
 
 def build(

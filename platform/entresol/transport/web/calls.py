@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from entresol.clock import Clock
+from entresol.records import CACHE, NEAR
 from entresol.service.call import SESSION_KEY, Call, finished, is_awaitable
+from entresol.service.quick import Look
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport import wire
@@ -43,12 +46,45 @@ def unary(dialect: Dialect, route: Route, request: Request, clock: Clock) -> Ans
     try:
         message = dialect.message(route, request)
         call = begin(route, request, clock, dialect.timeout_s(request))
-        answer = route.answer(message, call)
-        if is_awaitable(answer):
-            return _finish(dialect, route, request, call, answer)
-        return dialect.reply(route, request, serialized(answer), call)
+        look = route.look(message, call.metadata)
+        if look is None:
+            return _answered(dialect, route, request, call, route.handler(message, call))
+        if isinstance(look, bytes):
+            call.answered_by(NEAR)
+            return dialect.reply(route, request, look, call)
+        return _asked(dialect, route, request, call, message, look)
     except Exception as error:
         return dialect.refusal(request, _told(error, route, call), call)
+
+
+def _answered(dialect: Dialect, route: Route, request: Request, call: Call, answer: Any) -> Answer:
+    if is_awaitable(answer):
+        return _finish(dialect, route, request, call, answer)
+    return dialect.reply(route, request, serialized(answer), call)
+
+
+def _asked(
+    dialect: Dialect, route: Route, request: Request, call: Call, message: bytes, look: Look
+) -> asyncio.Future[Answer]:
+    """Return what will be answered when the cache has told what it has: by a callback, no task."""
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def told(found: bytes | None) -> None:
+        if future.done():  # the client has gone
+            return
+        answer: Answer
+        try:
+            if found is None:
+                answer = _answered(dialect, route, request, call, route.handler(message, call))
+            else:
+                call.answered_by(CACHE)
+                answer = dialect.reply(route, request, found, call)
+        except Exception as error:
+            answer = dialect.refusal(request, _told(error, route, call), call)
+        future.set_result(answer)
+
+    look.ask(told)
+    return future
 
 
 async def _finish(

@@ -69,4 +69,12 @@ class Response:
     body: bytes | AsyncIterator[bytes] = b""
 
 
-Answer = Response | Awaitable[Response]
+# It is there, or awaited; what is awaited may turn out to take longer.
+Answer = Response | Awaitable["Answer"]
+
+
+async def response_of(answer: Answer) -> Response:
+    """Return the response once it is there."""
+    while not isinstance(answer, Response):
+        answer = await answer
+    return answer

@@ -14,7 +14,7 @@ import zttp
 from entresol.config import Settings
 from entresol.transport.calls import closing
 from entresol.transport.listener import Owner
-from entresol.transport.web.exchange import Answer, Headers, Request, Response
+from entresol.transport.web.exchange import Answer, Headers, Request, Response, response_of
 from entresol.transport.web.web import Web
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class Connection(asyncio.Protocol):
         self._request: Request | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._running: asyncio.Task[None] | None = None
+        self._early = b""  # what came behind a request that is not answered yet
+        self._running: asyncio.Future[Any] | None = None
         self._room: asyncio.Future[None] | None = None
         self._leaving = False
         self._is_head = False
@@ -75,7 +76,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Work on what the client sent."""
         self._heard_s = self._loop.time()
-        if self._running is None and self._first_s is None:
+        if self._running is not None:  # the next request, before the last one is answered
+            self._early += data
+            self._hold()
+            return
+        if self._first_s is None:
             self._first_s = self._heard_s
         self._work(data)
 
@@ -177,18 +182,31 @@ class Connection(asyncio.Protocol):
             request.method = "GET"  # whose answer it is, but for the body
         request.body = b"".join(self._body)
         self._body, self._body_bytes = [], 0
-        answer = self._answer(request)
+        return self._send(self._answer(request))
+
+    def _send(self, answer: Answer) -> bool:
+        """Send the answer, now or when it is there; tell whether the next request may be looked at."""
         if isinstance(answer, Response) and isinstance(answer.body, bytes):
             self._send_whole(answer, answer.body)
             return self._next()
-        self._running = self._loop.create_task(self._finish(answer))
-        if self._transport is not None:
-            self._transport.pause_reading()  # what is sent meanwhile waits where it is
+        if isinstance(answer, asyncio.Future):
+            self._running = answer
+            answer.add_done_callback(self._told)
+        else:
+            self._running = self._loop.create_task(self._finish(answer))
         return False
+
+    def _told(self, answer: asyncio.Future[Answer]) -> None:
+        """Go on with an answer that needed no task so far."""
+        if self._transport is None or answer.cancelled():
+            return
+        self._running = None
+        if self._send(answer.result()):
+            self._go_on()
 
     async def _finish(self, answer: Answer) -> None:
         try:
-            response = answer if isinstance(answer, Response) else await answer
+            response = await response_of(answer)
             if isinstance(response.body, bytes):
                 self._send_whole(response, response.body)
             else:
@@ -197,10 +215,25 @@ class Connection(asyncio.Protocol):
             log.exception("a reply could not be sent; the connection is closed")
             self.abort("a reply could not be sent")
         self._running = None
+        if self._next():
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Look at the next request, if some of it is here."""
+        early, self._early = self._early, b""
+        if early:
+            self._first_s = self._loop.time()
+            self._resume()
+        self._work(early or None)
+
+    def _hold(self) -> None:
+        """Read no more: what is sent meanwhile waits where it is."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-        if self._next():
-            self._work()
 
     def _next(self) -> bool:
         """Make ready for the next request, if there may be one."""

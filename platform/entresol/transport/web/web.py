@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from entresol.clock import Clock
 from entresol.config import Settings
@@ -13,7 +13,7 @@ from entresol.service.table import Route
 from entresol.transport.calls import HARD_SIZE_FACTOR, failed, unknown
 from entresol.transport.web import grpcweb
 from entresol.transport.web.connect import STREAM, Connect
-from entresol.transport.web.exchange import JSON, PROTO, Answer, Headers, Request, Response
+from entresol.transport.web.exchange import JSON, PROTO, Answer, Headers, Request, Response, response_of
 from entresol.transport.web.grpcweb import GrpcWeb
 from entresol.transport.web.json_codec import JsonCodec
 from entresol.transport.web.pages import pages
@@ -100,5 +100,5 @@ def _with(headers: Headers, response: Response) -> Response:
     return response
 
 
-async def _later(headers: Headers, answer: Awaitable[Response]) -> Response:
-    return _with(headers, await answer)
+async def _later(headers: Headers, answer: Answer) -> Response:
+    return _with(headers, await response_of(answer))
