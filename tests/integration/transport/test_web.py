@@ -409,13 +409,19 @@ def test_one_connection_carries_many_requests(web: Web) -> None:
     connection.close()
 
 
-def test_requests_that_come_together_are_answered_in_order(web: Web) -> None:
+@pytest.mark.parametrize("piece_bytes", [1_000_000, 40, 7])
+def test_requests_that_come_before_the_last_is_answered_are_answered_in_order(
+    web: Web, piece_bytes: int
+) -> None:
     import socket
 
     paths = [f"/v1/{web.story(title=str(number))['name']}" for number in range(5)]
     host, _, port = web.running.web_address.rpartition(":")
     with socket.create_connection((host, int(port)), 10) as stream:
-        stream.sendall(b"".join(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() for path in paths))
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sent = b"".join(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() for path in paths)
+        for at in range(0, len(sent), piece_bytes):
+            stream.sendall(sent[at : at + piece_bytes])
         data, until = b"", time.monotonic() + 10
         while data.count(b"HTTP/1.1 200") < 5 or not data.endswith(b"}"):
             assert time.monotonic() < until
