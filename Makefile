@@ -19,11 +19,11 @@ $(READY): platform/constraints.txt pyproject.toml
 	@touch $(READY)
 
 # The services that the benchmark compares with; those that the machine has no npm or Go for are left out.
-$(PEERS): $(READY) tests/bench/peers/constraints.txt tests/bench/peers/fastify/package.json $(wildcard tests/bench/peers/go/*.*)
+$(PEERS): $(READY) tests/bench/peers/constraints.txt tests/bench/peers/fastify/package.json $(wildcard tests/bench/peers/go/*.* tests/bench/peers/go/*/*.go)
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/bench/peers/constraints.txt
 	@if command -v npm >/dev/null; then npm install --prefix tests/bench/peers/fastify --no-package-lock --no-audit --no-fund --silent; fi
-	@if command -v go >/dev/null; then tests/bench/peers/go/build.sh tests/bench/peers/go/build/stories $(BIN)/python; fi
+	@if command -v go >/dev/null; then tests/bench/peers/go/build.sh tests/bench/peers/go/build $(BIN)/python; fi
 	@touch $(PEERS)
 
 demo: $(READY) ## start everything, load stories, tour the platform: make demo [ARGS="--once --json"] [DATA=posts.csv]

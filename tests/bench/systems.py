@@ -18,7 +18,7 @@ from tests.bench.stores import Stores
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
-GO = PEERS / "go" / "build" / "stories"
+GO = PEERS / "go" / "build"
 NODE_MODULES = PEERS / "fastify" / "node_modules"
 GET_AND_UPDATE = frozenset({"get", "update"})
 EVERY_KIND = GET_AND_UPDATE | {"create", "list", "batch_get", "modify"}
@@ -234,6 +234,9 @@ SYSTEMS: Mapping[str, System] = {
             graph.KINDS,
             domain=GRAPH,
         ),
-        Peer("go", (str(GO),), "grpc", GET_AND_UPDATE | {"batch_get"}, GO),
+        *(
+            Peer(name, (str(GO / program),), "grpc", GET_AND_UPDATE | {"batch_get"}, GO / program)
+            for name, program in (("go", "stories"), ("gozero", "gozero"))
+        ),
     )
 }

@@ -17,11 +17,8 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -35,14 +32,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "entresol.dev/bench/peers/go/storiespb"
+	"entresol.dev/bench/peers/go/story"
 )
 
 const (
-	ttl          = 300 * time.Second
-	poolSize     = 8
-	cachePool    = 32
-	batchSizeMax = 1000
-	stopTimeout  = 5 * time.Second
+	ttl         = 300 * time.Second
+	poolSize    = 8
+	cachePool   = 32
+	stopTimeout = 5 * time.Second
 	// The live heap is a few megabytes: without this the collector would run every few thousand calls.
 	gcPercent = 400
 
@@ -51,40 +48,6 @@ const (
 	getStory        = "SELECT " + columns + " FROM stories WHERE name = $1"
 	batchGetStories = "SELECT " + columns + " FROM stories WHERE name = ANY($1)"
 )
-
-// writable has the fields that a caller may change, by column, each with its value.
-var writable = map[string]func(*pb.Story) any{
-	"title":         func(story *pb.Story) any { return story.Title },
-	"url":           func(story *pb.Story) any { return story.Url },
-	"text":          func(story *pb.Story) any { return story.Text },
-	"score":         func(story *pb.Story) any { return story.Score },
-	"comment_count": func(story *pb.Story) any { return story.CommentCount },
-	"kind":          func(story *pb.Story) any { return int32(story.Kind) },
-	"tags":          func(story *pb.Story) any { return notNil(story.Tags) },
-	"annotations":   func(story *pb.Story) any { return annotationsOf(story) },
-	"post_time":     func(story *pb.Story) any { return timeOf(story.PostTime) },
-}
-
-func notNil(tags []string) []string {
-	if tags == nil {
-		return []string{}
-	}
-	return tags
-}
-
-func annotationsOf(story *pb.Story) map[string]string {
-	if story.Annotations == nil {
-		return map[string]string{}
-	}
-	return story.Annotations
-}
-
-func timeOf(stamp *timestamppb.Timestamp) pgtype.Timestamptz {
-	if stamp == nil {
-		return pgtype.Timestamptz{}
-	}
-	return pgtype.Timestamptz{Time: stamp.AsTime(), Valid: true}
-}
 
 func stampOf(value pgtype.Timestamptz) *timestamppb.Timestamp {
 	if !value.Valid {
@@ -208,33 +171,28 @@ type storyService struct {
 }
 
 func (service *storyService) GetStory(ctx context.Context, request *pb.GetStoryRequest) (*pb.Story, error) {
-	if err := checkName(request.Name); err != nil {
+	if err := story.CheckName(request.Name); err != nil {
 		return nil, err
 	}
-	if story := service.cache.get(ctx, request.Name); story != nil {
-		return story, nil
+	if cached := service.cache.get(ctx, request.Name); cached != nil {
+		return cached, nil
 	}
-	story, err := storyOf(service.read.QueryRow(ctx, getStory, request.Name))
+	found, err := storyOf(service.read.QueryRow(ctx, getStory, request.Name))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, status.Errorf(codes.NotFound, "%s does not exist", request.Name)
+		return nil, story.Missing(request.Name, "")
 	}
 	if err != nil {
 		return nil, failed("get", err)
 	}
-	service.cache.set(ctx, story)
-	return story, nil
+	service.cache.set(ctx, found)
+	return found, nil
 }
 
 func (service *storyService) BatchGetStories(
 	ctx context.Context, request *pb.BatchGetStoriesRequest,
 ) (*pb.BatchGetStoriesResponse, error) {
-	if len(request.Names) == 0 || len(request.Names) > batchSizeMax {
-		return nil, status.Errorf(codes.InvalidArgument, "names: must be 1 to %d", batchSizeMax)
-	}
-	for _, name := range request.Names {
-		if err := checkName(name); err != nil {
-			return nil, err
-		}
+	if err := story.CheckNames(request.Names); err != nil {
+		return nil, err
 	}
 	stories := service.cache.getAll(ctx, request.Names)
 	var missing []string
@@ -253,7 +211,7 @@ func (service *storyService) BatchGetStories(
 				stories[number] = found[name]
 			}
 			if stories[number] == nil {
-				return nil, status.Errorf(codes.NotFound, "%s does not exist", name)
+				return nil, story.Missing(name, "")
 			}
 		}
 	}
@@ -278,73 +236,20 @@ func (service *storyService) fetchAll(ctx context.Context, names []string) (map[
 }
 
 func (service *storyService) UpdateStory(ctx context.Context, request *pb.UpdateStoryRequest) (*pb.Story, error) {
-	story := request.GetStory()
-	fields := request.GetUpdateMask().GetPaths()
-	if err := checkUpdate(story, fields); err != nil {
+	changed, fields := request.GetStory(), request.GetUpdateMask().GetPaths()
+	if err := story.CheckUpdate(changed, fields); err != nil {
 		return nil, err
 	}
-	var statement strings.Builder
-	statement.WriteString("UPDATE stories SET ")
-	arguments := []any{story.Name, strings.Trim(story.Etag, `"`)}
-	for _, field := range fields {
-		arguments = append(arguments, writable[field](story))
-		fmt.Fprintf(&statement, "%s = $%d, ", field, len(arguments))
-	}
-	statement.WriteString("update_time = now(), version = version + 1" +
-		" WHERE name = $1 AND ($2 = '' OR $2 = lpad(to_hex(version), 16, '0')) RETURNING " + columns)
-	updated, err := storyOf(service.write.QueryRow(ctx, statement.String(), arguments...))
-	if errors.Is(err, pgx.ErrNoRows) && story.Etag == "" {
-		return nil, status.Errorf(codes.NotFound, "%s does not exist", story.Name)
-	}
+	statement, arguments := story.Update(changed, fields, columns)
+	updated, err := storyOf(service.write.QueryRow(ctx, statement, arguments...))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, status.Errorf(codes.Aborted, "%s does not exist or has changed", story.Name)
+		return nil, story.Missing(changed.Name, changed.Etag)
 	}
 	if err != nil {
 		return nil, failed("update", err)
 	}
-	service.cache.delete(ctx, story.Name)
+	service.cache.delete(ctx, changed.Name)
 	return updated, nil
-}
-
-func checkName(name string) error {
-	if !strings.HasPrefix(name, "stories/") {
-		return status.Error(codes.InvalidArgument, "name: must be stories/{story}")
-	}
-	return nil
-}
-
-func checkUpdate(story *pb.Story, fields []string) error {
-	if story == nil || len(fields) == 0 {
-		return status.Error(codes.InvalidArgument, "story and update_mask: must be given")
-	}
-	for _, field := range fields {
-		if writable[field] == nil {
-			return status.Errorf(codes.InvalidArgument, "update_mask: %s cannot be changed", field)
-		}
-		if field == "title" && story.Title == "" {
-			return status.Error(codes.InvalidArgument, "title: must not be empty")
-		}
-		if isOutOfBounds(story, field) {
-			return status.Errorf(codes.InvalidArgument, "%s: too long, or one of it empty", field)
-		}
-	}
-	return nil
-}
-
-func isOutOfBounds(story *pb.Story, field string) bool {
-	switch field {
-	case "title":
-		return utf8.RuneCountInString(story.Title) > 300
-	case "url":
-		return utf8.RuneCountInString(story.Url) > 4096
-	case "text":
-		return utf8.RuneCountInString(story.Text) > 65536
-	case "tags":
-		return len(story.Tags) > 100 || slices.ContainsFunc(story.Tags, func(tag string) bool {
-			return tag == "" || utf8.RuneCountInString(tag) > 63
-		})
-	}
-	return false
 }
 
 func failed(what string, err error) error {
