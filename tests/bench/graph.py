@@ -1,8 +1,9 @@
-"""TAOBench's workload O, what the whole product asks of the graph, and its read transactions by themselves.
+"""TAOBench's workloads: O, all that a product asks of its graph, the read transactions of O, and A, an application.
 
 Cheng et al., "TAOBench: An End-to-End Benchmark for Social Network Workloads", PVLDB 15(9), 2022, and its published
-`workload_o.json`: the shares of operations, the sizes of transactions and the skew over 50 shards are those. Within a
-shard, where nothing is published, keys are zipf with exponent 0.99.
+`workload_o.json` and `workload_a.json`: the shares of operations, the sizes of transactions and the skew over 50 shards
+are those. Nothing is published of keys within a shard, which are zipf with exponent 0.99 here, nor of how many edges a
+range has: here ten begin at each object that has any, in its own shard, and are asked for together.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import bisect
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -24,11 +26,30 @@ messages = grpc.protos("tests/bench/peers/tao.proto")
 
 SHARDS = (94036, 36224, 3600, *itertools.repeat(612, 47))  # how often each is asked
 READ, WRITE, READ_TRANSACTION, WRITE_TRANSACTION = "graph_read", "graph_write", "graph_reads", "graph_writes"
-OPERATIONS = {READ: 8387, WRITE: 19, READ_TRANSACTION: 242, WRITE_TRANSACTION: 1}
+RANGE, COUNT = "graph_range", "graph_count"  # reads, too: of the edges that begin at an object
 OBJECT, EDGE = "object", "edge"
-READS = {OBJECT: 479, EDGE: 475}
 READS_OF_TRANSACTIONS = {OBJECT: 1, EDGE: 5}
-WRITES = {OBJECT: 219 + 75, EDGE: 1 + 321}  # added, or changed
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How often what is asked; what is added and what is changed count together as written."""
+
+    operations: Mapping[str, int]
+    reads: Mapping[str, int]
+    writes: Mapping[str, int]
+
+
+OVERALL = Mix(
+    {READ: 8387, WRITE: 19, READ_TRANSACTION: 242, WRITE_TRANSACTION: 1},
+    {OBJECT: 479, EDGE: 475},
+    {OBJECT: 219 + 75, EDGE: 1 + 321},
+)
+APPLICATION = Mix(
+    {READ: 171, WRITE: 57, READ_TRANSACTION: 15, WRITE_TRANSACTION: 1},
+    {OBJECT: 475, EDGE: 68, RANGE: 376, COUNT: 39},
+    {OBJECT: 111 + 214, EDGE: 10 + 380},
+)
 # Sizes of read transactions at shares of them; between two, as evenly by logarithm.
 SIZES = (
     *((0.0, 2), (0.25, 2), (0.4, 3), (0.5, 4), (0.6, 5), (0.7, 8), (0.75, 11), (0.8, 16), (0.85, 27)),
@@ -37,20 +58,27 @@ SIZES = (
 WRITES_OF_TRANSACTION = 5  # in the mean
 VALUE_BYTES = 150
 STATEMENT_TIMEOUT_S = 120.0
-KINDS = frozenset(OPERATIONS)
+EDGES_OF_OBJECT = 10
+NEWEST = "source, timestamp desc"
+KINDS_OF_O = frozenset(OVERALL.operations)
+KINDS = KINDS_OF_O | {RANGE, COUNT}
 
 FILL = """
-INSERT INTO {table} (name, timestamp, value)
+INSERT INTO {table} (name, timestamp, value{source})
 SELECT '{table}/{letter}' || lpad(number::text, 8, '0'), number,
-       decode(substr(repeat(md5(concat_ws(':', $2::text, number)), 10), 1, 2 * $3::integer), 'hex')
+       decode(substr(repeat(md5(concat_ws(':', $2::text, number)), 10), 1, 2 * $3::integer), 'hex'){source_of}
 FROM generate_series(0, $1::integer - 1) number
 """
+# The object of an edge, as `source_of` has it.
+SOURCE_OF = f""",
+       'objects/o' || lpad((number / {EDGES_OF_OBJECT * len(SHARDS)} * {len(SHARDS)}
+                            + number % {len(SHARDS)})::text, 8, '0')"""
 
 
 async def fill(connection: asyncpg.Connection, rows: int, seed: int, *, uid_type: str) -> None:
     """Write as many objects, and as many edges; `uid_type` is of no matter here."""
-    for table in ("objects", "edges"):
-        text = FILL.format(table=table, letter=table[0])
+    for table, source, source_of in (("objects", "", ""), ("edges", ", source", SOURCE_OF)):
+        text = FILL.format(table=table, letter=table[0], source=source, source_of=source_of)
         await connection.execute(text, rows, str(seed), VALUE_BYTES, timeout=STATEMENT_TIMEOUT_S)
         await connection.execute(f"VACUUM ANALYZE {table}", timeout=STATEMENT_TIMEOUT_S)
 
@@ -60,20 +88,27 @@ class Graph:
 
     def __init__(self, rows: int, seed: int) -> None:
         self._dice = random.Random(seed)
-        self._keys = Keys(max(1, rows // len(SHARDS)), seed)
+        self._rows = rows
+        self._ranks = max(1, rows // len(SHARDS))
+        self._keys = Keys(self._ranks, seed)
+        self._sources = Keys(max(1, self._ranks // EDGES_OF_OBJECT), seed + 1)
 
-    def operation(self) -> Operation:
-        """Return the next of workload O."""
-        (kind,) = self._dice.choices(list(OPERATIONS), OPERATIONS.values())
-        match str(kind):
+    def operation(self, mix: Mix = OVERALL) -> Operation:
+        """Return the next of a workload."""
+        match self._one(mix.operations):
             case "graph_read":
-                return Operation(READ, self._some(1, READS))
-            case "graph_write":
-                return Operation(WRITE, self._some(1, WRITES))
+                return self._read(mix)
             case "graph_reads":
                 return self.read_transaction()
-            case _:
-                return Operation(WRITE_TRANSACTION, self._some(WRITES_OF_TRANSACTION, WRITES))
+            case kind:
+                return Operation(kind, self._some(1 if kind == WRITE else WRITES_OF_TRANSACTION, mix.writes))
+
+    def _read(self, mix: Mix) -> Operation:
+        kind = self._one(mix.reads)
+        if kind in (OBJECT, EDGE):
+            return Operation(READ, self._some(1, {kind: 1}))
+        source = self._number(self._sources.ranks(1)[0])
+        return Operation(kind, (source,), sum(edge < self._rows for edge in edges_of(source)))
 
     def read_transaction(self) -> Operation:
         """Return a read transaction, which names nothing twice."""
@@ -86,16 +121,33 @@ class Graph:
         part = (share - low) / (high - low)
         return round(math.exp(math.log(small) + part * (math.log(large) - math.log(small))))
 
-    def _some(self, count: int, kinds: dict[str, int]) -> tuple[int, ...]:
-        shards = self._dice.choices(range(len(SHARDS)), SHARDS, k=count)
+    def _one(self, shares: Mapping[str, int]) -> str:
+        (chosen,) = self._dice.choices(list(shares), shares.values())
+        return chosen
+
+    def _number(self, rank: int) -> int:
+        (shard,) = self._dice.choices(range(len(SHARDS)), SHARDS)
+        return rank * len(SHARDS) + shard
+
+    def _some(self, count: int, kinds: Mapping[str, int]) -> tuple[int, ...]:
         chosen = self._dice.choices(list(kinds), kinds.values(), k=count)
-        numbers = (
-            rank * len(SHARDS) + shard for rank, shard in zip(self._keys.ranks(count), shards, strict=True)
-        )
+        numbers = map(self._number, self._keys.ranks(count))
         found = (
             number if kind == OBJECT else -1 - number for number, kind in zip(numbers, chosen, strict=True)
         )
         return tuple(dict.fromkeys(found))
+
+
+def source_of(edge: int) -> int:
+    """Return the object that an edge begins at, both counted from 0."""
+    rank, shard = divmod(edge, len(SHARDS))
+    return rank // EDGES_OF_OBJECT * len(SHARDS) + shard
+
+
+def edges_of(source: int) -> list[int]:
+    """Return the edges that may begin at an object, counted from 0."""
+    rank, shard = divmod(source, len(SHARDS))
+    return [(rank * EDGES_OF_OBJECT + index) * len(SHARDS) + shard for index in range(EDGES_OF_OBJECT)]
 
 
 def name_of(number: int) -> str:
@@ -111,6 +163,8 @@ def steps(operation: Operation, round_name: str) -> tuple[Request, ...]:
         objects = [number for number in operation.rows if number >= 0]
         edges = [number for number in operation.rows if number < 0]
         return tuple(_batch_get(numbers) for numbers in (objects, edges) if numbers)
+    if operation.kind in (RANGE, COUNT):
+        return (_of_source(operation),)
     return tuple(_put(number, round_name) for number in operation.rows)
 
 
@@ -133,10 +187,26 @@ def _batch_get(numbers: Sequence[int]) -> Request:
     return _request("BatchGetEdges", messages.BatchGetEdgesRequest(names=names), names)
 
 
+def _of_source(operation: Operation) -> Request:
+    """Return the call for the edges of an object, the newest first, or for their number."""
+    (source,) = operation.rows
+    name = name_of(source)
+    if operation.kind == COUNT:
+        count = messages.CountEdgesResponse(count=operation.count).SerializeToString()
+        request = messages.CountEdgesRequest(source=name)
+        return Request(b"POST", b"/tao.v1.TaoService/CountEdges", request.SerializeToString(), (count,))
+    edges = [name_of(-1 - edge) for edge in edges_of(source)[: operation.count]]
+    request = messages.ListEdgesRequest(
+        page_size=EDGES_OF_OBJECT, filter=f'source = "{name}"', order_by=NEWEST
+    )
+    return _request("ListEdges", request, edges[::-1])
+
+
 def _put(number: int, round_name: str) -> Request:
     name, value = name_of(number), round_name.encode().ljust(VALUE_BYTES, b".")
     if number >= 0:
         one = messages.Object(name=name, timestamp=abs(number), value=value)
         return _request("UpdateObject", messages.UpdateObjectRequest(object=one, allow_missing=True), [name])
-    one = messages.Edge(name=name, timestamp=abs(number), value=value)
+    source = name_of(source_of(-1 - number))
+    one = messages.Edge(name=name, timestamp=abs(number), value=value, source=source)
     return _request("UpdateEdge", messages.UpdateEdgeRequest(edge=one, allow_missing=True), [name])

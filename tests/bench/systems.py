@@ -72,7 +72,9 @@ def stories_of(lines: Sequence[int]) -> Domain:
 
 
 BY_HAND = replace(STORIES, functions=f"{STORIES.functions},{HERE / 'by_hand.py'}")
-GRAPH = Domain(HERE / "protos", HERE / "migrations", "", PEERS / "tao.sql", graph.fill)
+GRAPH = Domain(
+    HERE / "protos", HERE / "migrations", str(HERE / "graph_functions.py"), PEERS / "tao.sql", graph.fill
+)
 
 
 class System(abc.ABC):

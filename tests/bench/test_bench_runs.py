@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bench.graph import Graph
+from tests.bench.graph import (
+    APPLICATION,
+    COUNT,
+    EDGES_OF_OBJECT,
+    RANGE,
+    READ,
+    READ_TRANSACTION,
+    WRITE,
+    Graph,
+    edges_of,
+    source_of,
+)
 from tests.bench.keys import Keys, fnv1a_64
 from tests.bench.processes import ROOT, cpu_s
 from tests.bench.report import workload
@@ -63,9 +74,10 @@ def test_the_benchmark_gives_figures_of_every_workload_and_system(tmp_path: Path
 
 
 def test_the_graph_is_served_alike_by_the_platform_and_by_hand(tmp_path: Path) -> None:
-    chosen = ("--systems", "graph_entresol", "graph_grpc_aio", "--workloads", "tao_o", "tao_o_reads")
+    workloads = ("tao_o", "tao_o_reads", "tao_a")
+    chosen = ("--systems", "graph_entresol", "graph_grpc_aio", "--workloads", *workloads)
     figures = figures_of(tmp_path, "tests.bench", *SMALLEST, *chosen)
-    assert set(figures["workloads"]) == {"tao_o", "tao_o_reads"}
+    assert set(figures["workloads"]) == set(workloads)
     for result in figures["workloads"].values():
         assert set(result["systems"]) == {"graph_entresol", "graph_grpc_aio"}
 
@@ -94,6 +106,22 @@ def test_sizes_of_the_graphs_transactions_are_those_that_were_published() -> Non
     assert sum(sizes) / len(sizes) == pytest.approx(19.2, rel=0.1)
     assert sizes[len(sizes) // 2] in (3, 4, 5)
     assert sizes[-1] <= 499
+
+
+def test_the_graph_is_asked_for_what_applications_were_published_to_ask() -> None:
+    graph = Graph(10_000, seed=1)
+    drawn = [graph.operation(APPLICATION) for _ in range(20_000)]
+    kinds = Counter(operation.kind for operation in drawn)
+    shares = {READ: 0.3972, RANGE: 0.2751, COUNT: 0.0285, WRITE: 0.2336, READ_TRANSACTION: 0.0615}
+    for kind, share in shares.items():
+        assert kinds[kind] / len(drawn) == pytest.approx(share, rel=0.1), kind
+    edges = {edge: source_of(edge) for edge in range(10_000)}
+    for operation in drawn:
+        if operation.kind in (RANGE, COUNT):
+            (source,) = operation.rows
+            assert operation.count == list(edges.values()).count(source) == EDGES_OF_OBJECT
+            break
+    assert all(edge in edges_of(source) for edge, source in edges.items())
 
 
 def test_the_coherence_benchmark_tells_what_coherence_costs_and_how_well_it_does(tmp_path: Path) -> None:

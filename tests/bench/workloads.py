@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.bench.graph import KINDS, READ_TRANSACTION, Graph
+from tests.bench.graph import APPLICATION, KINDS, KINDS_OF_O, OVERALL, READ_TRANSACTION, Graph, Mix
 from tests.bench.keys import Keys
 from tests.bench.operation import Operation
 
@@ -128,14 +128,20 @@ def _workload(name: str, draw: Draw, *kinds: str, **others: object) -> Workload:
     return Workload(name, draw, frozenset(kinds), **others)  # type: ignore[arg-type]
 
 
-def graph_of(transactions: bool) -> Draw:
-    """Return how to draw operations on the graph, of all kinds or read transactions alone."""
+def graph_of(mix: Mix) -> Draw:
+    """Return how to draw operations of a workload on the graph."""
 
     def draw(source: Rows, calls: int) -> list[Operation]:
         graph = source.graph
-        return [graph.read_transaction() if transactions else graph.operation() for _ in range(calls)]
+        return [graph.operation(mix) for _ in range(calls)]
 
     return draw
+
+
+def graph_reads(source: Rows, calls: int) -> list[Operation]:
+    """Return read transactions on the graph."""
+    graph = source.graph
+    return [graph.read_transaction() for _ in range(calls)]
 
 
 _YCSB: Mapping[str, tuple[Mapping[str, float], bool]] = {
@@ -161,7 +167,8 @@ WORKLOADS: Sequence[Workload] = (
         for name, (shares, latest) in _YCSB.items()
     ),
     _workload("hot_batch_get_100", distinct(100), "batch_get", hot=500, share=0.25),
-    _workload("tao_o", graph_of(transactions=False), *KINDS),
-    _workload("tao_o_reads", graph_of(transactions=True), READ_TRANSACTION, share=0.25),
+    _workload("tao_o", graph_of(OVERALL), *KINDS_OF_O),
+    _workload("tao_o_reads", graph_reads, READ_TRANSACTION, share=0.25),
+    _workload("tao_a", graph_of(APPLICATION), *KINDS, share=0.5),
     _workload("replica_get", single("get"), "get", cached=False),
 )

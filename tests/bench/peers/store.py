@@ -65,8 +65,9 @@ class Cache:
 
         await self._attempt(send)
 
-    async def delete(self, name: str) -> None:
-        await self._attempt(lambda redis: redis.delete(self._key(name)))
+    async def delete(self, *names: str) -> None:
+        keys = [self._key(name) for name in names]
+        await self._attempt(lambda redis: redis.delete(*keys))
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{name}"

@@ -7,5 +7,7 @@ CREATE TABLE objects (
 CREATE TABLE edges (
     name text COLLATE "C" PRIMARY KEY,
     timestamp bigint NOT NULL DEFAULT 0,
-    value bytea NOT NULL DEFAULT ''
+    value bytea NOT NULL DEFAULT '',
+    source text COLLATE "C" NOT NULL DEFAULT ''
 );
+CREATE INDEX ON edges (source, timestamp DESC);
