@@ -110,6 +110,17 @@ class Graph:
         source = self._number(self._sources.ranks(1)[0])
         return Operation(kind, (source,), sum(edge < self._rows for edge in edges_of(source)))
 
+    def hit_ratio_max(self, mix: Mix, room: int) -> float:
+        """Return the share of reads of one row that a cache can answer which has room for so many rows at a time.
+
+        Each read is drawn by itself. So no cache, however it chooses, answers more of them than one that holds the rows
+        which are asked for most, unless it knows what will be asked: the sum of the largest shares, as they are drawn.
+        """
+        kinds = {kind: share for kind, share in mix.reads.items() if kind in (OBJECT, EDGE)}
+        parts = [kind * shard for kind, shard in itertools.product(kinds.values(), SHARDS)]
+        shares = sorted((part * rank for part in parts for rank in self._keys.shares()), reverse=True)
+        return sum(shares[:room]) / sum(parts)
+
     def read_transaction(self) -> Operation:
         """Return a read transaction, which names nothing twice."""
         return Operation(READ_TRANSACTION, self._some(self._size(), READS_OF_TRANSACTIONS))

@@ -28,6 +28,13 @@ class Keys:
         """Return `count` row numbers."""
         return [self._numbers[rank] for rank in self.ranks(count)]
 
+    def shares(self) -> list[float]:
+        """Return how often each rank is drawn, of 1 in all."""
+        return [
+            (weight - before) / self._weights[-1]
+            for before, weight in itertools.pairwise((0.0, *self._weights))
+        ]
+
     def ranks(self, count: int) -> list[int]:
         """Return how many are asked for more often than each of `count` that are asked for."""
         return self._random.choices(range(len(self._numbers)), cum_weights=self._weights, k=count)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import uvloop
+from tests.bench.operation import SINGLE_READS
 from tests.bench.speech import SPEECHES, Speech, operations
 from tests.bench.wire import OK, Call, Connection, Request
 
@@ -28,11 +29,15 @@ CONNECT_S = 30.0
 RUN_S = 280.0
 
 
+Asked = tuple[tuple[Request, ...], bool]  # the steps of an operation, and whether it reads one row
+
+
 @dataclass(slots=True)
 class Doing:
     """One operation under way: its steps, and which of them is next."""
 
     steps: tuple[Request, ...]
+    is_single_read: bool
     started_s: float
     slot: int = -1
     next: int = 0
@@ -41,16 +46,17 @@ class Doing:
 class Run:
     """Some operations, and what became of them."""
 
-    def __init__(self, load: Load, steps: Sequence[tuple[Request, ...]]) -> None:
+    def __init__(self, load: Load, asked: Sequence[Asked]) -> None:
         self._load = load
-        self._steps = iter(steps)
-        self._left = len(steps)
+        self._asked = iter(asked)
+        self._left = len(asked)
         self._waiting: deque[Doing] = deque()
         self._over = asyncio.get_running_loop().create_future()
         self._closed_loop = True
         self.latencies_s: list[float] = []
         self.codes: Counter[str] = Counter()
         self.answered_by: Counter[str] = Counter()
+        self.single_reads: Counter[str] = Counter()  # the same, of reads that ask for one row
 
     async def run(self, in_flight: int, rate: float | None) -> float:
         """Do the operations and return the seconds they took."""
@@ -67,18 +73,18 @@ class Run:
 
     async def _arrive(self, rate: float) -> None:
         start_s = time.perf_counter()
-        for number, steps in enumerate(self._steps):
+        for number, asked in enumerate(self._asked):
             due_s = start_s + number / rate
             if (early_s := due_s - time.perf_counter()) > 0:
                 await asyncio.sleep(early_s)
             elif number % 16 == 0:
                 await asyncio.sleep(0)  # what was answered meanwhile is heard also while arrivals are late
-            self._begin(Doing(steps, due_s))
+            self._begin(Doing(*asked, due_s))
 
     def _take(self) -> None:
-        steps = next(self._steps, None)
-        if steps is not None:
-            self._begin(Doing(steps, time.perf_counter()))
+        asked = next(self._asked, None)
+        if asked is not None:
+            self._begin(Doing(*asked, time.perf_counter()))
 
     def _begin(self, doing: Doing) -> None:
         if self._load.slots:
@@ -93,6 +99,8 @@ class Run:
 
         def done(call: Call, code: str) -> None:
             self.answered_by[call.answered_by] += 1
+            if doing.is_single_read:
+                self.single_reads[call.answered_by] += 1
             if code == OK and doing.next < len(doing.steps):
                 self._step(doing)
             else:
@@ -167,12 +175,15 @@ async def serve(address: str, speech: Speech, in_flight: int) -> None:
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         asked = json.loads(line)
-        steps = [speech.steps(operation, asked["round"]) for operation in operations(asked["operations"])]
+        wanted = [
+            (speech.steps(operation, asked["round"]), operation.kind in SINGLE_READS)
+            for operation in operations(asked["operations"])
+        ]
         clients = asked.get("in_flight") or in_flight
         slots = OPEN_LOOP_SLOTS if asked.get("rate") else clients
         await load.ready(slots, asked.get("connections") or CONNECTIONS)
-        run = Run(load, steps)
-        elapsed_s = await run.run(min(clients, len(steps)), asked.get("rate"))
+        run = Run(load, wanted)
+        elapsed_s = await run.run(min(clients, len(wanted)), asked.get("rate"))
         latencies_s = sorted(run.latencies_s)
         answer = {
             "operations": len(latencies_s),
@@ -181,6 +192,7 @@ async def serve(address: str, speech: Speech, in_flight: int) -> None:
             "p99_ms": percentile(latencies_s, 0.99) * 1000,
             "codes": run.codes,
             "answered_by": run.answered_by,
+            "single_reads": run.single_reads,
         }
         print(json.dumps(answer), flush=True)
 
@@ -189,6 +201,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", required=True)
     parser.add_argument("--speech", choices=sorted(SPEECHES), default="grpc")
-    parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument("--in-flight", type=int, required=True)
     arguments = parser.parse_args()
     uvloop.run(serve(arguments.address, SPEECHES[arguments.speech], arguments.in_flight))

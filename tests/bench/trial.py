@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import sys
+import time
 from asyncio.subprocess import Process
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -28,13 +31,22 @@ WARM_UP_ROWS = 50
 
 @dataclass(frozen=True)
 class Ground:
-    """What all trials of a run share. What the processes print is kept in `folder`."""
+    """What all trials of a run share. What the processes print is kept in `folder`.
+
+    From `late_s` of the monotonic clock on, what is not done yet is done with fewer rounds and points.
+    """
 
     stores: Stores
     servers: Mapping[str, int]  # process ids of the stores that run here, by what they are
     cores: Cores
     folder: Path
     in_flight: int
+    late_s: float = math.inf
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether the time of the run is used up."""
+        return time.monotonic() >= self.late_s
 
 
 @dataclass(frozen=True)
@@ -122,13 +134,15 @@ class Trial:
     async def _hit_ratio(
         self, operations: Sequence[Operation], answer: dict[str, Any], misses: int
     ) -> float | None:
-        """Return the cache's share of Gets: as the answers say, or as Redis counted where answers do not say."""
-        if not self.cached or any(operation.kind not in SINGLE_READS for operation in operations):
+        """Return the cache's share of reads of one row: as the answers say, else, of such alone, as Redis counted."""
+        single = Counter({name: count for name, count in answer["single_reads"].items() if name})
+        if not self.cached:
             return None
-        said = {name: count for name, count in answer["answered_by"].items() if name}
-        hits = said.get("cache", 0) + said.get("near", 0)
-        if not said:
-            hits = answer["operations"] - (await self.ground.stores.cache_misses() - misses)
+        if single:
+            return round((single["cache"] + single["near"]) / single.total(), 4)
+        if any(operation.kind not in SINGLE_READS for operation in operations):
+            return None
+        hits = answer["operations"] - (await self.ground.stores.cache_misses() - misses)
         return float(round(hits / answer["operations"], 4))
 
     async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
