@@ -8,19 +8,22 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import ceilings, crowded, growth, latency, report, scale, stores, targets
+from tests.bench import ceilings, crowded, growth, imports, latency, report, scale, stores, targets
 from tests.bench.processes import Cores
 from tests.bench.rounds import measure, prepared
 from tests.bench.systems import SYSTEMS, System
 from tests.bench.trial import Ground, on_trial
 from tests.bench.workloads import WORKLOADS, Table
 
-# What is measured beside the workloads that all systems have.
+# What is measured beside the workloads that all systems have: each has a place of its own in the report.
 PARTS = (scale, crowded, growth, ceilings)
+# After so long what is not done yet is done with fewer rounds and points, so that a run ends within half an hour.
+MINUTES = 20.0
 
 
 def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -28,8 +31,10 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = report.parser("", __doc__)
     parser.add_argument("--rounds", type=int, help="rounds per workload (5; quick 3)")
     parser.add_argument("--calls", type=int, help="calls per round and system (2000; quick 400)")
-    parser.add_argument("--in-flight", type=int, default=32, help="calls in flight at any time")
-    names = [workload.name for workload in WORKLOADS] + [latency.NAME, *(part.NAME for part in PARTS)]
+    parser.add_argument("--in-flight", type=int, default=64, help="calls in flight at any time")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="after which less is measured")
+    names = [workload.name for workload in WORKLOADS]
+    names += [latency.NAME, imports.NAME, *(part.NAME for part in PARTS)]
     only = "only these (all; quick: those that targets name)"
     parser.add_argument("--workloads", nargs="+", choices=names, help=only)
     parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), help=only)
@@ -49,7 +54,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
 async def measure_all(
     ground: Ground, systems: Sequence[System], arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """Run every workload, with the systems started once for all that share a cache setting."""
+    """Run every workload, with the systems started once for all that share a cache setting; the longest come last."""
     results: dict[str, Any] = {}
     table = Table(arguments.rows)
     for cached in (True, False):
@@ -71,20 +76,23 @@ async def measure_all(
                 results[workload.name] = await measure(workload, table, trials, arguments)
             if timed:
                 results |= await latency.measure(table, trials, arguments)
-    if scale.NAME in arguments.workloads and "entresol_near" in {system.name for system in systems}:
-        results |= await scale.measure(ground, table, arguments)
-    if crowded.NAME in arguments.workloads and crowded.SYSTEM in {system.name for system in systems}:
-        results |= await crowded.measure(ground, arguments)
-    if growth.NAME in arguments.workloads:
-        results |= await growth.measure(ground, arguments)
     if ceilings.NAME in arguments.workloads and systems:
         results |= await ceilings.measure(ground, systems[0].database, arguments.rows, arguments.calls)
+    if imports.NAME in arguments.workloads:
+        results |= await imports.measure(ground, arguments)
+    names = {system.name for system in systems}
+    if crowded.NAME in arguments.workloads and crowded.SYSTEM in names:
+        results |= await crowded.measure(ground, arguments)
+    if scale.NAME in arguments.workloads and scale.SYSTEM in names:
+        results |= await scale.measure(ground, table, arguments)
+    if growth.NAME in arguments.workloads:
+        results |= await growth.measure(ground, arguments)
     return results
 
 
 async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Start the stores, measure, and return the whole report."""
-    shared = Cores.share()
+    shared, late_s = Cores.share(), time.monotonic() + 60 * arguments.minutes
     missing = {name: reason for name in arguments.systems if (reason := SYSTEMS[name].missing())}
     for name, reason in missing.items():
         report.say(f"{name} is left out: {reason}")
@@ -95,9 +103,11 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         else stores.start(folder / "stores")
     )
     async with opened as chosen, prepared(chosen, systems, arguments):
-        ground = Ground(chosen, await chosen.servers(), shared, folder, arguments.in_flight)
+        ground = Ground(chosen, await chosen.servers(), shared, folder, arguments.in_flight, late_s)
         workloads = await measure_all(ground, systems, arguments)
-    settings = {name: getattr(arguments, name) for name in ("rounds", "calls", "rows", "in_flight", "seed")}
+    settings = {
+        name: getattr(arguments, name) for name in ("rounds", "calls", "rows", "in_flight", "minutes", "seed")
+    }
     cores = {"server": sorted(shared.server), "stores_and_load": sorted(shared.others)}
     return {
         "bench": "calls",
@@ -105,10 +115,25 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         **settings,
         "cores": cores,
         "left_out": missing,
-        "targets": targets.judged(workloads),
+        "targets": targets.judged(workloads, reasons(workloads, missing, arguments)),
         **{part.NAME: workloads.pop(part.NAME, None) for part in PARTS},
         "workloads": workloads,
     }
+
+
+def reasons(
+    workloads: Mapping[str, Any], missing: Mapping[str, str], arguments: argparse.Namespace
+) -> dict[str, str]:
+    """Return why there are no figures, by the names of workloads, systems and parts that have none."""
+    parts = {part.NAME: workloads.get(part.NAME, {}) for part in PARTS}
+    found = {**parts, **parts[ceilings.NAME]}
+    left_out = {
+        name: figures[report.LEFT_OUT] for name, figures in found.items() if report.LEFT_OUT in figures
+    }
+    every = {*(workload.name for workload in WORKLOADS), latency.NAME, *parts, *SYSTEMS}
+    asked = {*arguments.workloads, *arguments.systems}
+    why = "--quick leaves it out" if arguments.quick else "not asked for"
+    return dict.fromkeys(every - asked, why) | left_out | dict(missing)
 
 
 def summary(result: Mapping[str, Any]) -> str:

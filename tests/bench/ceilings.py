@@ -6,10 +6,10 @@ A tool that the machine lacks gives no figures.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,12 +34,16 @@ async def measure(ground: Ground, database: str, rows: int, calls: int) -> dict[
     """Return `ceilings`: by tool, the operations a second and the CPU of the store for one of them."""
     servers = await ground.stores.servers()
     found: dict[str, Any] = {}
-    if "replica" in servers:
-        with contextlib.suppress(BenchError):
-            found[POINT_SELECT] = await _point_select(ground, servers["replica"], database, rows, calls)
-    if "redis" in servers:
-        with contextlib.suppress(BenchError):
-            found[REDIS_GET] = await _redis_get(ground, servers["redis"], calls)
+    for name, store, measured in (
+        (POINT_SELECT, "replica", partial(_point_select, ground, database=database, rows=rows, calls=calls)),
+        (REDIS_GET, "redis", partial(_redis_get, ground, calls=calls)),
+    ):
+        try:
+            if store not in servers:
+                raise BenchError(f"the {store} does not run on this machine")
+            found[name] = await measured(servers[store])
+        except BenchError as error:
+            found[name] = {report.LEFT_OUT: str(error)}
     report.say(f"ceilings: {found}")
     return {NAME: found}
 
@@ -95,8 +99,7 @@ def _figures(output: str, count: str, rate: str, spent_s: float) -> dict[str, An
 def _program(*names: str) -> str:
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        report.say(f"ceilings: there is no {' or '.join(names)} on this machine")
-        raise BenchError(f"there is no {names[0]}")
+        raise BenchError(f"there is no {' or '.join(names)} on this machine")
     return found
 
 

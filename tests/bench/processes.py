@@ -101,7 +101,7 @@ async def _stop(process: Process) -> None:
 
 def cpu_s(roots: Sequence[int]) -> float:
     """Return the CPU seconds of these processes and all their descendants, those that ended included."""
-    return sum(_own_cpu_s(pid) + _reaped_cpu_s(pid) for pid in _tree(roots))
+    return sum(_own_cpu_s(pid) + reaped_cpu_s(pid) for pid in _tree(roots))
 
 
 def memory_mib(roots: Sequence[int]) -> float:
@@ -153,6 +153,7 @@ def _own_cpu_s(pid: int) -> float:
         return 0.0
 
 
-def _reaped_cpu_s(pid: int) -> float:
+def reaped_cpu_s(pid: int) -> float:
+    """Return the CPU seconds of the descendants that a process has had and waited for."""
     fields = _stat(pid)
     return (int(fields[13]) + int(fields[14])) / _CLOCK_TICKS_PER_S if fields else 0.0

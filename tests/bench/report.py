@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,12 +25,14 @@ PYTHON = ROOT / ".venv-peers" / "bin" / "python"  # has what draws
 DRAW_S = 120.0
 LOG_TAIL_CHARACTERS = 2000
 FIGURES = ("cpu_us", "per_s", "p50_ms", "p99_ms", "hit_ratio", "memory_mib")
+LEFT_OUT = "left_out"  # in place of figures: why there are none
 Rounds = Sequence[Mapping[str, Any]]
+_STARTED_S = time.monotonic()
 
 
 def say(text: str) -> None:
-    """Tell the person who waits how far it is."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell the person who waits how far it is, and after how long."""
+    print(f"{time.monotonic() - _STARTED_S:6.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 def parser(name: str, about: str | None) -> argparse.ArgumentParser:
@@ -124,17 +127,26 @@ def place() -> dict[str, Any]:
 
 def table(workloads: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the medians as lines for a person."""
-    lines = [_line("workload", "system", *FIGURES, "ratio")]
+    rows = [("workload", "system", *FIGURES, "ratio")]
     for name, result in workloads.items():
         for system, figures in result["systems"].items():
-            ratio = result["cpu_ratio_to_entresol"].get(system, "")
-            cells = ("-" if figures[key] is None else f"{figures[key]:.4g}" for key in FIGURES)
-            lines.append(_line(name, system, *cells, ratio))
-    return "\n".join(lines)
+            ratio = result["cpu_ratio_to_entresol"].get(system)
+            cells = (cell(figures[key]) for key in FIGURES)
+            rows.append((name, system, *cells, "" if ratio is None else str(ratio)))
+    return aligned(rows)
 
 
-def _line(*cells: object) -> str:
-    return "".join(f"{cell!s:<13}" for cell in cells).rstrip()
+def cell(figure: float | None) -> str:
+    """Return a figure as it stands in a table: a dash for what was not measured."""
+    return "-" if figure is None else f"{figure:.4g}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def _processor() -> str:

@@ -24,6 +24,7 @@ from tests.bench.workloads import Rows, Table, single
 from entresol.embedded.polling import until
 
 NAME = "scale"
+SYSTEM = "entresol_near"
 WORKERS = (1, 2, 4, 8)
 SLICE = 0.06  # of a core, for each worker
 PERIOD_US = 100_000
@@ -38,7 +39,7 @@ class Workers(Entresol):
     """The platform with its own copies, served by several workers."""
 
     def __init__(self, count: int) -> None:
-        super().__init__("entresol_near", near_age_s=1.0)
+        super().__init__(SYSTEM, near_age_s=1.0)
         self.count = count
 
     def commands(self, stores: Stores, address: str, *, cached: bool) -> tuple[Command, ...]:
@@ -77,12 +78,17 @@ def held(pids: list[int]) -> Iterator[None]:
 
 
 async def measure(ground: Ground, table: Table, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return `scale`: calls a second by number of workers, and the part of linear growth that was reached."""
+    """Return `scale`: calls a second by number of workers, and the part of linear growth that was reached.
+
+    A run that is late has one round.
+    """
     rates: dict[int, list[float]] = {count: [] for count in WORKERS}
     source = Rows(table, arguments.seed, HOT)
     draw = single("get")
     try:
         for round_number in range(arguments.rounds):
+            if round_number and ground.is_late:
+                break
             for count in WORKERS:
                 operations = draw(source, arguments.calls * count)
                 async with _capped(count, ground) as trial:
@@ -96,7 +102,7 @@ async def measure(ground: Ground, table: Table, arguments: argparse.Namespace) -
             )
     except BenchError as error:
         report.say(f"scale is left out: {error}")
-        return {}
+        return {NAME: {report.LEFT_OUT: str(error)}}
     medians = {count: statistics.median(found) for count, found in rates.items()}
     return {
         NAME: {

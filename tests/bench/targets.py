@@ -5,25 +5,30 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
+from tests.bench.report import aligned, cell
+
 Workloads = Mapping[str, Any]
+Reasons = Mapping[str, str]  # why there is nothing of a workload, a system or a part, by its name
+
+BEST = "best peer"
+NO_PEER = ("entresol", "echo")  # what the names of systems contain that are no peers
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`subject` needs at most `at_most` times what `peer` does, by one figure of one workload.
+    """`subject` needs at most `at_most` times what `peer` does, by one figure of one workload; None: to be known only.
 
     Of a workload whose operations are about several `rows` each, a row's share may be compared with what `peer` needs
-    for an operation `beside` it, which is about one.
+    for an operation `beside` it, which is about one. The BEST peer is the one that needs least.
     """
 
     work: str
     workload: str
     subject: str
     peer: str
-    at_most: float
+    at_most: float | None
     figure: str = "cpu_us"
     rows: int = 1
     beside: str = ""
@@ -38,8 +43,8 @@ TARGETS: Sequence[Target] = (
     Target("Get, from Redis, JSON", "get", "entresol_json", "fastapi", 1 / 5),
     Target("Get, from a replica", "replica_get", "entresol", "fastapi", 1 / 3),
     Target("BatchGet of 100, a row", "batch_get_100", "entresol", "grpc_aio", 1 / 20, rows=100, beside="get"),
-    Target("BatchGet of 100", "batch_get_100", "entresol", "grpc_aio", 1 / 20),
-    Target("BatchGet of 100", "batch_get_100", "entresol", "go", 1),
+    Target("BatchGet of 100, whole", "batch_get_100", "entresol", "grpc_aio", None),
+    Target("BatchGet of 100, whole", "batch_get_100", "entresol", "go", 1),
     Target("BatchGet of 100 hot ones", "hot_batch_get_100", "entresol_near", "grpc_aio", 1 / 20),
     Target("Update", "update", "entresol", "grpc_aio", 0.6),
     Target("TAOBench O", "tao_o", "graph_entresol_near", "graph_grpc_aio", 1 / 6),
@@ -49,8 +54,7 @@ TARGETS: Sequence[Target] = (
     Target("Get over grpcio, beside a bare echo", "hot_get", "entresol_grpcio_near", "echo", 1.15),
     Target("p50 of Get, one in flight", "latency_1", "entresol", "grpc_aio", 0.55, "p50_ms"),
     Target("p99 of Get, 32 in flight", "latency_32", "entresol", "grpc_aio", 0.2, "p99_ms"),
-    Target("p99 of Get, half of its saturation", "latency_half", "entresol", "fastify", 1, "p99_ms"),
-    Target("p99 of Get, half of its saturation", "latency_half", "entresol", "go", 1, "p99_ms"),
+    Target("p99 of Get, half of its saturation", "latency_half", "entresol", BEST, 1, "p99_ms"),
 )
 MEMORY_MIB_MAX = 120.0
 WORKERS, GROWTH_MIN = 8, 7.5
@@ -62,76 +66,48 @@ ROW_OF, ROW_AT_MOST = ("replica_get", "entresol"), 0.5
 GROWN_AT_MOST = 1.25
 
 
+def _part(workload: str) -> str:
+    """Return what a workload is asked for by: the latencies are one."""
+    return "latency" if workload.startswith("latency") else workload
+
+
 def named() -> set[str]:
     """Return the workloads and the systems that targets name."""
-    workloads = {
-        "latency" if target.workload.startswith("latency") else target.workload for target in TARGETS
-    }
-    workloads.add("ceilings")
-    return workloads.union(*({target.subject, target.peer} for target in TARGETS))
+    workloads = {_part(target.workload) for target in TARGETS} | {"ceilings"}
+    return workloads.union(*({target.subject, target.peer} for target in TARGETS)) - {BEST}
 
 
-def judged(workloads: Workloads) -> list[dict[str, Any]]:
-    """Return a line for each target: the figures, the ratio, and pass, short, or why it was not measured."""
-    lines = [_judged(target, workloads) for target in TARGETS]
-    workload, system = MEMORY_OF
-    mib = workloads.get(workload, {}).get("systems", {}).get(system, {}).get("memory_mib")
-    lines.append(
-        {
-            "work": "memory of a worker, MiB",
-            "subject": mib,
-            "at_most": MEMORY_MIB_MAX,
-            "verdict": "not measured" if mib is None else _verdict(mib, MEMORY_MIB_MAX),
-        }
+def judged(workloads: Workloads, reasons: Reasons) -> list[dict[str, Any]]:
+    """Return a line for each target: figures, ratio, and pass, short, known, or not measured and the reason why."""
+    lines = [_judged(target, workloads, reasons) for target in TARGETS]
+    lines += [
+        _memory(workloads, reasons),
+        _workers(workloads, reasons),
+        _hit_ratio(workloads, reasons),
+        _row_of_postgresql(workloads, reasons),
+    ]
+    return lines + [_grown(workloads, reasons, store) for store in ("redis", "replica")]
+
+
+def _judged(target: Target, workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
+    other = target.beside or target.workload
+    peer = _best(workloads, other, target.figure) if target.peer == BEST else target.peer
+    subject_figure = _figure(workloads, target.workload, target.subject, target.figure)
+    work = f"{target.work}: {target.subject} / {peer}{', a Get' if target.beside else ''}"
+    line = _line(
+        work,
+        subject_figure / target.rows if subject_figure else None,
+        _figure(workloads, other, peer, target.figure),
+        at_most=target.at_most,
     )
-    grown = workloads.get("scale", {}).get("times_one_worker", {}).get(WORKERS)
-    lines.append(
-        {
-            "work": f"calls a second of {WORKERS} workers held to a slice of a core, times those of one; at least",
-            "subject": grown,
-            "at_most": GROWTH_MIN,
-            "verdict": "not measured" if grown is None else "pass" if grown >= GROWTH_MIN else "short",
-        }
-    )
-    hits = workloads.get("tao_o_crowded", {}).get("hit_ratio")
-    lines.append(
-        {
-            "work": "TAOBench O with a fifth of the data in Redis: hit ratio; at least",
-            "subject": hits,
-            "at_most": HIT_RATIO_MIN,
-            "verdict": "not measured" if hits is None else "pass" if hits >= HIT_RATIO_MIN else "short",
-        }
-    )
-    return [*lines, _row_of_postgresql(workloads), *map(partial(_grown, workloads), ("redis", "replica"))]
+    names = (_part(target.workload), _part(other), target.subject, peer)
+    return _explained(line | {"figure": target.figure}, reasons, *names)
 
 
-def _row_of_postgresql(workloads: Workloads) -> dict[str, Any]:
-    workload, system = ROW_OF
-    rounds = workloads.get(workload, {}).get("systems", {}).get(system, {}).get("rounds", ())
-    found = [one["stores_cpu_us"]["replica"] for one in rounds if "replica" in one.get("stores_cpu_us", {})]
-    select = workloads.get("ceilings", {}).get("pgbench_point_select", {}).get("cpu_us")
-    return _line(
-        "PostgreSQL's CPU for a row from a replica, beside pgbench's prepared point select",
-        statistics.median(found) if found else None,
-        select,
-        ROW_AT_MOST,
-    )
-
-
-def _grown(workloads: Workloads, store: str) -> dict[str, Any]:
-    by_rows = workloads.get("growth", {}).get(f"rows_from_{store}", {})
-    fewest, most = (
-        (by_rows[count]["cpu_us"] for count in (min(by_rows), max(by_rows))) if by_rows else (None, None)
-    )
-    return _line(f"Get from {store} with the most rows, beside the fewest", most, fewest, GROWN_AT_MOST)
-
-
-def _judged(target: Target, workloads: Workloads) -> dict[str, Any]:
-    subject = _figure(workloads, target.workload, target.subject, target.figure)
-    peer = _figure(workloads, target.beside or target.workload, target.peer, target.figure)
-    work = f"{target.work}: {target.subject} / {target.peer}{', a Get' if target.beside else ''}"
-    line = _line(work, subject / target.rows if subject else None, peer, target.at_most)
-    return line | {"figure": target.figure}
+def _best(workloads: Workloads, workload: str, figure: str) -> str:
+    systems = workloads.get(workload, {}).get("systems", {})
+    peers = [name for name in systems if not any(part in name for part in NO_PEER)]
+    return min(peers, key=lambda name: systems[name][figure], default=BEST)
 
 
 def _figure(workloads: Workloads, workload: str, system: str, figure: str) -> float | None:
@@ -139,26 +115,91 @@ def _figure(workloads: Workloads, workload: str, system: str, figure: str) -> fl
     return found
 
 
-def _line(work: str, subject: float | None, peer: float | None, at_most: float) -> dict[str, Any]:
-    line = {"work": work, "subject": subject, "peer": peer, "at_most": round(at_most, 4)}
-    if not subject or not peer:
-        return line | {"ratio": None, "verdict": "not measured"}
-    ratio = subject / peer
-    return line | {"ratio": round(ratio, 4), "verdict": _verdict(ratio, at_most)}
+def _memory(workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
+    workload, system = MEMORY_OF
+    mib = _figure(workloads, workload, system, "memory_mib")
+    line = _line("memory of a worker, MiB", mib, at_most=MEMORY_MIB_MAX)
+    return _explained(line, reasons, workload, system)
 
 
-def _verdict(value: float, at_most: float) -> str:
-    return "pass" if value <= at_most else "short"
+def _workers(workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
+    grown = workloads.get("scale", {}).get("times_one_worker", {}).get(WORKERS)
+    work = f"calls a second of {WORKERS} workers held to a slice of a core, times those of one"
+    return _explained(_line(work, grown, at_least=GROWTH_MIN), reasons, "scale", "entresol_near")
+
+
+def _hit_ratio(workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
+    found = workloads.get("tao_o_crowded", {})
+    work = "TAOBench O with a fifth of the data in Redis: hit ratio / the largest that such a cache can have"
+    line = _line(work, found.get("hit_ratio"), at_least=HIT_RATIO_MIN)
+    line["peer"] = found.get("hit_ratio_max")
+    return _explained(line, reasons, "tao_o_crowded", "graph_entresol")
+
+
+def _row_of_postgresql(workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
+    workload, system = ROW_OF
+    rounds = workloads.get(workload, {}).get("systems", {}).get(system, {}).get("rounds", ())
+    found = [one["stores_cpu_us"]["replica"] for one in rounds if "replica" in one.get("stores_cpu_us", {})]
+    line = _line(
+        "PostgreSQL's CPU for a row from a replica, beside pgbench's prepared point select",
+        statistics.median(found) if found else None,
+        workloads.get("ceilings", {}).get("pgbench_point_select", {}).get("cpu_us"),
+        at_most=ROW_AT_MOST,
+    )
+    return _explained(line, reasons, workload, system, "ceilings", "pgbench_point_select")
+
+
+def _grown(workloads: Workloads, reasons: Reasons, store: str) -> dict[str, Any]:
+    by_rows = workloads.get("growth", {}).get(f"rows_from_{store}", {})
+    fewest, most = (
+        (by_rows[count]["cpu_us"] for count in (min(by_rows), max(by_rows))) if by_rows else (None, None)
+    )
+    work = f"Get from {store} with the most rows, beside the fewest"
+    return _explained(_line(work, most, fewest, at_most=GROWN_AT_MOST), reasons, "growth")
+
+
+def _line(
+    work: str,
+    subject: float | None,
+    *peer: float | None,
+    at_most: float | None = None,
+    at_least: float | None = None,
+) -> dict[str, Any]:
+    """Return what was found; with a `peer` the bound is that of the ratio, without one it is that of the subject."""
+    line: dict[str, Any] = {"work": work, "subject": subject}
+    value = subject
+    if peer:
+        value = subject / peer[0] if subject and peer[0] else None
+        line |= {"peer": peer[0], "ratio": None if value is None else round(value, 4)}
+    bounds = {"at_most": at_most, "at_least": at_least}
+    line |= {name: round(bound, 4) for name, bound in bounds.items() if bound is not None}
+    return line | {"verdict": _verdict(value, at_most, at_least)}
+
+
+def _verdict(value: float | None, at_most: float | None, at_least: float | None) -> str:
+    if value is None:
+        return "not measured"
+    if at_most is None and at_least is None:
+        return "known"
+    is_reached = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+    return "pass" if is_reached else "short"
+
+
+def _explained(line: dict[str, Any], reasons: Reasons, *names: str) -> dict[str, Any]:
+    """Return the line, with the reason why of one that was not measured."""
+    if line["verdict"] != "not measured":
+        return line
+    found = dict.fromkeys(f"{name}: {reasons[name]}" for name in names if name in reasons)
+    return line | {"because": "; ".join(found) or "no system has figures of it"}
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> str:
-    """Return the lines for a person."""
-    rows = [("work", "subject", "peer", "ratio", "at most", "verdict")]
+    """Return the lines for a person. A dash is a figure that there is not; what has no peer has an empty cell."""
+    rows = [("work", "subject", "peer", "ratio", "wanted", "verdict")]
     for line in lines:
-        figures = (line.get(name) for name in ("subject", "peer", "ratio", "at_most"))
-        cells = ("-" if figure is None else f"{figure:.4g}" for figure in figures)
-        rows.append((line["work"], *cells, line["verdict"]))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+        figures = (cell(line[name]) if name in line else "" for name in ("subject", "peer", "ratio"))
+        bounds = {"at_most": "at most", "at_least": "at least"}
+        wanted = "".join(f"{word} {line[name]:.4g}" for name, word in bounds.items() if name in line)
+        because = f" ({line['because']})" if "because" in line else ""
+        rows.append((line["work"], *figures, wanted, f"{line['verdict']}{because}"))
+    return aligned(rows)

@@ -17,6 +17,7 @@ from tests.bench.graph import (
     APPLICATION,
     COUNT,
     EDGES_OF_OBJECT,
+    OVERALL,
     RANGE,
     READ,
     READ_TRANSACTION,
@@ -82,6 +83,16 @@ def test_the_graph_is_served_alike_by_the_platform_and_by_hand(tmp_path: Path) -
         assert set(result["systems"]) == {"graph_entresol", "graph_grpc_aio"}
 
 
+def test_an_import_stands_beside_the_same_rows_by_hand(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path, "tests.bench", *SMALLEST, "--systems", "entresol", "--workloads", "import")
+    systems = figures["workloads"]["import"]["systems"]
+    assert set(systems) == {"entresol", "insert", "copy"}
+    for found in systems.values():
+        assert found["per_s"] > 0
+        assert found["rounds"][0]["operations"] == 300
+        assert found["rounds"][0]["stores_cpu_us"]["primary"] > 0
+
+
 def test_growth_and_the_stores_own_ceilings_are_measured(tmp_path: Path) -> None:
     chosen = ("--systems", "entresol", "--workloads", "growth", "ceilings", "--growth-rows", "200", "400")
     figures = figures_of(tmp_path, "tests.bench", *SMALLEST, *chosen)
@@ -122,6 +133,27 @@ def test_the_graph_is_asked_for_what_applications_were_published_to_ask() -> Non
             assert operation.count == list(edges.values()).count(source) == EDGES_OF_OBJECT
             break
     assert all(edge in edges_of(source) for edge, source in edges.items())
+
+
+def test_no_cache_of_its_room_answers_more_than_the_largest_share() -> None:
+    rows, room, count = 2_000, 800, 40_000
+    graph = Graph(rows, seed=1)
+    assert graph.hit_ratio_max(OVERALL, 2 * rows) == pytest.approx(1)
+    drawn = [one for one in (graph.operation() for _ in range(2 * count)) if one.kind == READ]
+    popular = {row for row, _ in Counter(one.rows for one in drawn[:count]).most_common(room)}
+    share = sum(one.rows in popular for one in drawn[count:]) / len(drawn[count:])
+    assert share == pytest.approx(graph.hit_ratio_max(OVERALL, room), abs=0.02)
+
+
+def test_a_crowded_cache_tells_what_it_answered_and_what_one_could(tmp_path: Path) -> None:
+    chosen = ("--systems", "graph_entresol", "--workloads", "tao_o_crowded")
+    figures = figures_of(tmp_path, "tests.bench", *SMALLEST, *chosen)
+    found = figures["tao_o_crowded"]
+    assert 0 <= found["hit_ratio"] <= 1
+    assert 0.5 < found["hit_ratio_max"] < 1
+    assert found["redis_bytes"]["allowed"] < found["redis_bytes"]["full"]
+    (line,) = (line for line in figures["targets"] if "hit ratio" in line["work"])
+    assert line["peer"] == found["hit_ratio_max"]
 
 
 def test_the_coherence_benchmark_tells_what_coherence_costs_and_how_well_it_does(tmp_path: Path) -> None:
@@ -239,12 +271,24 @@ def test_a_target_is_passed_missed_or_not_measured() -> None:
 
     def verdict(subject_us: float, peer_us: float) -> str:
         systems = {target.subject: {"cpu_us": subject_us}, target.peer: {"cpu_us": peer_us}}
-        lines = judged({"update": {"systems": systems}})
+        lines = judged({"update": {"systems": systems}}, {})
         return next(line["verdict"] for line in lines if line["work"].startswith("Update"))
 
     assert verdict(60, 100) == "pass"
     assert verdict(61, 100) == "short"
-    assert {line["verdict"] for line in judged({})} == {"not measured"}
+    unmeasured = judged({}, {"go": "there is no go on this machine"})
+    assert {line["verdict"] for line in unmeasured} == {"not measured"}
+    assert {line["because"] for line in unmeasured if line["work"].endswith("/ go")} == {
+        "go: there is no go on this machine"
+    }
+
+
+def test_the_best_peer_is_the_one_that_needs_least() -> None:
+    figures = {"entresol": 2.0, "entresol_near": 1.0, "echo": 1.0, "fastify": 3.0, "go": 2.5}
+    systems = {name: {"p99_ms": value} for name, value in figures.items()}
+    lines = judged({"latency_half": {"systems": systems}}, {})
+    (line,) = (line for line in lines if line["work"].startswith("p99 of Get, half"))
+    assert (line["work"].rpartition(" ")[2], line["ratio"], line["verdict"]) == ("go", 0.8, "pass")
 
 
 def test_what_is_created_is_new_and_what_is_read_is_there_already() -> None:
