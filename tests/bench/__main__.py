@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.bench import ceilings, crowded, growth, imports, latency, report, scale, stores, targets
 from tests.bench.processes import Cores
-from tests.bench.rounds import measure, prepared
+from tests.bench.rounds import TARGETED, measure, prepared
 from tests.bench.systems import SYSTEMS, System
 from tests.bench.trial import Ground, on_trial
 from tests.bench.workloads import WORKLOADS, Table
@@ -38,6 +38,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     only = "only these (all; quick: those that targets name)"
     parser.add_argument("--workloads", nargs="+", choices=names, help=only)
     parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), help=only)
+    parser.add_argument("--scale-workers", type=int, nargs="+", help="points of that curve (1, 2, 4, 8)")
     parser.add_argument("--growth-rows", type=int, nargs="+", help="points of that curve (10^4, 10^5, 10^6)")
     parser.add_argument(
         "--stores", nargs=3, metavar=("PRIMARY", "REPLICA", "REDIS"), help="URLs of running servers"
@@ -57,8 +58,9 @@ async def measure_all(
     """Run every workload, with the systems started once for all that share a cache setting; the longest come last."""
     results: dict[str, Any] = {}
     table = Table(arguments.rows)
+    ordered = sorted(WORKLOADS, key=lambda workload: workload.name not in TARGETED)
     for cached in (True, False):
-        chosen = [one for one in WORKLOADS if one.cached == cached and one.name in arguments.workloads]
+        chosen = [one for one in ordered if one.cached == cached and one.name in arguments.workloads]
         timed = cached and latency.NAME in arguments.workloads
         if not chosen and not timed:
             continue
@@ -137,8 +139,13 @@ def reasons(
 
 
 def summary(result: Mapping[str, Any]) -> str:
-    """Return the medians, and the targets, as lines for a person."""
-    return f"{report.table(result['workloads'])}\n\n{targets.table(result['targets'])}"
+    """Return where and how it was measured, the medians, and the targets, as lines for a person."""
+    place = result["machine"]
+    head = (
+        f"{result['date'][:10]}, commit {str(result['commit'])[:8]}, {place['cores']} cores of {place['processor']}, "
+        f"medians of up to {result['rounds']} rounds, {result['in_flight']} in flight, {result['rows']} rows"
+    )
+    return "\n\n".join((head, report.table(result["workloads"]), targets.table(result["targets"])))
 
 
 def main() -> int:

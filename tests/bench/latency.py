@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from tests.bench import report
 from tests.bench.operation import reads_of
+from tests.bench.rounds import ROUND_MAX_S
 from tests.bench.trial import Trial
 from tests.bench.workloads import Rows, Table, single
 
@@ -34,7 +36,9 @@ async def measure(table: Table, trials: Sequence[Trial], arguments: argparse.Nam
         for index, drawn in enumerate(draws):
             calls = drawn[: len(drawn) // 2] if in_flight == ONE_IN_FLIGHT else drawn
             for trial in able if index % 2 == 0 else reversed(able):
-                seen = await trial.measure(calls, f"latency-{in_flight}-{index}", in_flight=in_flight)
+                seen = await trial.measure(
+                    calls, f"latency-{in_flight}-{index}", in_flight=in_flight, seconds_max=ROUND_MAX_S
+                )
                 found[trial.system.name].append(seen)
         results[f"latency_{in_flight}"] = report.workload(found)
         report.say(f"latency with {in_flight} in flight is measured")
@@ -46,8 +50,8 @@ async def measure(table: Table, trials: Sequence[Trial], arguments: argparse.Nam
     for index, drawn in enumerate(draws):
         for trial in able if index % 2 == 0 else reversed(able):
             rate = saturated[trial.system.name] * OF_SATURATION
-            halves[trial.system.name].append(
-                await trial.measure(drawn, f"latency-half-{index}", rate=rate) | {"rate": round(rate, 1)}
-            )
+            calls = drawn[: math.ceil(rate * ROUND_MAX_S)]
+            seen = await trial.measure(calls, f"latency-half-{index}", rate=rate)
+            halves[trial.system.name].append(seen | {"rate": round(rate, 1)})
     report.say("latency at half of saturation is measured")
     return results | {"latency_half": report.workload(halves)}

@@ -1,9 +1,10 @@
 """The load generator: a process of its own that makes calls and measures each one.
 
 It reads one JSON request per line, `{"operations", "round", "rate"}`, does those operations and answers with one JSON
-line of what it saw. Without a rate a fixed number are in flight at any time (a closed loop). With a rate each begins
-when its turn comes, however the others fare, and its time counts from that moment (an open loop): a server that falls
-behind shows it. Its own CPU is not counted: it runs beside the stores, off the server's core.
+line of what it saw. Without a rate a fixed number are in flight at any time (a closed loop), and none begins after
+`seconds_max`. With a rate each begins when its turn comes, however the others fare, and its time counts from that
+moment (an open loop): a server that falls behind shows it. Its own CPU is not counted: it runs beside the stores, off
+the server's core.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
 import time
 from collections import Counter, deque
@@ -49,19 +51,21 @@ class Run:
     def __init__(self, load: Load, asked: Sequence[Asked]) -> None:
         self._load = load
         self._asked = iter(asked)
-        self._left = len(asked)
+        self._under_way = 0
         self._waiting: deque[Doing] = deque()
         self._over = asyncio.get_running_loop().create_future()
         self._closed_loop = True
+        self._ends_s = math.inf
         self.latencies_s: list[float] = []
         self.codes: Counter[str] = Counter()
         self.answered_by: Counter[str] = Counter()
         self.single_reads: Counter[str] = Counter()  # the same, of reads that ask for one row
 
-    async def run(self, in_flight: int, rate: float | None) -> float:
-        """Do the operations and return the seconds they took."""
+    async def run(self, in_flight: int, rate: float | None, seconds_max: float | None) -> float:
+        """Do the operations, or those of a closed loop that begin in so many seconds; return the seconds they took."""
         start_s = time.perf_counter()
         self._closed_loop = rate is None
+        self._ends_s = start_s + (seconds_max or math.inf)
         async with asyncio.timeout(RUN_S):
             if rate is None:
                 for _ in range(in_flight):
@@ -73,18 +77,28 @@ class Run:
 
     async def _arrive(self, rate: float) -> None:
         start_s = time.perf_counter()
+        self._under_way += 1  # more are to come
         for number, asked in enumerate(self._asked):
             due_s = start_s + number / rate
             if (early_s := due_s - time.perf_counter()) > 0:
                 await asyncio.sleep(early_s)
             elif number % 16 == 0:
                 await asyncio.sleep(0)  # what was answered meanwhile is heard also while arrivals are late
+            self._under_way += 1
             self._begin(Doing(*asked, due_s))
+        self._done()
 
     def _take(self) -> None:
-        asked = next(self._asked, None)
+        now_s = time.perf_counter()
+        asked = next(self._asked, None) if now_s < self._ends_s else None
         if asked is not None:
-            self._begin(Doing(*asked, time.perf_counter()))
+            self._under_way += 1
+            self._begin(Doing(*asked, now_s))
+
+    def _done(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._over.set_result(None)
 
     def _begin(self, doing: Doing) -> None:
         if self._load.slots:
@@ -111,14 +125,12 @@ class Run:
     def _end(self, doing: Doing, code: str) -> None:
         self.latencies_s.append(time.perf_counter() - doing.started_s)
         self.codes[code] += 1
-        self._left -= 1
         self._load.slots.append(doing.slot)
-        if not self._left:
-            self._over.set_result(None)
         if self._waiting:
             self._begin(self._waiting.popleft())
         if self._closed_loop:
             self._take()
+        self._done()
 
 
 class Load:
@@ -183,7 +195,7 @@ async def serve(address: str, speech: Speech, in_flight: int) -> None:
         slots = OPEN_LOOP_SLOTS if asked.get("rate") else clients
         await load.ready(slots, asked.get("connections") or CONNECTIONS)
         run = Run(load, wanted)
-        elapsed_s = await run.run(min(clients, len(wanted)), asked.get("rate"))
+        elapsed_s = await run.run(min(clients, len(wanted)), asked.get("rate"), asked.get("seconds_max"))
         latencies_s = sorted(run.latencies_s)
         answer = {
             "operations": len(latencies_s),

@@ -16,9 +16,9 @@ from tests.bench.trial import Trial
 from tests.bench.workloads import Rows, Table, Workload
 
 WARM_OPERATIONS = 200
-ROUND_S = (
-    0.5  # of a round at least, where its operations can be done again: a quick system's would be over at once
-)
+# A round lasts at least so long where its operations can be done again (a quick system's would be over at once), and no
+# operation of it begins after ROUND_MAX_S, where nothing depends on all being done.
+ROUND_S, QUICK_ROUND_S, ROUND_MAX_S = 0.5, 0.25, 1.0
 REPEATS_MAX = 50
 READS = frozenset({"get", "batch_get", "list", READ, READ_TRANSACTION})
 BESIDE_ROUNDS = 3  # at most, of a workload that no target names
@@ -40,27 +40,32 @@ async def measure(
     rounds_max = arguments.rounds if is_targeted else min(arguments.rounds, BESIDE_ROUNDS)
     draws = [workload.draw(source, count) for _ in range(rounds_max)]
     reads = reads_of(itertools.chain(first, *draws), table.first)
+    seconds_max = None if "create" in workload.kinds else ROUND_MAX_S  # what is created is asked for later
     rounds: dict[str, list[dict[str, Any]]] = {trial.system.name: [] for trial in able}
     repeats: dict[str, int] = {}
     for trial in able:
         if workload.cached and reads:
             await trial.warm(reads)
         warm = await trial.measure(first, f"{workload.name}-warm")
-        repeats[trial.system.name] = _repeats(warm["per_s"], count) if workload.kinds <= READS else 1
+        repeats[trial.system.name] = (
+            _repeats(warm["per_s"], count, arguments.quick) if workload.kinds <= READS else 1
+        )
     for index, draw in enumerate(draws):
         if index and not is_targeted and able[0].ground.is_late:
             break
         for trial in able if index % 2 == 0 else reversed(able):
             operations = draw * repeats[trial.system.name]
-            rounds[trial.system.name].append(await trial.measure(operations, f"{workload.name}-{index}"))
+            seen = await trial.measure(operations, f"{workload.name}-{index}", seconds_max=seconds_max)
+            rounds[trial.system.name].append(seen)
         costs = ", ".join(f"{name} {found[-1]['cpu_us']:.0f}" for name, found in rounds.items())
         report.say(f"{workload.name} {index + 1}/{len(draws)}, us: {costs}")
     return report.workload(rounds)
 
 
-def _repeats(per_s: float, count: int) -> int:
+def _repeats(per_s: float, count: int, is_quick: bool) -> int:
     """Return how often a system is to do its operations, which it does `per_s`."""
-    return min(max(1, round(ROUND_S * per_s / count)), REPEATS_MAX)
+    round_s = QUICK_ROUND_S if is_quick else ROUND_S
+    return min(max(1, round(round_s * per_s / count)), REPEATS_MAX)
 
 
 @contextlib.asynccontextmanager

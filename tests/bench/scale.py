@@ -82,14 +82,15 @@ async def measure(ground: Ground, table: Table, arguments: argparse.Namespace) -
 
     A run that is late has one round.
     """
-    rates: dict[int, list[float]] = {count: [] for count in WORKERS}
+    workers = sorted(arguments.scale_workers or WORKERS)
+    rates: dict[int, list[float]] = {count: [] for count in workers}
     source = Rows(table, arguments.seed, HOT)
     draw = single("get")
     try:
         for round_number in range(arguments.rounds):
             if round_number and ground.is_late:
                 break
-            for count in WORKERS:
+            for count in workers:
                 operations = draw(source, arguments.calls * count)
                 async with _capped(count, ground) as trial:
                     await trial.warm(reads_of(operations, table.first))
@@ -109,7 +110,9 @@ async def measure(ground: Ground, table: Table, arguments: argparse.Namespace) -
             "slice_of_a_core": SLICE,
             "per_s": medians,
             "per_s_rounds": rates,
-            "times_one_worker": {count: round(rate / medians[1], 2) for count, rate in medians.items()},
+            "times_one_worker": {
+                count: round(rate / medians[workers[0]], 2) for count, rate in medians.items()
+            },
         }
     }
 

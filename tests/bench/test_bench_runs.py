@@ -83,19 +83,15 @@ def test_the_graph_is_served_alike_by_the_platform_and_by_hand(tmp_path: Path) -
         assert set(result["systems"]) == {"graph_entresol", "graph_grpc_aio"}
 
 
-def test_an_import_stands_beside_the_same_rows_by_hand(tmp_path: Path) -> None:
-    figures = figures_of(tmp_path, "tests.bench", *SMALLEST, "--systems", "entresol", "--workloads", "import")
-    systems = figures["workloads"]["import"]["systems"]
-    assert set(systems) == {"entresol", "insert", "copy"}
-    for found in systems.values():
+def test_growth_imports_and_the_stores_own_ceilings_are_measured(tmp_path: Path) -> None:
+    workloads = ("--workloads", "growth", "ceilings", "import", "--growth-rows", "200", "400")
+    figures = figures_of(tmp_path, "tests.bench", *SMALLEST, "--systems", "entresol", *workloads)
+    imports = figures["workloads"]["import"]["systems"]
+    assert set(imports) == {"entresol", "insert", "copy"}
+    for found in imports.values():
         assert found["per_s"] > 0
         assert found["rounds"][0]["operations"] == 300
         assert found["rounds"][0]["stores_cpu_us"]["primary"] > 0
-
-
-def test_growth_and_the_stores_own_ceilings_are_measured(tmp_path: Path) -> None:
-    chosen = ("--systems", "entresol", "--workloads", "growth", "ceilings", "--growth-rows", "200", "400")
-    figures = figures_of(tmp_path, "tests.bench", *SMALLEST, *chosen)
     points = {name: set(curve) for name, curve in figures["growth"].items()}
     assert points["rows_from_redis"] == points["rows_from_replica"] == {"200", "400"}
     assert len(points["text_bytes"]) == 5
@@ -143,6 +139,18 @@ def test_no_cache_of_its_room_answers_more_than_the_largest_share() -> None:
     popular = {row for row, _ in Counter(one.rows for one in drawn[:count]).most_common(room)}
     share = sum(one.rows in popular for one in drawn[count:]) / len(drawn[count:])
     assert share == pytest.approx(graph.hit_ratio_max(OVERALL, room), abs=0.02)
+
+
+def test_workers_are_counted_or_the_reason_is_given_why_they_are_not(tmp_path: Path) -> None:
+    chosen = ("--systems", "entresol_near", "--workloads", "scale", "--scale-workers", "1", "2")
+    figures = figures_of(tmp_path, "tests.bench", *SMALLEST, *chosen)
+    (line,) = (line for line in figures["targets"] if "workers" in line["work"])
+    if "left_out" in figures["scale"]:  # nobody may make control groups here
+        assert line["because"] == f"scale: {figures['scale']['left_out']}"
+    else:
+        assert figures["scale"]["times_one_worker"]["1"] == 1
+        assert figures["scale"]["times_one_worker"]["2"] > 1.2
+        assert line["verdict"] == "not measured"  # of eight
 
 
 def test_a_crowded_cache_tells_what_it_answered_and_what_one_could(tmp_path: Path) -> None:

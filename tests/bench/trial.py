@@ -67,10 +67,12 @@ class Trial:
         in_flight: int | None = None,
         rate: float | None = None,
         connections: int | None = None,
+        seconds_max: float | None = None,
     ) -> dict[str, Any]:
         """Do these operations and return what they cost; BenchError when one of them failed.
 
-        A closed loop, with as many `in_flight` as on all the ground unless told; with a `rate`, so many begin a second.
+        A closed loop, with as many `in_flight` as on all the ground unless told, of what begins in `seconds_max`: of
+        a slow system, a part tells as much. With a `rate`, so many begin a second.
         """
         misses = await self.ground.stores.cache_misses()
         before_s, stores_s = self._cpu_s(), self._stores_cpu_s()
@@ -81,6 +83,7 @@ class Trial:
                 "in_flight": in_flight,
                 "rate": rate,
                 "connections": connections,
+                "seconds_max": seconds_max,
             }
         )
         count = answer["operations"]
