@@ -12,7 +12,7 @@ from tests.bench import report, stores, targets
 from tests.bench.graph import READ, READ_TRANSACTION
 from tests.bench.operation import reads_of
 from tests.bench.systems import System
-from tests.bench.trial import Trial
+from tests.bench.trial import Ground, Trial
 from tests.bench.workloads import Rows, Table, Workload
 
 WARM_OPERATIONS = 200
@@ -28,17 +28,12 @@ TARGETED = targets.named()
 async def measure(
     workload: Workload, table: Table, trials: Sequence[Trial], arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """Run the rounds of one workload on all systems that know its kinds, and return what they cost.
-
-    One that no target names has fewer, and a single one when the run is late.
-    """
+    """Run the rounds of one workload on all systems that know its kinds, and return what they cost."""
     able = [trial for trial in trials if workload.kinds <= trial.system.kinds]
     source = Rows(table, arguments.seed, workload.hot)
     count = max(1, int(arguments.calls * workload.share))
     first = workload.draw(source, min(count, WARM_OPERATIONS))
-    is_targeted = workload.name in TARGETED
-    rounds_max = arguments.rounds if is_targeted else min(arguments.rounds, BESIDE_ROUNDS)
-    draws = [workload.draw(source, count) for _ in range(rounds_max)]
+    draws = [workload.draw(source, count) for _ in range(_rounds(workload, able[0].ground, arguments))]
     reads = reads_of(itertools.chain(first, *draws), table.first)
     seconds_max = None if "create" in workload.kinds else ROUND_MAX_S  # what is created is asked for later
     rounds: dict[str, list[dict[str, Any]]] = {trial.system.name: [] for trial in able}
@@ -51,8 +46,6 @@ async def measure(
             _repeats(warm["per_s"], count, arguments.quick) if workload.kinds <= READS else 1
         )
     for index, draw in enumerate(draws):
-        if index and not is_targeted and able[0].ground.is_late:
-            break
         for trial in able if index % 2 == 0 else reversed(able):
             operations = draw * repeats[trial.system.name]
             seen = await trial.measure(operations, f"{workload.name}-{index}", seconds_max=seconds_max)
@@ -60,6 +53,13 @@ async def measure(
         costs = ", ".join(f"{name} {found[-1]['cpu_us']:.0f}" for name, found in rounds.items())
         report.say(f"{workload.name} {index + 1}/{len(draws)}, us: {costs}")
     return report.workload(rounds)
+
+
+def _rounds(workload: Workload, ground: Ground, arguments: argparse.Namespace) -> int:
+    """Return how many rounds there are: fewer of what no target names, and of that one when the run is late."""
+    if workload.name in TARGETED:
+        return int(arguments.rounds)
+    return 1 if ground.is_late else min(arguments.rounds, BESIDE_ROUNDS)
 
 
 def _repeats(per_s: float, count: int, is_quick: bool) -> int:
