@@ -22,10 +22,12 @@ from dataclasses import dataclass
 import uvloop
 from tests.bench.operation import SINGLE_READS
 from tests.bench.speech import SPEECHES, Speech, operations
-from tests.bench.wire import OK, Call, Connection, Request
+from tests.bench.wire import OK, STREAMS_MAX, Call, Connection, Request
 
 CONNECTIONS = 4  # of a wire that takes many calls on each
-SPARE = 32  # connections to go on with: each takes some thousand calls, and a run may have 100,000
+SPARE = (
+    8  # connections in store for those that are told to leave, beside those that will have had their streams
+)
 OPEN_LOOP_SLOTS = 256
 CONNECT_S = 30.0
 RUN_S = 280.0
@@ -143,8 +145,8 @@ class Load:
         self._spare: list[Connection] = []
         self.slots: deque[int] = deque()
 
-    async def ready(self, slots: int, connections: int = CONNECTIONS) -> None:
-        """Connect, as soon as the server answers, so that this many calls find room at a time."""
+    async def ready(self, slots: int, calls: int = 0, connections: int = CONNECTIONS) -> None:
+        """Connect, as soon as the server answers, so that as many calls find room, `slots` at a time."""
         wanted = slots if self._speech.connection.room == 1 else min(connections, slots)
         async with asyncio.timeout(CONNECT_S):
             while len(self._connections) < wanted:
@@ -156,7 +158,7 @@ class Load:
             if connection.leaving:
                 self._connections[index] = await self._connect()
         self._spare = [one for one in self._spare if not one.leaving]
-        while len(self._spare) < SPARE:
+        while len(self._spare) < SPARE + calls // STREAMS_MAX:
             self._spare.append(await self._connect())
         self.slots = deque(number % wanted for number in range(slots))
 
@@ -165,6 +167,11 @@ class Load:
         if self._connections[slot].leaving and self._spare:
             self._connections[slot] = self._spare.pop()
         return self._connections[slot]
+
+    def close(self) -> None:
+        """End all connections."""
+        for connection in (*self._connections, *self._spare):
+            connection.close()
 
     async def _connect(self) -> Connection:
         host, _, port = self._address.rpartition(":")
@@ -193,7 +200,8 @@ async def serve(address: str, speech: Speech, in_flight: int) -> None:
         ]
         clients = asked.get("in_flight") or in_flight
         slots = OPEN_LOOP_SLOTS if asked.get("rate") else clients
-        await load.ready(slots, asked.get("connections") or CONNECTIONS)
+        calls = sum(len(steps) for steps, _ in wanted)
+        await load.ready(slots, calls, asked.get("connections") or CONNECTIONS)
         run = Run(load, wanted)
         elapsed_s = await run.run(min(clients, len(wanted)), asked.get("rate"), asked.get("seconds_max"))
         latencies_s = sorted(run.latencies_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -27,10 +28,13 @@ from tests.bench.graph import (
     source_of,
 )
 from tests.bench.keys import Keys, fnv1a_64
+from tests.bench.load import Load
 from tests.bench.processes import ROOT, cpu_s
 from tests.bench.report import workload
+from tests.bench.speech import SPEECHES
 from tests.bench.stores import Stores
 from tests.bench.targets import TARGETS, judged
+from tests.bench.wire import STREAMS_MAX, Call, Request
 from tests.bench.workloads import WORKLOADS, Rows, Table
 
 SMALLEST = ("--rounds", "1", "--calls", "150", "--rows", "300")
@@ -197,6 +201,26 @@ def test_the_coherence_benchmark_tells_what_coherence_costs_and_how_well_it_does
 def test_fnv_is_the_published_function() -> None:
     assert fnv1a_64(0) == 0xA8C7F832281A39C5
     assert fnv1a_64(int.from_bytes(b"foobarxx", "little")) != fnv1a_64(int.from_bytes(b"foobarxy", "little"))
+
+
+async def test_a_load_has_connections_for_all_its_calls_and_one_that_is_closed_loses_its_own() -> None:
+    async def accept(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    load = Load(f"{host}:{port}", SPEECHES["grpc"])
+    await load.ready(slots=4, calls=10 * STREAMS_MAX)
+    for _ in range(10):
+        connection = load.connection(0)
+        assert not connection.leaving
+        connection.close()
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    request = Request(b"POST", b"/a.B/C", b"", ())
+    connection.call(Call(request, lambda _call, code: ended.set_result(code)))
+    assert await ended == "LOST"
+    load.close()
+    server.close()
 
 
 def test_keys_are_the_same_for_the_same_seed_and_as_skewed_as_zipf() -> None:

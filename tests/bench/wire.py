@@ -79,9 +79,17 @@ class Connection(asyncio.Protocol, abc.ABC):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    @abc.abstractmethod
     def call(self, call: Call) -> None:
-        """Begin a call."""
+        """Begin a call; one on a connection that is closed is lost."""
+        if self._transport is None or self._transport.is_closing():
+            asyncio.get_running_loop().call_soon(call.end, "LOST")
+        else:
+            self.in_flight += 1
+            self._begin(call)
+
+    @abc.abstractmethod
+    def _begin(self, call: Call) -> None:
+        """Send what a call asks."""
 
     def close(self) -> None:
         """End the connection."""
@@ -117,9 +125,8 @@ class GrpcConnection(Connection):
         for call in lost.values():
             call.end("LOST")
 
-    def call(self, call: Call) -> None:
+    def _begin(self, call: Call) -> None:
         self._opened += 1
-        self.in_flight += 1
         if self._opened >= STREAMS_MAX:
             self.leaving = True
         headers = [
@@ -184,9 +191,8 @@ class JsonConnection(Connection):
         self.leaving = True
         self._end("LOST")
 
-    def call(self, call: Call) -> None:
+    def _begin(self, call: Call) -> None:
         assert self._transport is not None
-        self.in_flight += 1
         self._call = call
         headers = [
             (b"host", self._authority),
