@@ -12,6 +12,7 @@ from entresol.cache.entries import Entries
 from entresol.cache.entry import Entry, Rank
 from entresol.cache.keys import Key
 from entresol.cache.near import Near
+from entresol.cache.session import Session
 from entresol.clock import Clock
 from entresol.records.demand import CACHE, NEAR, Demand, Found
 from entresol.records.loads import Loads
@@ -49,20 +50,29 @@ class Hits:
         found = ((name, self.near_one(resource, name, demand)) for name in names)
         return {name: one for name, one in found if one is not None}
 
-    def copies(self, resource: Resource, names: Sequence[str]) -> Sequence[bytes | None]:
+    def copies(self, resource: Resource, names: Sequence[str], session: Session) -> Sequence[bytes | None]:
         """Return the message of each record from its copy; None of one that no copy may answer.
 
-        For who demands no more than the resource promises, and that is BOUNDED or EVENTUAL.
+        For who demands no more than the resource promises, and that is BOUNDED or EVENTUAL. What a session would
+        depend on, once it was shown it, is not here: it needs another token.
         """
         if self.near is None:
             return [None] * len(names)
-        messages = self._messages(resource, names, self.near.get_all(resource.table, names))
+        if session.is_empty:
+            entries = self.near.get_all(resource.table, names)
+        else:
+            entries = [self.near.get(resource.table, name) for name in names]
+        messages = self._messages(resource, names, entries, session)
         if hits := len(messages) - messages.count(None):
             telemetry.CACHE_READS.add(hits, _attributes(resource.type, NEAR))
         return messages
 
     def ask(
-        self, resource: Resource, names: Sequence[str], told: Callable[[Sequence[bytes | None]], None]
+        self,
+        resource: Resource,
+        names: Sequence[str],
+        session: Session,
+        told: Callable[[Sequence[bytes | None]], None],
     ) -> None:
         """Have `told` called with what the cache has of each record, as `copies` tells it.
 
@@ -73,14 +83,19 @@ class Hits:
         def found(entries: Sequence[Entry | None]) -> None:
             if self.near is not None:
                 self.near.keep(placeholders, entries)
-            told(self._messages(resource, names, entries))
+            told(self._messages(resource, names, entries, session))
 
         self.entries.ask(resource, names, found)
 
     def _messages(
-        self, resource: Resource, names: Sequence[str], entries: Sequence[Entry | None]
+        self, resource: Resource, names: Sequence[str], entries: Sequence[Entry | None], session: Session
     ) -> list[bytes | None]:
         """Return the message of each record that has one; have those read again that are about to end."""
+        if not session.is_empty:
+            entries = [
+                entry if entry is not None and _is_all_known(session, resource, name, entry) else None
+                for name, entry in zip(names, entries, strict=True)
+            ]
         now_ms, wanted = self.clock.now_s() * 1000, Rank.VALUE
         messages: list[bytes | None] = []
         for name, entry in zip(names, entries, strict=True):
@@ -153,6 +168,13 @@ class Hits:
             or demand.level(resource) is Consistency.EVENTUAL
             or session.satisfied_by(entry, Key.of(resource.table, name))
         )
+
+
+def _is_all_known(session: Session, resource: Resource, name: str, entry: Entry) -> bool:
+    """Tell whether the session may be shown the entry (rule R5), and depends on nothing more when it was."""
+    key = Key.of(resource.table, name)
+    after = session.read(key, entry.version, entry.rank, entry.seen)
+    return after is session and session.satisfied_by(entry, key)
 
 
 @lru_cache(maxsize=1024)

@@ -1,16 +1,18 @@
 """The quick way to read: what a plain call asks of this process's copies, or of the cache, needs no task and no link.
 
-A call is plain when its metadata wishes for nothing: no token, level, mask or version. Where no policy decides and the
+A call is plain when its metadata wishes for nothing: no level, mask or version. Where no policy decides and the
 resource promises what every hit keeps (BOUNDED or EVENTUAL, no `max_staleness`), the links would do no more with such a
-call than decode and check its request, and a request that was good once is good. Whatever is not found so, and every
-mistake, goes the ordinary way from its beginning.
+call than decode and check its request, and a request that was good once is good. A session's token is looked at, too:
+what may be shown to it without making another token is found here. Whatever is not found so, and every mistake, goes
+the ordinary way from its beginning.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -19,6 +21,9 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from entresol import telemetry
+from entresol.cache.session import EMPTY, Session
+from entresol.cache.tokens import SessionTokens
+from entresol.errors import InvalidArgumentError
 from entresol.records import Hits, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Consistency, Method, MethodKind, Resource
@@ -27,8 +32,11 @@ from entresol.service.frames import repeated
 from entresol.service.links.trace import note
 from entresol.service.standard import reply_field_number, resource_of
 
-WISHES = frozenset({SESSION_KEY, CONSISTENCY_KEY, READ_MASK_KEY, SHOW_VERSION_KEY})
+log = logging.getLogger(__name__)
+
+WISHES = frozenset({CONSISTENCY_KEY, READ_MASK_KEY, SHOW_VERSION_KEY})
 _WISHES_TRACED = WISHES | {"traceparent"}
+TOKENS_MAX = 1024  # of sessions whose last one is remembered as it was read
 REQUESTS_MAX = 8192  # that are known to be good, of one method
 REQUEST_BYTES_MAX = 512  # of such a one
 _LEVELS = (Consistency.BOUNDED, Consistency.EVENTUAL)
@@ -37,20 +45,27 @@ _LEVELS = (Consistency.BOUNDED, Consistency.EVENTUAL)
 Told = Callable[[bytes | None], None]
 
 
-def is_plain(metadata: Iterable[str]) -> bool:
-    """Tell whether a call with metadata of these names wishes for nothing, and belongs to nobody's trace."""
-    return (_WISHES_TRACED if telemetry.tracing() else WISHES).isdisjoint(metadata)
+def token_of(metadata: Mapping[str, str]) -> str | None:
+    """Return the session's token of a plain call, which may be empty; None of a call that is not plain."""
+    wishes = _WISHES_TRACED if telemetry.tracing() else WISHES
+    return metadata.get(SESSION_KEY, "") if wishes.isdisjoint(metadata) else None
 
 
 class Look:
     """What copies had of one request; the cache may have the rest."""
 
-    __slots__ = ("_begun_s", "_copies", "_names", "_quick", "_told")
+    __slots__ = ("_begun_s", "_copies", "_names", "_quick", "_session", "_told")
 
     def __init__(
-        self, quick: Quick, begun_s: float, names: Sequence[str], copies: Sequence[bytes | None]
+        self,
+        quick: Quick,
+        session: Session,
+        begun_s: float,
+        names: Sequence[str],
+        copies: Sequence[bytes | None],
     ) -> None:
         self._quick = quick
+        self._session = session
         self._begun_s = begun_s
         self._names = names
         self._copies = copies
@@ -59,7 +74,7 @@ class Look:
         """Have `told` called once the cache has answered."""
         self._told = told
         missing = [name for name, copy in zip(self._names, self._copies, strict=True) if copy is None]
-        self._quick.hits.ask(self._quick.resource, missing, self._answered)
+        self._quick.hits.ask(self._quick.resource, missing, self._session, self._answered)
 
     async def found(self) -> bytes | None:
         """Return the reply from the cache; None when it takes the handler after all."""
@@ -70,7 +85,12 @@ class Look:
     def _answered(self, found: Sequence[bytes | None]) -> None:
         rest = iter(found)
         messages = [next(rest) if copy is None else copy for copy in self._copies]
-        self._told(self._quick.reply(messages, self._begun_s))
+        try:
+            reply = self._quick.reply(messages, self._begun_s)
+        except Exception:  # whoever waits must be told something
+            log.exception("a reply could not be made of what was found")
+            reply = None
+        self._told(reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +102,26 @@ class Quick:
     hits: Hits
     read: Callable[[bytes], Sequence[str] | None]
     join: Callable[[Sequence[bytes]], bytes]
+    session_of: Callable[[str], Session]
 
-    def look(self, request: bytes) -> bytes | Look | None:
+    def look(self, request: bytes, token: str) -> bytes | Look | None:
         """Return the reply when copies have all of it, else a look by which the cache can be asked.
 
-        None takes the handler: for a request that is not good, or not known to be.
+        None takes the handler: for a request or a token that is not good, or not known to be.
         """
         names = self.read(request)
         if names is None:
             return None
+        session = EMPTY
+        if token:
+            try:
+                session = self.session_of(token)
+            except InvalidArgumentError:
+                return None
         begun_s = time.perf_counter()
-        copies = self.hits.copies(self.resource, names)
+        copies = self.hits.copies(self.resource, names, session)
         reply = self.reply(copies, begun_s)
-        return Look(self, begun_s, names, copies) if reply is None else reply
+        return Look(self, session, begun_s, names, copies) if reply is None else reply
 
     def reply(self, messages: Sequence[bytes | None], begun_s: float) -> bytes | None:
         """Return the reply of a call that began at `begun_s`; None when a message is missing."""
@@ -112,10 +139,19 @@ def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_m
     level = method.consistency or resource.consistency
     if not resource.cache.enabled or resource.cache.staleness_s_max or level not in _LEVELS:
         return None
+    read: Callable[[bytes], Sequence[str] | None]
+    join: Callable[[Sequence[bytes]], bytes]
     if method.kind is MethodKind.GET:
-        return Quick(method, resource, records.hits, _name(method, check), lambda messages: messages[0])
-    number = reply_field_number(method)
-    return Quick(method, resource, records.hits, _names(method, batch_size_max), partial(repeated, number))
+        read, join = _name(method, check), lambda messages: messages[0]
+    else:
+        read, join = _names(method, batch_size_max), partial(repeated, reply_field_number(method))
+    session_of = lru_cache(TOKENS_MAX)(partial(_session, records.tokens, level))
+    return Quick(method, resource, records.hits, read, join, session_of)
+
+
+def _session(tokens: SessionTokens, level: Consistency, token: str) -> Session:
+    session = tokens.decode(token)
+    return EMPTY if level is Consistency.EVENTUAL else session  # which shows anything to anybody
 
 
 def _tell(reply: asyncio.Future[bytes | None], found: bytes | None) -> None:

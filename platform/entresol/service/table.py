@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from entresol.clock import Identifiers
@@ -23,7 +23,7 @@ from entresol.service.links.errors import errors
 from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
-from entresol.service.quick import Look, Quick, is_plain, quick
+from entresol.service.quick import Look, Quick, quick, token_of
 from entresol.service.registry import Context, Function, Registry
 from entresol.service.singletons import Inserter
 from entresol.service.updates import Updater
@@ -39,9 +39,10 @@ class Route:
     guarded: bool = False  # a policy decides who may call it
     quick: Quick | None = None  # for calls that wish for nothing
 
-    def look(self, request: bytes, metadata: Iterable[str]) -> bytes | Look | None:
-        """Return what copies say to a call with metadata of these names, as `Quick.look` does."""
-        return self.quick.look(request) if self.quick is not None and is_plain(metadata) else None
+    def look(self, request: bytes, metadata: Mapping[str, str]) -> bytes | Look | None:
+        """Return what copies say to a call with this metadata, as `Quick.look` does."""
+        token = None if self.quick is None else token_of(metadata)
+        return None if self.quick is None or token is None else self.quick.look(request, token)
 
 
 def build(

@@ -101,7 +101,7 @@ class _Table(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no t
     """The method table, as grpcio asks for it: bytes in, bytes out."""
 
     def __init__(self, table: Mapping[str, Route], clock: Clock) -> None:
-        self._handlers = {path: _rpc_handler(entry, clock) for path, entry in table.items()}
+        self._handlers = {path: _rpc_handler(route, clock) for path, route in table.items()}
 
     def service(self, handler_call_details: Any) -> Any:
         return self._handlers.get(handler_call_details.method)
@@ -121,20 +121,20 @@ class _Unknown(grpc.GenericRpcHandler):  # type: ignore[misc]  # as above
         return grpc.unary_unary_rpc_method_handler(refuse)
 
 
-def _rpc_handler(entry: Route, clock: Clock) -> Any:
-    method = entry.method
+def _rpc_handler(route: Route, clock: Clock) -> Any:
+    method = route.method
 
     async def unary(request: Any, context: Any) -> bytes:
-        look = entry.look(request, (name for name, _ in context.invocation_metadata()))
-        reply, source = (
-            (look, _NEAR) if look is None or isinstance(look, bytes) else (await look.found(), _CACHE)
-        )
-        if reply is not None:
-            context.set_trailing_metadata(source)
-            return reply
-        call = _call(entry, context, clock)
+        metadata, binary = _metadata(context)
+        look = route.look(request, metadata)
+        if look is not None:
+            found, source = (look, _NEAR) if isinstance(look, bytes) else (await look.found(), _CACHE)
+            if found is not None:
+                context.set_trailing_metadata(source)
+                return found
+        call = Call(method, metadata, clock, context.time_remaining(), binary=binary)
         try:
-            reply = serialized(await finished(entry.handler(request, call)))
+            reply = serialized(await finished(route.handler(request, call)))
         except Exception as error:
             failure_ = failure(error, call)
             await _lead(context, call)
@@ -146,10 +146,11 @@ def _rpc_handler(entry: Route, clock: Clock) -> Any:
         return reply
 
     async def stream(request: Any, context: Any) -> AsyncIterator[bytes]:
-        call = _call(entry, context, clock)
+        metadata, binary = _metadata(context)
+        call = Call(method, metadata, clock, context.time_remaining(), binary=binary)
         head_sent = False
         try:
-            replies: Any = await finished(entry.handler(request, call))
+            replies: Any = await finished(route.handler(request, call))
             async with closing(replies):
                 async for reply in replies:
                     if not head_sent:
@@ -175,7 +176,8 @@ def _rpc_handler(entry: Route, clock: Clock) -> Any:
             return grpc.unary_unary_rpc_method_handler(unary)
 
 
-def _call(entry: Route, context: Any, clock: Clock) -> Call:
+def _metadata(context: Any) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Return the metadata, and apart from it what is binary; of a name that comes several times, all with commas."""
     metadata: dict[str, str] = {}
     binary: dict[str, bytes] = {}
     for key, value in context.invocation_metadata():
@@ -183,7 +185,7 @@ def _call(entry: Route, context: Any, clock: Clock) -> Call:
             binary[key] = value
         else:
             metadata[key] = f"{metadata[key]},{value}" if key in metadata else value
-    return Call(entry.method, metadata, clock, context.time_remaining(), binary=binary)
+    return metadata, binary
 
 
 async def _lead(context: Any, call: Call) -> None:

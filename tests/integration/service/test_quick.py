@@ -16,6 +16,7 @@ from entresol.config import Settings
 from entresol.embedded.polling import until
 from entresol.errors import Code
 from entresol.schema.model import Consistency, StaleReads
+from entresol.service import quick as service_quick
 from entresol.service.links import trace
 from entresol.service.quick import quick
 from entresol.service.registry import Registry
@@ -153,6 +154,31 @@ async def test_quick_calls_are_measured(
     monkeypatch.setattr(trace.telemetry, "CALL_DURATION", Histogram())
     plain(api, "GetUser", name=name)
     assert seen == ["GetUser"]
+
+
+async def test_who_has_a_token_is_told_quickly_what_it_may_be_shown(
+    running: RunningPlatform, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = user(api)
+    wanted = {"near"} if running.settings.near_age_max_s else {"cache"}
+    await told(api, wanted, "GetUser", name=name)
+    api.call("UpdateUser", user={"name": name, "display_name": "Eve"}, update_mask="display_name")
+    token = api.session
+    assert token
+    noted: list[str] = []
+    monkeypatch.setattr(
+        service_quick, "note", lambda method, _: noted.append(method.full_name.rpartition(".")[2])
+    )
+
+    async def is_told_quickly() -> bool:
+        noted.clear()
+        api.session = token
+        assert api.call("GetUser", name=name).display_name == "Eve"
+        return api.answered_by in wanted and noted == ["GetUser"] and "entresol-session" not in api.trailing
+
+    assert await until(is_told_quickly, 10.0)
+    api.session = "rubbish"
+    api.refused(Code.INVALID_ARGUMENT, "GetUser", name=name)
 
 
 async def test_what_copies_answer_needs_no_stream(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from entresol.service.quick import is_plain
+from entresol.service.quick import token_of
 from entresol.transport.wire import BINARY, IDENTITY, binary_value, timeout_s
 
 _HEADERS_KNOWN_MAX = 16  # of a call whose headers are kept for the next
@@ -23,7 +23,7 @@ class Head(NamedTuple):
     is_grpc: bool  # with protobuf; gRPC-Web, for one, is not
     encoding: str
     timeout_s: float | None
-    is_plain: bool  # nothing in the metadata wishes for anything
+    token: str | None  # of the session, "" without one; None when the call is not plain (`service/quick.py`)
 
     @classmethod
     def of(cls, headers: Sequence[tuple[bytes, bytes]]) -> Head:
@@ -57,7 +57,7 @@ class Head(NamedTuple):
                     metadata[key] += "," + value.decode("latin-1")
                 else:
                     metadata[key] = value.decode("latin-1")
-        return cls(metadata, binary, is_grpc, encoding, allowed_s, is_plain(metadata))
+        return cls(metadata, binary, is_grpc, encoding, allowed_s, token_of(metadata))
 
 
 @lru_cache(maxsize=256)

@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 class Plain:
     """A call that wishes for nothing (`service/quick.py`), of which nothing is known but its headers and some data."""
 
-    __slots__ = ("_connection", "_head", "_quick", "_route", "data", "stream_id")
+    __slots__ = ("_connection", "_head", "_quick", "_route", "_token", "data", "stream_id")
 
     def __init__(
-        self, connection: Connection, stream_id: int, route: Route, head: Head, quick: Quick
+        self, connection: Connection, stream_id: int, route: Route, head: Head, quick: Quick, token: str
     ) -> None:
         self._connection = connection
         self.stream_id = stream_id
         self._route = route
         self._head = head
         self._quick = quick
+        self._token = token
         self.data = b""
 
     @classmethod
     def of(cls, connection: Connection, stream_id: int, route: Route, head: Head) -> Plain | None:
         """Return the call if it is a plain one."""
-        if route.quick is None or not head.is_plain or head.encoding != IDENTITY:
+        if route.quick is None or head.token is None or head.encoding != IDENTITY:
             return None
-        return cls(connection, stream_id, route, head, route.quick)
+        return cls(connection, stream_id, route, head, route.quick, head.token)
 
     def end(self) -> None:
         """Answer: the request is whole. What copies do not have goes on as a stream."""
@@ -47,7 +48,7 @@ class Plain:
             and data[0] == 0
             and int.from_bytes(data[1:5]) == len(data) - PREFIX_BYTES
         ):
-            look = self._quick.look(data[PREFIX_BYTES:])
+            look = self._quick.look(data[PREFIX_BYTES:], self._token)
         if isinstance(look, bytes) and len(look) < PIECE_BYTES:
             self._reply(look)
         else:

@@ -156,8 +156,8 @@ class Stream:
             self.fail(failure(error, self.call))
             return
         self.connection.counters.receive(self.connection.loop.time())
-        if look is None and self.route.quick is not None and self.head.is_plain:
-            look = self.route.quick.look(message)
+        if look is None and self.route.quick is not None and self.head.token is not None:
+            look = self.route.quick.look(message, self.head.token)
         if look is None:
             self._run(message)
         elif isinstance(look, bytes):
@@ -237,8 +237,11 @@ class Stream:
             return
         if reply is None:
             self._run(request)
-        else:
+            return
+        try:
             self._answer(CACHE, reply)
+        except Exception as error:
+            self.fail(failure(error, self.call))
 
     def _answer(self, source: str, reply: bytes) -> None:
         self._trailers = answered_by(source)
