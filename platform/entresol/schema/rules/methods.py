@@ -116,7 +116,11 @@ class _Check:
             self._reference(field, part)
 
     def _behavior(self, field: FieldDescriptor, part: Part) -> None:
-        required = Behavior.REQUIRED in self._scope.behaviors(field)
+        behaviors = self._scope.behaviors(field)
+        required = Behavior.REQUIRED in behaviors
+        if Behavior.OUTPUT_ONLY in behaviors and field.containing_type is self._method.input:
+            problem = "is OUTPUT_ONLY, so what callers send is not read"
+            self._add_at(field, problem, "make it OPTIONAL or REQUIRED", option=options.BEHAVIOR)
         if part.required and not required:
             self._add_at(field, "is not REQUIRED", "make it REQUIRED", option=options.BEHAVIOR)
         elif part.required is False and required:

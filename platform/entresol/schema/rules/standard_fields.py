@@ -1,4 +1,4 @@
-"""Rules 5, 8, 10 and 16: the name, and the other fields whose meaning every API shares (AIP-148)."""
+"""Rules 5, 8, 10, 16 and 31: the name, and the other fields whose meaning every API shares (AIP-148)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from entresol.schema import options
 from entresol.schema.fields import expected_kind
-from entresol.schema.model import Behavior, Field, Resource
+from entresol.schema.model import Behavior, Field, Resource, Role
 from entresol.schema.resources import snake
 from entresol.schema.rules.scope import Scope, message_of, owner_of
 from entresol.schema.spelling import type_name
@@ -22,6 +22,7 @@ def check_standard_fields(scope: Scope) -> None:
         _name(scope, resource)
         for field in resource.fields:
             _kind(scope, field)
+            _etag(scope, field)
             _id(scope, resource, field)
             _display_name(scope, resource, field)
             _annotations(scope, field)
@@ -61,6 +62,20 @@ def _kind(scope: Scope, field: Field) -> None:
     if field.name == "uid" and not options.is_uuid4(scope.source, field.descriptor):
         remedy = "add (google.api.field_info).format = UUID4"
         scope.report.add(field.descriptor, "AIP-148", "is not marked as a UUID4", remedy)
+
+
+def _etag(scope: Scope, field: Field) -> None:
+    """Check that an etag may be sent and may be left out (AIP-154): one that is OUTPUT_ONLY would be cleared unread."""
+    if field.role is not Role.ETAG:
+        return
+    # That no field but the name is an IDENTIFIER is a rule of its own.
+    for behavior in sorted(
+        field.behaviors - {Behavior.OPTIONAL, Behavior.IDENTIFIER}, key=lambda one: one.name
+    ):
+        problem = f"is an etag and {behavior.name}; callers send it back, or leave it out"
+        scope.report.add(
+            field.descriptor, "AIP-154", problem, "remove the behaviour", option=options.BEHAVIOR
+        )
 
 
 def _id(scope: Scope, resource: Resource, field: Field) -> None:

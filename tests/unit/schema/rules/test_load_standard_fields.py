@@ -1,9 +1,14 @@
-"""Rules 5, 8, 10 and 16: fields whose meaning every API shares."""
+"""Rules 5, 8, 10, 16 and 31: fields whose meaning every API shares."""
 
 from __future__ import annotations
 
 import pytest
+from tests.unit.schema.rules.conftest import LIBRARY
 
+from entresol.errors import SchemaError
+from entresol.schema.load import load
+
+BEHAVIOR = "(google.api.field_behavior)"
 NAME = "  string name = 1 [(google.api.field_behavior) = IDENTIFIER];\n  string theme"
 THEME = "  string theme = 2 [(google.api.field_behavior) = OPTIONAL];\n"
 UID = "string uid = 2 [(google.api.field_behavior) = OUTPUT_ONLY, (google.api.field_info).format = UUID4];"
@@ -101,6 +106,46 @@ def test_rule_31_the_etag_is_a_string(mistakes: list[str]) -> None:
 @pytest.mark.edits(("string etag = 12;", "google.protobuf.StringValue etag = 12;"))
 def test_rule_31_the_etag_is_not_wrapped(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-148 Book.etag: is google.protobuf.StringValue"]
+
+
+@pytest.mark.edits(("string etag = 12;", f"string etag = 12 [{BEHAVIOR} = OUTPUT_ONLY];"))
+def test_rule_31_an_etag_that_would_be_cleared_is_refused(library_set: bytes) -> None:
+    with pytest.raises(SchemaError) as error:
+        load(library_set)
+    (mistake,) = error.value.mistakes
+    line = next(n for n, text in enumerate(LIBRARY.splitlines(), 1) if "string etag = 12" in text)
+    assert (mistake.file, mistake.line) == ("library.proto", line)
+    assert (mistake.rule, mistake.element) == ("AIP-154", "library.v1.Book.etag")
+    assert mistake.problem == "is an etag and OUTPUT_ONLY; callers send it back, or leave it out"
+    assert mistake.remedy == "remove the behaviour"
+
+
+@pytest.mark.edits(
+    (
+        "string etag = 12;",
+        f"string etag = 12 [{BEHAVIOR} = REQUIRED, {BEHAVIOR} = IMMUTABLE, {BEHAVIOR} = INPUT_ONLY];",
+    )
+)
+def test_rule_31_every_behaviour_that_makes_no_sense_is_refused(mistakes: list[str]) -> None:
+    assert mistakes == [
+        f"AIP-154 Book.etag: is an etag and {one}; callers send it back, or leave it out"
+        for one in ("IMMUTABLE", "INPUT_ONLY", "REQUIRED")
+    ]
+
+
+@pytest.mark.edits(("string etag = 12;", f"string etag = 12 [{BEHAVIOR} = OPTIONAL];"))
+def test_rule_31_an_etag_is_optional_anyway(mistakes: list[str]) -> None:
+    assert mistakes == []
+
+
+@pytest.mark.edits(
+    (
+        "string etag = 2 [(google.api.field_behavior) = OPTIONAL]",
+        f"string etag = 2 [{BEHAVIOR} = OUTPUT_ONLY]",
+    )
+)
+def test_rule_36_the_etag_of_a_request_is_the_callers(mistakes: list[str]) -> None:
+    assert mistakes == ["AIP-135 DeleteBookRequest.etag: is OUTPUT_ONLY, so what callers send is not read"]
 
 
 @pytest.mark.edits(
