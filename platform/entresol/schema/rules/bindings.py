@@ -13,6 +13,7 @@ from entresol.schema.options import bindings
 from entresol.schema.paths import Binding, Variable, blanked, is_path, variables, verb_of
 from entresol.schema.resources import blank
 from entresol.schema.rules.scope import Scope, owner_of
+from entresol.schema.rules.standard_paths import name_variable, split_version, standard_paths
 from entresol.schema.services import has_standard_name
 
 _RULE = "AIP-127"
@@ -169,21 +170,29 @@ class _Check:
 
     def _named(self, binding: Binding, rule: str) -> None:
         """Check that a standard method takes the name it acts on from the path."""
-        wanted = self._name_variable()
-        found = [variable.field for variable in variables(binding.path)]
-        if wanted and found != [wanted]:
-            held = ", ".join(found) or "no variable"
+        assert self._method.resource is not None
+        wanted = name_variable(self._method, self._method.resource)
+        found = variables(binding.path)
+        if wanted and [variable.field for variable in found] != [wanted]:
+            held = ", ".join(variable.field for variable in found) or "no variable"
             self.add(rule, f"path {binding.path!r} holds {held}", f"let it hold {{{wanted}=...}} alone")
+        elif all(self._is_whole(variable) for variable in found):
+            self._path(binding.path, standard_paths(self._method, self._method.resource), rule)
 
-    def _name_variable(self) -> str:
-        kind, resource = self._method.kind, self._method.resource
-        assert resource is not None
-        if kind is MethodKind.UPDATE:
-            return f"{self._method.resource_field}.name"
-        if kind in (MethodKind.GET, MethodKind.DELETE, MethodKind.UNDELETE):
-            return "name"
-        required = kind in (MethodKind.LIST, MethodKind.CREATE)
-        return "parent" if required and any(one.parent_segments for one in resource.patterns) else ""
+    def _is_whole(self, variable: Variable) -> bool:
+        """Tell whether the variable is as it must be; what is wrong in it is a mistake of its own."""
+        field = _field_at(self._method.input, variable.field)
+        expected = self._expected(field) if field is not None else frozenset()
+        return field is not None and (not expected or variable.template in expected)
+
+    def _path(self, path: str, wanted: tuple[str, ...], rule: str) -> None:
+        """Check that the path is the resource's; a binding that is additional has no other (a gateway may)."""
+        verb = verb_of(path)
+        version, rest = split_version(path.removesuffix(f":{verb}"))
+        if wanted and (not version or rest not in wanted):
+            ending = f":{verb}" if verb else ""
+            remedy = " or ".join(f"{version or '/v1'}/{one}{ending}" for one in wanted)
+            self.add(rule, f"path {path!r} is not what the resource's pattern gives", f"write {remedy}")
 
     def _custom(self, binding: Binding) -> None:
         # A long-running Create is called like any Create (AIP-151).

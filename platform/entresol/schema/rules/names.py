@@ -86,7 +86,7 @@ class _Check:
             kind = "variable" if word.startswith("{") else "collection"
             rule = "AIP-123" if word.startswith("{") else "AIP-122"
             self._add(rule, f"pattern {pattern.text!r} has the {kind} {word!r} twice", "rename one of them")
-        if not pattern.singleton and pattern.segments[-2] not in self._collections(pattern):
+        if not pattern.singleton and not has_plural(self._resource, pattern):
             self._add(
                 "AIP-123",
                 f"pattern {pattern.text!r} does not end with the plural {self._resource.plural!r} and an id",
@@ -119,25 +119,12 @@ class _Check:
             return True
         return False
 
-    def _collections(self, pattern: Pattern) -> tuple[str, ...]:
-        """Return what the last collection may be: the plural, or the plural without the parent's name (AIP-122)."""
-        short = self._short(pattern)
-        return (self._resource.plural, short) if short else (self._resource.plural,)
-
-    def _short(self, pattern: Pattern) -> str | None:
-        """Return `events` for the plural `userEvents` below `users/{user}`."""
-        if len(pattern.variables) < 2:
-            return None
-        parent = _camel(pattern.variables[-2])
-        rest = self._resource.plural.removeprefix(parent)
-        return rest[:1].lower() + rest[1:] if rest != self._resource.plural and rest[:1].isupper() else None
-
     def _shortened(self, patterns: Iterable[Pattern]) -> None:
         """Report a collection that is shortened in one pattern and not in another where it could be."""
         used = {
             pattern.segments[-2] == short
             for pattern in patterns
-            if not pattern.singleton and (short := self._short(pattern)) is not None
+            if not pattern.singleton and (short := _short(self._resource, pattern)) is not None
         }
         if len(used) > 1:
             self._add(
@@ -145,6 +132,20 @@ class _Check:
                 "some patterns leave the parent's name out of the collection and others do not",
                 "shorten the collection in all of them or in none",
             )
+
+
+def has_plural(resource: Resource, pattern: Pattern) -> bool:
+    """Tell whether the last collection is the plural, or the plural without the parent's name (AIP-122)."""
+    return pattern.segments[-2:-1] in ((resource.plural,), (_short(resource, pattern),))
+
+
+def _short(resource: Resource, pattern: Pattern) -> str | None:
+    """Return `events` for the plural `userEvents` below `users/{user}`."""
+    if len(pattern.variables) < 2:
+        return None
+    parent = _camel(pattern.variables[-2])
+    rest = resource.plural.removeprefix(parent)
+    return rest[:1].lower() + rest[1:] if rest != resource.plural and rest[:1].isupper() else None
 
 
 def _camel(snake: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from entresol.errors import SchemaError
+from entresol.schema.load import load
+
 GET = '{get: "/v1/{name=shelves/*/books/*}"}'
 LIST = '{get: "/v1/{parent=shelves/*}/books"}'
 CREATE = '{post: "/v1/{parent=shelves/*}/books" body: "book"}'
@@ -128,6 +131,80 @@ def test_rule_17_the_parent_of_a_list_is_a_parent(mistakes: list[str]) -> None:
 @pytest.mark.edits((LIST, '{get: "/v1/books"}'))
 def test_rule_17_a_list_below_a_parent_has_it_in_the_path(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-132 LibraryService.ListBooks: path '/v1/books' holds no variable"]
+
+
+SHELVES = 'get: "/v1/shelves"'
+NOT_THE_RESOURCES = "is not what the resource's pattern gives"
+
+
+@pytest.mark.edits((SHELVES, 'get: "/v1/shelf"'))
+def test_rule_17_a_path_is_that_of_the_resource(library_set: bytes) -> None:
+    with pytest.raises(SchemaError) as error:
+        load(library_set)
+    (mistake,) = error.value.mistakes
+    assert (mistake.rule, mistake.element) == ("AIP-132", "library.v1.LibraryService.ListShelves")
+    assert mistake.problem == f"path '/v1/shelf' {NOT_THE_RESOURCES}"
+    assert mistake.remedy == "write /v1/shelves"
+
+
+@pytest.mark.edits((SHELVES, 'get: "/shelves"'))
+def test_rule_17_a_path_begins_with_a_version(mistakes: list[str]) -> None:
+    assert mistakes == [f"AIP-132 LibraryService.ListShelves: path '/shelves' {NOT_THE_RESOURCES}"]
+
+
+@pytest.mark.edits((SHELVES, 'get: "/library/v2beta1/shelves"'))
+def test_rule_17_any_version_with_anything_before(mistakes: list[str]) -> None:
+    assert mistakes == []
+
+
+@pytest.mark.edits((SHELVES, 'get: "/v1/all/shelves"'))
+def test_rule_17_nothing_stands_between_version_and_collection(mistakes: list[str]) -> None:
+    assert mistakes == [f"AIP-132 LibraryService.ListShelves: path '/v1/all/shelves' {NOT_THE_RESOURCES}"]
+
+
+@pytest.mark.edits((GET, '{get: "/v1/{name=shelves/*/books/*}/cover"}'))
+def test_rule_17_nothing_follows_a_whole_name(mistakes: list[str]) -> None:
+    path = "/v1/{name=shelves/*/books/*}/cover"
+    assert mistakes == [f"AIP-131 LibraryService.GetBook: path {path!r} {NOT_THE_RESOURCES}"]
+
+
+@pytest.mark.edits((CREATE, CREATE.replace("/books", "/volumes")))
+def test_rule_17_the_collection_below_a_parent_is_the_resources(mistakes: list[str]) -> None:
+    path = "/v1/{parent=shelves/*}/volumes"
+    assert mistakes == [f"AIP-133 LibraryService.CreateBook: path {path!r} {NOT_THE_RESOURCES}"]
+
+
+@pytest.mark.edits((BATCH_CREATE, BATCH_CREATE.replace("/books", "/volumes")))
+def test_rule_17_the_collection_of_a_batch_is_the_resources(mistakes: list[str]) -> None:
+    path = "/v1/{parent=shelves/*}/volumes:batchCreate"
+    assert mistakes == [f"AIP-233 LibraryService.BatchCreateBooks: path {path!r} {NOT_THE_RESOURCES}"]
+
+
+@pytest.mark.edits((BATCH_CREATE, BATCH_CREATE.replace("{parent=shelves/*}/", "")))
+def test_rule_17_a_batch_may_leave_the_parent_to_the_request(mistakes: list[str]) -> None:
+    assert mistakes == []
+
+
+@pytest.mark.edits((SHELVES, SHELVES + ' additional_bindings: {get: "/v1/racks"}'))
+def test_rule_17_an_additional_binding_is_no_alias(mistakes: list[str]) -> None:
+    assert mistakes == [f"AIP-132 LibraryService.ListShelves: path '/v1/racks' {NOT_THE_RESOURCES}"]
+
+
+@pytest.mark.edits((SHELVES, SHELVES + ' additional_bindings: {get: "/v2/shelves"}'))
+def test_rule_17_an_additional_binding_may_be_another_version(mistakes: list[str]) -> None:
+    assert mistakes == []
+
+
+@pytest.mark.edits(
+    ('plural: "books"', 'pattern: "sites/{site}/books/{book}"\n    plural: "books"'),
+    (
+        GET,
+        '{get: "/v1/{name=shelves/*/books/*}" additional_bindings: {get: "/v1/{name=sites/*/books/*}"}}',
+    ),
+    (LIST, '{get: "/v1/{parent=sites/*}/books"}'),
+)
+def test_rule_17_every_pattern_gives_a_path(mistakes: list[str]) -> None:
+    assert mistakes == []
 
 
 @pytest.mark.edits((LEND, '{post: "/v1/{volume=shelves/*/books/*}:lend" body: "*"}'))
