@@ -30,8 +30,9 @@ from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, StoreUnavailableError, UnavailableError
 from entresol.records import Records
-from entresol.schema.load import load
+from entresol.schema.load import examine, load
 from entresol.schema.model import Model
+from entresol.service.functions import check_functions
 from entresol.service.registry import Registry, registry
 from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
@@ -72,13 +73,12 @@ class Platform:
         """Load the protos, connect to the stores, and build the method table.
 
         Raises:
-            SchemaError: the protos have mistakes, all of which it lists.
+            SchemaError: the protos or their functions have mistakes, all of which it lists.
             ConfigurationError: a server or a setting cannot work; the text says what to change.
         """
         telemetry.look()
         clock = Clock()
-        model = load_model(settings)
-        load_functions(settings)
+        model = load_served(settings, functions or registry)
         async with AsyncExitStack() as stack:
             pools, records = await _open_records(settings, model, stack, near=True)
             table = build(model, records, functions or registry, settings)
@@ -239,13 +239,30 @@ async def _until_ready(relay: Relay) -> None:
 
 def load_model(settings: Settings) -> Model:
     """Return the model of `settings.protos`, a folder of protos or a descriptor set."""
+    return load(_descriptor_set(settings))
+
+
+def load_served(settings: Settings, functions: Registry = registry) -> Model:
+    """Return the model, with the functions of its custom methods imported.
+
+    Raises:
+        SchemaError: the protos have mistakes, or `functions` are not those of the custom methods; all is listed.
+    """
+    model, report = examine(_descriptor_set(settings))
+    _import_functions(settings)
+    check_functions(model, functions, report)
+    report.close()
+    return model
+
+
+def _descriptor_set(settings: Settings) -> bytes:
     path = Path(settings.protos)
     if not path.exists():
         raise ConfigurationError(f"{path} does not exist: set ENTRESOL_PROTOS to a folder of .proto files")
-    return load(compile_protos(path))
+    return compile_protos(path)
 
 
-def load_functions(settings: Settings) -> None:
+def _import_functions(settings: Settings) -> None:
     """Import the custom methods: what `settings.functions` names, else every `functions.py` beside the protos."""
     names = list(filter(None, settings.functions.split(",")))
     for file in [] if names else sorted(Path(settings.protos).rglob("functions.py")):

@@ -273,7 +273,7 @@ class FrameError(EntresolError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
-    """One thing wrong with a proto: where, which rule, and the remedy."""
+    """One thing wrong with a proto, or a function of it: where, which rule, and the remedy."""
 
     file: str
     line: int
@@ -290,7 +290,7 @@ class Mistake:
 
 
 class SchemaError(EntresolError):
-    """The protos break rules, all of which `mistakes` lists."""
+    """The protos, or the functions of their custom methods, break rules, all of which `mistakes` lists."""
 
     reason = "INVALID_SCHEMA"
 
@@ -298,7 +298,7 @@ class SchemaError(EntresolError):
         self.mistakes = tuple(sorted(mistakes))
         count = len(self.mistakes)
         lines = "\n".join(str(mistake) for mistake in self.mistakes)
-        super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the protos:\n{lines}")
+        super().__init__(f"{count} mistake{'s' if count != 1 else ''}:\n{lines}")
 
 
 class ConfigurationError(EntresolError):

@@ -1,4 +1,4 @@
-"""`entresol check`: every mistake of the protos at once."""
+"""`entresol check`: every mistake of the protos, and of their functions, at once."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from pathlib import Path
 
 import click
 
-from entresol.app import load_model
+from entresol.app import load_model, load_served
 from entresol.config import Settings
 from entresol.errors import SchemaError
 
 
 @click.command("check")
 @click.option("--protos", help="Folder of .proto files, or a descriptor set.")
+@click.option("--functions", help="Modules, files or folders with custom methods, separated by commas.")
 @click.option(
     "--against", type=click.Path(exists=True, path_type=Path), help="Earlier protos: refuse breaking changes."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(protos: str | None, against: Path | None, as_json: bool) -> None:
-    """Check the protos: names, annotations, columns, standard methods, and that nothing breaks its users."""
-    settings = Settings.load(protos=protos)
+def command(protos: str | None, functions: str | None, against: Path | None, as_json: bool) -> None:
+    """Check the protos: names, annotations, columns, standard methods, and that nothing breaks its users.
+
+    Imports the functions, too: each custom method has one, and each of them a method.
+    """
+    settings = Settings.load(protos=protos, functions=functions)
     try:
-        model = load_model(settings)
+        model = load_served(settings)
         if against is not None:
             _compare(against, settings)
     except SchemaError as error:

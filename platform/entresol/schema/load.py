@@ -15,10 +15,21 @@ from entresol.schema.source import Source, is_own
 def load(descriptor_set: bytes) -> Model:
     """Return the model of a serialized `FileDescriptorSet` that includes its imports.
 
+    Raises:
+        SchemaError: the protos break rules; every mistake is in it.
+    """
+    model, report = examine(descriptor_set)
+    report.close()
+    return model
+
+
+def examine(descriptor_set: bytes) -> tuple[Model, Report]:
+    """Return the model as far as it can be read, and the mistakes found, for who looks for more beside them.
+
     Takes about 15 ms for ten files. Lines in mistakes come from the set's source info; without it they are 1.
 
     Raises:
-        SchemaError: the protos break rules; every mistake is in it.
+        SchemaError: the set cannot be read at all.
     """
     source = Source(descriptor_set)
     annotated = [message for message in source.messages() if source.option(message, options.RESOURCE)]
@@ -30,5 +41,4 @@ def load(descriptor_set: bytes) -> Model:
     scope = Scope(source, Report(source), resources, own)
     for rule in RULES:
         rule(scope)
-    scope.report.close()
-    return Model(by_type(resources), services, source.pool, descriptor_set)
+    return Model(by_type(resources), services, source.pool, descriptor_set), scope.report

@@ -17,17 +17,16 @@ class Report:
 
     def add(self, element: Element, rule: str, problem: str, remedy: str = "", *, option: str = "") -> None:
         """Note a mistake at the element, or at this option of it; the same mistake twice counts once."""
-        self._note(file_of(element), element, rule, problem, remedy, option)
+        file, line = file_of(element).name, self._source.line(element, option)
+        self.note(Mistake(file, line, rule, element.full_name, problem, remedy))
 
     def add_to_file(self, file: FileDescriptor, rule: str, problem: str, remedy: str = "") -> None:
         """Note a mistake of a whole file."""
-        self._mistakes[Mistake(file.name, 1, rule, file.package, problem, remedy)] = None
+        self.note(Mistake(file.name, 1, rule, file.package, problem, remedy))
 
-    def _note(
-        self, file: FileDescriptor, element: Element, rule: str, problem: str, remedy: str, option: str
-    ) -> None:
-        line = self._source.line(element, option)
-        self._mistakes[Mistake(file.name, line, rule, element.full_name, problem, remedy)] = None
+    def note(self, mistake: Mistake) -> None:
+        """Note a mistake that knows its place, which may be in no proto."""
+        self._mistakes[mistake] = None
 
     @property
     def mistakes(self) -> tuple[Mistake, ...]:

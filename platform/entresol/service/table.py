@@ -52,13 +52,11 @@ def build(
     settings: Settings,
     identifiers: Identifiers | None = None,
 ) -> Mapping[str, Route]:
-    """Return the table, by path.
+    """Return the table, by path; every custom method has its function (`check_functions` sees to that).
 
     Raises:
-        ConfigurationError: a declared method has neither a standard meaning nor a function, or a function has no
-            declared method; all of them are named.
+        ConfigurationError: a setting cannot work, or a batch has no method whose requests it carries.
     """
-    _check_functions(model, registry)
     shared_quota = quota(settings)
     standard = _Standard(model, records, settings, identifiers or Identifiers())
     table = {}
@@ -142,19 +140,3 @@ def _create_of(batch: Method, model: Model) -> Method:
         if method.kind is MethodKind.CREATE and method.resource is batch.resource:
             return method
     raise ConfigurationError(f"{batch.full_name} needs a Create method of the same resource; declare one")
-
-
-def _check_functions(model: Model, registry: Registry) -> None:
-    declared = {method.full_name: method for method in model.methods.values()}
-    missing = [
-        f"{name} is declared and has no function: register one with @entresol.method({name!r})"
-        for name, method in declared.items()
-        if method.kind is MethodKind.CUSTOM and name not in registry.functions
-    ]
-    unknown = [
-        f"{name} has a function and is declared in no proto"
-        for name in registry.functions
-        if name not in declared
-    ]
-    if missing or unknown:
-        raise ConfigurationError("; ".join(missing + unknown))

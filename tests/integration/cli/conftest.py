@@ -32,6 +32,8 @@ class Cli:
         return {
             "ENTRESOL_DATABASE_WRITE": self.database.write_url,
             "ENTRESOL_PROTOS": str(ROOT / "protos"),
+            # Named, so that no copy of the protos brings them a second time into this process.
+            "ENTRESOL_FUNCTIONS": str(ROOT / "protos" / "stories" / "functions.py"),
             "ENTRESOL_MIGRATIONS": str(ROOT / "migrations"),
         }
 

@@ -20,7 +20,7 @@ from tests.integration.service.conftest import settings_of
 from tests.integration.service.museum import PROTOS, SERVICE, STRANGER, Hold, registry
 
 from entresol.clock import Clock
-from entresol.errors import Code, ConfigurationError
+from entresol.errors import Code, ConfigurationError, SchemaError
 from entresol.schema.model import Model
 from entresol.service.call import ANSWERED_BY_KEY, Call, finished
 from entresol.service.registry import Registry
@@ -201,10 +201,10 @@ def test_a_declared_method_without_a_function_keeps_the_server_from_starting(
     functions = registry()
     del functions.functions[f"{SERVICE}.BreakHall"]
     del functions.functions[f"{SERVICE}.WatchHall"]
-    with pytest.raises(ConfigurationError) as caught, another(museum_database, functions):
+    with pytest.raises(SchemaError) as caught, another(museum_database, functions):
         pass
     for name in ("BreakHall", "WatchHall"):
-        assert f"{SERVICE}.{name} is declared and has no function" in caught.value.message
+        assert f"{SERVICE}.{name}: is declared and has no function" in caught.value.message
         assert f"@entresol.method('{SERVICE}.{name}')" in caught.value.message
 
 
@@ -214,7 +214,7 @@ def test_a_function_without_a_declared_method_keeps_the_server_from_starting(
     functions = registry()
     functions.functions[f"{SERVICE}.CloseHall"] = functions.functions[f"{SERVICE}.HoldHall"]
     with (
-        pytest.raises(ConfigurationError, match="CloseHall has a function"),
+        pytest.raises(SchemaError, match="CloseHall: has a function"),
         another(museum_database, functions),
     ):
         pass

@@ -123,7 +123,7 @@ def test_a_mistake_says_where_what_and_what_to_do(garden: bytes) -> None:
         "plant.proto:12: garden.v1.Plant: pattern 'plants/{plant_id}': variable 'plant_id' ends with _id;"
         " write {plant} [AIP-123]"
     )
-    assert str(caught.value).startswith("12 mistakes in the protos:\nplant.proto:11: ")
+    assert str(caught.value).startswith("12 mistakes:\nplant.proto:11: ")
 
 
 def test_without_source_info_lines_are_1(garden: bytes) -> None:
