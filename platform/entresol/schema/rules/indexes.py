@@ -26,8 +26,9 @@ def check_indexes(scope: Scope) -> None:
         if storage is None:
             continue
         for number, option in enumerate(storage.indexes):
-            _index(scope, resource, option)
-            _index_name(scope, resource, number, relations)
+            sound = _index(scope, resource, option)
+            if sound or option.name:  # the default name of another is made of the fields that are left
+                _index_name(scope, resource, number, relations)
         for name in storage.search_fields:
             _search(scope, resource, name)
 
@@ -40,17 +41,19 @@ def _qualified(name: str) -> str:
     return name if "." in name else f"{DEFAULT_SCHEMA}.{name}"
 
 
-def _index(scope: Scope, resource: Resource, option: Any) -> None:
+def _index(scope: Scope, resource: Resource, option: Any) -> bool:
+    """Check the fields, and tell whether they can all be indexed."""
     names = [parse_term(term)[0] for term in option.fields]
     if not names:
         _add(scope, resource, _RULE, "has an index over no field", "name its fields")
     for name in _repeated(names):
         _add(scope, resource, _RULE, f"an index has the field {name!r} twice", "name it once")
-    for name in names:
-        problem = _obstacle(resource.by_name.get(name))
+    obstacles = {name: _obstacle(resource.by_name.get(name)) for name in names}
+    for name, problem in obstacles.items():
         if problem:
             remedy = "index fields of the message that hold one plain value"
             _add(scope, resource, _RULE, f"index over {name!r}: {problem}", remedy)
+    return bool(names) and not any(obstacles.values())
 
 
 def _obstacle(field: Field | None) -> str:

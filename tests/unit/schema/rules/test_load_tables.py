@@ -177,6 +177,27 @@ def test_an_index_is_over_fields_that_exist(mistakes: list[str]) -> None:
     assert mistakes == ["entresol/index Shelf: index over 'color': there is no such field"]
 
 
+@pytest.mark.edits(
+    (
+        BOOK_INDEX,
+        '    indexes: [{fields: ["title"]}, {fields: ["title", "create_tme desc"]}, {fields: ["tilte"]}]\n',
+    )
+)
+def test_a_misspelt_field_of_an_index_is_one_mistake(mistakes: list[str]) -> None:
+    assert mistakes == [
+        f"entresol/index Book: index over '{name}': there is no such field"
+        for name in ("create_tme", "tilte")
+    ]
+
+
+@pytest.mark.edits(shelf('indexes: [{fields: ["color"] name: "books"}]'))
+def test_a_name_that_was_chosen_is_checked_whatever_the_fields(mistakes: list[str]) -> None:
+    assert mistakes == [
+        "entresol/index Shelf: index name 'books' is also that of table 'books'",
+        "entresol/index Shelf: index over 'color': there is no such field",
+    ]
+
+
 @pytest.mark.edits((BOOK_INDEX, '    indexes: [{fields: ["etag"]}]\n'))
 def test_an_index_is_over_fields_that_are_stored(mistakes: list[str]) -> None:
     assert mistakes == ["entresol/index Book: index over 'etag': the field is computed and has no column"]
