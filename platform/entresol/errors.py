@@ -139,13 +139,19 @@ class AlreadyExistsError(EntresolError):
 
 
 class StaleEtagError(EntresolError):
-    """The resource changed since the caller read it; read again and decide again."""
+    """The resource changed since the caller read it, or never had this etag; read again and decide again.
+
+    One text for both: an etag that is made up may look like any other, and the remedy is the same.
+    """
 
     code = Code.ABORTED
     reason = "STALE_ETAG"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} was changed since this etag was read", metadata={"name": name})
+        super().__init__(
+            f"etag: {name} has another one, for it was changed since or never had this; read it again and repeat",
+            metadata={"name": name, "field": "etag"},
+        )
 
 
 class ConflictError(EntresolError):

@@ -11,6 +11,8 @@ from tests.integration.service.museum import STRANGER
 
 from entresol.errors import Code
 
+REMEDY = "etag: {} has another one, for it was changed since or never had this; read it again and repeat"
+
 
 @pytest.fixture
 def story(api: Api, ann: str) -> Any:
@@ -36,17 +38,25 @@ def test_rule_33_a_stale_etag_is_aborted(api: Api, story: Any) -> None:
     changed = api.call("UpdateStory", story={"name": story.name, "title": "other"})
     stale = {"name": story.name, "title": "third", "etag": story.etag}
     refusal = api.refused(Code.ABORTED, "UpdateStory", story=stale)
-    assert (refusal.info.reason, refusal.info.metadata["name"]) == ("STALE_ETAG", story.name)
+    assert refusal.info.reason == "STALE_ETAG"
+    assert dict(refusal.info.metadata) == {"name": story.name, "field": "etag"}
+    assert refusal.message == REMEDY.format(story.name)
     api.refused(Code.ABORTED, "DeleteStory", name=story.name, etag=story.etag)
     api.call("DeleteStory", name=story.name)
     api.refused(Code.ABORTED, "UndeleteStory", name=story.name, etag=changed.etag)
 
 
-@pytest.mark.parametrize("etag", ['W/"{}"', '"{}x"', '" {}"', "*", '"ffffffffffffffff"', '"-1"', '""', "\n"])
+@pytest.mark.parametrize(
+    "etag", ["nonsense", 'W/"{}"', '"{}x"', '" {}"', "*", '"ffffffffffffffff"', '"-1"', '""', "\n"]
+)
 def test_rule_33_what_was_never_an_etag_of_the_record_is_aborted(api: Api, story: Any, etag: str) -> None:
     wrong = etag.format(story.etag.strip('"'))
-    api.refused(Code.ABORTED, "UpdateStory", story={"name": story.name, "title": "other", "etag": wrong})
-    api.refused(Code.ABORTED, "DeleteStory", name=story.name, etag=wrong)
+    changed = {"name": story.name, "title": "other", "etag": wrong}
+    for refusal in (
+        api.refused(Code.ABORTED, "UpdateStory", story=changed),
+        api.refused(Code.ABORTED, "DeleteStory", name=story.name, etag=wrong),
+    ):
+        assert refusal.message == REMEDY.format(story.name)
 
 
 def test_rule_33_a_stale_etag_is_aborted_where_columns_are_simply_set(api: Api, ann: str) -> None:
