@@ -1,13 +1,17 @@
 """Settings: one frozen value, read from the environment and one file, once, at start.
 
 Every setting is an environment variable `ENTRESOL_<NAME>` or a key of the same lower-case name in the TOML file that
-`ENTRESOL_CONFIG` names; the environment wins. This is the only module that reads the environment.
+`ENTRESOL_CONFIG` names; the environment wins. A key that is no setting is refused; a variable is only warned of, for an
+environment also holds what others put there. This is the only module that reads the environment.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import logging
 import os
+import re
 import textwrap
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +21,13 @@ from typing import Any, TypeVar, get_type_hints
 
 from entresol.errors import ConfigurationError
 
+log = logging.getLogger(__name__)
+
 _T = TypeVar("_T")
+# What Kubernetes tells every container about a service that is named `entresol` or `entresol-…`.
+_SERVICE_LINK = re.compile(
+    r"ENTRESOL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+)
 
 
 def _setting(default: _T, meaning: str) -> _T:
@@ -179,7 +189,7 @@ class Settings:
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-        """Return the settings of this process.
+        """Return the settings of this process; a variable `ENTRESOL_*` that is none is warned of in the log.
 
         Raises:
             ConfigurationError: a value has the wrong type, or the file holds a key that is not a setting.
@@ -194,6 +204,7 @@ class Settings:
             text = environment.get(_variable(item.name))
             if text is not None:
                 values[item.name] = text
+        _warn_of_unknown(environment)
         values.update({key: value for key, value in overrides.items() if value is not None})
         unknown = sorted(set(values) - set(types))
         if unknown:
@@ -202,6 +213,18 @@ class Settings:
                 metadata={"setting": unknown[0]},
             )
         return cls(**{name: _convert(name, types[name], value) for name, value in values.items()})
+
+
+def _warn_of_unknown(environment: Mapping[str, str]) -> None:
+    known = ["CONFIG", *(item.name.upper() for item in dataclasses.fields(Settings))]
+    for name in sorted(environment):
+        short = name.removeprefix("ENTRESOL_")
+        if short not in (name, *known) and not _SERVICE_LINK.fullmatch(name):
+            near = difflib.get_close_matches(short, known, 1)
+            hint = (
+                f"did you mean ENTRESOL_{near[0]}?" if near else "`entresol serve --help-settings` lists them"
+            )
+            log.warning("%s is not a setting and is ignored; %s", name, hint)
 
 
 def described() -> str:
