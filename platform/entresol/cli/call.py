@@ -44,7 +44,7 @@ def command(
 
     --json prints the session token, too, and how old the reply may be when that is more than its resource allows.
 
-    entresol call stories.v1.StoryService/GetStory name=stories/12224879
+    entresol call stories.v1.StoryService/GetStory name=stories/10000042
     """
     metadata = {SESSION_KEY: session, CONSISTENCY_KEY: consistency, READ_MASK_KEY: read_mask}
     with Caller(address, timeout_s=timeout_s) as caller:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from entresol.app import load_model, load_served
+from entresol.cli.counts import counted
 from entresol.config import Settings
 from entresol.errors import SchemaError
 
@@ -40,7 +41,8 @@ def command(protos: str | None, functions: str | None, against: Path | None, as_
     if as_json:
         click.echo(json.dumps(summary))
     else:
-        click.echo(f"no mistakes: {len(model.resources)} resources, {len(model.services)} services")
+        found = counted(len(model.resources), "resource"), counted(len(model.services), "service")
+        click.echo(f"no mistakes: {', '.join(found)}")
 
 
 def _compare(against: Path, settings: Settings) -> None:

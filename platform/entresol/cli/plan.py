@@ -21,7 +21,11 @@ from entresol.storage.plan import Plan, plan, write_files
 @click.option("--protos", help="Folder of .proto files, or a descriptor set.")
 @click.option("--only", help="A package or resource type; default: everything.")
 @click.option(
-    "--write", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write files into FOLDER."
+    "--write",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write files into FOLDER.",
 )
 @click.option("--title", default="change", show_default=True, help="What the files are called.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

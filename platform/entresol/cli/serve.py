@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import click
 
 from entresol.app import Platform, start_telemetry
+from entresol.cli.counts import counted
 from entresol.cli.run import run, settle_memory, until_told
 from entresol.cli.workers import Workers
 from entresol.config import Settings, described
@@ -49,11 +50,11 @@ async def serve(settings: Settings) -> None:
         platform = await stack.enter_async_context(await Platform.open(settings))
         server = await platform.serve()
         host = settings.listen.rpartition(":")[0]
-        click.echo(f"serving {len(platform.model.services)} services on {host}:{server.port}")
+        click.echo(f"serving {counted(len(platform.model.services), 'service')} on {host}:{server.port}")
         if web := await platform.serve_web():
             click.echo(f"serving the web on {settings.web_listen.rpartition(':')[0]}:{web.port}")
         cache = "cache" if settings.cache_url else "no cache (ENTRESOL_CACHE_URL is not set)"
-        click.echo(f"reading from {cache}, {len(settings.database_read)} replicas and the primary")
+        click.echo(f"reading from {cache}, {counted(len(settings.database_read), 'replica')} and the primary")
         settle_memory()
         await until_told()
         click.echo("draining")

@@ -22,7 +22,12 @@ WEB = "127.0.0.1:9080"
 @click.option("--listen", help="host:port to listen on; port 0 takes a free one.")
 @click.option("--web", default=WEB, show_default=True, help="host:port for Connect, gRPC-Web and REST.")
 @click.option(
-    "--folder", default=".entresol", show_default=True, type=click.Path(path_type=Path), help="Data."
+    "--folder",
+    metavar="FOLDER",
+    default=".entresol",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Data.",
 )
 @click.option(
     "--replicas", default=2, show_default=True, type=click.IntRange(0, 8), help="PostgreSQL replicas."

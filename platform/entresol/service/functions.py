@@ -13,6 +13,7 @@ from entresol.schema.services import has_standard_name
 from entresol.service.registry import Function, Registry
 
 RULE = "entresol/function"
+_LIKENESS_MIN = 0.95  # full names of one service are alike for most of their length
 
 
 def check_functions(model: Model, registry: Registry, report: Report) -> None:
@@ -28,7 +29,7 @@ def check_functions(model: Model, registry: Registry, report: Report) -> None:
             report.add(method, RULE, "is declared and has no function", remedy)
     for name, function in registry.functions.items():
         if name not in declared:
-            near = difflib.get_close_matches(name, custom, 1)
+            near = difflib.get_close_matches(name, custom, 1, _LIKENESS_MIN)
             remedy = f"did you mean {near[0]!r}?" if near else "declare the method, or remove the function"
             file, line = _place(function)
             report.note(Mistake(file, line, RULE, name, "has a function and is declared in no proto", remedy))

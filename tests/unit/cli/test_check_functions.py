@@ -59,6 +59,12 @@ def test_a_misspelt_function_is_told_beside_the_method_that_lacks_one_and_every_
     assert "VoteStorey" in (folder / lonely["file"]).read_text().splitlines()[lonely["line"] - 1]
 
 
+def test_a_function_that_is_like_no_method_is_declared_or_removed(folder: Path) -> None:
+    edit(folder / "protos/stories/functions.py", f'"{SERVICE}.VoteStory"', f'"{SERVICE}.ReadStory"')
+    (lonely,) = (one for one in check(folder)["mistakes"] if one["element"] == f"{SERVICE}.ReadStory")
+    assert lonely["remedy"] == "declare the method, or remove the function"
+
+
 def test_functions_are_those_that_are_named(folder: Path) -> None:
     (folder / "none.py").write_text("")
     found = check(folder, "--functions", "none.py")["mistakes"]

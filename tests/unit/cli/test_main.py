@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from entresol.cli.counts import counted
 from entresol.cli.main import COMMANDS, entresol
+from entresol.cli.sample import rows
 from entresol.config import Settings
 
 ENTRESOL = str(Path(sys.executable).parent / "entresol")
@@ -56,6 +59,30 @@ def test_every_command_has_help_and_json_where_it_answers(name: str) -> None:
     assert ("--json" in result.output) is (
         name in {"demo", "up", "check", "plan", "migrate", "import", "purge", "warm", "verify", "call"}
     )
+
+
+def test_the_story_of_calls_help_is_one_that_the_demo_makes() -> None:
+    found = re.search(r"name=stories/(\d+)", CliRunner().invoke(entresol, ["call", "--help"]).output)
+    assert found is not None
+    assert found[1] in {row[0] for row in rows(1000)}
+
+
+@pytest.mark.parametrize("name", ["plan", "up"])
+def test_the_folder_that_help_tells_of_is_the_one_of_an_option(name: str) -> None:
+    output = CliRunner().invoke(entresol, [name, "--help"]).output
+    assert re.search(r"--\w+ FOLDER", output)
+    assert "DIRECTORY" not in output
+
+
+@pytest.mark.parametrize(("number", "says"), [(0, "0 services"), (1, "1 service"), (2, "2 services")])
+def test_one_thing_is_not_counted_in_the_plural(number: int, says: str) -> None:
+    assert counted(number, "service") == says
+
+
+def test_a_variable_that_is_no_setting_is_warned_of_where_a_command_starts(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", ENTRESOL_LISTN="x")
+    assert "WARNING entresol.config: ENTRESOL_LISTN is not a setting" in done.stderr
+    assert "did you mean ENTRESOL_LISTEN?" in done.stderr
 
 
 def test_the_summaries_are_short_enough_for_one_line() -> None:
