@@ -38,6 +38,7 @@ class Route:
     handler: Handler
     guarded: bool = False  # a policy decides who may call it
     quick: Quick | None = None  # for calls that wish for nothing
+    is_custom: bool = False  # a function of the application answers it, whatever its name promises
 
     def look(self, request: bytes, metadata: Mapping[str, str]) -> bytes | Look | None:
         """Return what copies say to a call with this metadata, as `Quick.look` does."""
@@ -79,7 +80,7 @@ def build(
             if function or guarded
             else quick(method, records, check, batch_size_max=settings.batch_size_max)
         )
-        table[path] = Route(method, compose(links, handler), guarded, direct)
+        table[path] = Route(method, compose(links, handler), guarded, direct, function is not None)
     return table
 
 

@@ -19,7 +19,7 @@ from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.assignment import assign, field_of
 from entresol.transport.calls import failed
-from entresol.transport.web import caching
+from entresol.transport.web import caching, conditions
 from entresol.transport.web.calls import Streaming, body_of, leading_texts, packed, takes_gzip, texts, unary
 from entresol.transport.web.exchange import JSON, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
@@ -28,6 +28,7 @@ from entresol.transport.wire import timeout_s
 
 _LINES = "application/x-ndjson"
 _PACK_BYTES_MIN = 1024
+_PRECONDITION_FAILED = 412
 
 
 class Rest:
@@ -72,6 +73,7 @@ class Rest:
             self._read_body(message, body, request)
         for name, text in self._values.items():
             assign(message, name.split("."), text, name)
+        conditions.require(route, request.headers, message)
         return bytes(message.SerializeToString())
 
     def timeout_s(self, request: Request) -> float | None:
@@ -89,9 +91,11 @@ class Rest:
             return Response(200, [*headers, ("content-encoding", "gzip")], packed(body))
         return Response(200, headers, body)
 
-    def refusal(self, _request: Request, error: CallFailedError, call: Call | None) -> Response:
+    def refusal(self, request: Request, error: CallFailedError, call: Call | None) -> Response:
         """Return the error as JSON."""
-        return refused(error, [*leading_texts(call), *texts(call)] if call else [])
+        headers = [*leading_texts(call), *texts(call)] if call else []
+        unmet = conditions.unmet(request.headers, error)
+        return refused(error, headers) if unmet is None else refused(unmet, headers, _PRECONDITION_FAILED)
 
     def _refuse_taken(self, name: str) -> None:
         """Refuse a field of the query that the path or the body holds: who reads the URL would be led astray.
@@ -128,19 +132,19 @@ class Rest:
             yield json.dumps(_error(error), ensure_ascii=False).encode() + b"\n"
 
 
-def refused(error: CallFailedError, headers: Headers) -> Response:
-    """Return an error as AIP-193 has it."""
-    body = json.dumps(_error(error), ensure_ascii=False).encode()
+def refused(error: CallFailedError, headers: Headers, number: int | None = None) -> Response:
+    """Return an error as AIP-193 has it. `number` is an HTTP status that says more than that of the error's code."""
+    told = _error(error, number)
     headers = [("content-type", JSON), ("cache-control", "no-store"), *headers]
-    return Response(code_of(error.status.code)[1], headers, body)
+    return Response(told["error"]["code"], headers, json.dumps(told, ensure_ascii=False).encode())
 
 
-def _error(error: CallFailedError) -> dict[str, Any]:
+def _error(error: CallFailedError, number: int | None = None) -> dict[str, Any]:
     status = error.status
-    name, number = code_of(status.code)
+    name, usual = code_of(status.code)
     return {
         "error": {
-            "code": number,
+            "code": number or usual,
             "message": status.message,
             "status": name,
             "details": [_detail(detail) for detail in status.details],

@@ -1,0 +1,74 @@
+"""Conditions of writes (RFC 9110, 13): a request with `If-Match` writes only where the etag check proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from entresol.errors import InvalidArgumentError, StaleEtagError
+from entresol.schema.model import MethodKind
+from entresol.service.standard import request_field
+from entresol.service.status import CallFailedError
+from entresol.service.table import Route
+
+_IF_MATCH, _IF_UNMODIFIED_SINCE = "if-match", "if-unmodified-since"
+_CHECKED = (MethodKind.UPDATE, MethodKind.DELETE, MethodKind.UNDELETE)
+
+
+def require(route: Route, headers: Mapping[str, str], message: Any) -> None:
+    """Ask in the request of a write for what its headers ask.
+
+    Raises:
+        InvalidArgumentError: the method cannot prove it.
+    """
+    if route.method.safe:
+        return
+    if _IF_UNMODIFIED_SINCE in headers:
+        told = "is not kept to: no such time is kept; send the record's `etag` in If-Match"
+        raise InvalidArgumentError.of(_IF_UNMODIFIED_SINCE, told)
+    if (wanted := headers.get(_IF_MATCH)) is not None:
+        _match(route, wanted, message)
+
+
+def _match(route: Route, wanted: str, message: Any) -> None:
+    holder = _holder(route, message)
+    if holder is None:
+        told = f"{route.method.full_name} checks no etag; leave the header out"
+    elif not wanted or "," in wanted:
+        told = "takes one etag, or `*`"
+    elif getattr(message, "allow_missing", False):
+        told = "asks that the record is there, allow_missing that it need not be; leave out one of them"
+    elif wanted == "*":
+        return  # the method fails where there is no record
+    elif holder.etag.strip('"') not in ("", wanted.strip('"')):
+        told = "is not the etag that the request has; leave out one of them"
+    else:
+        holder.etag = wanted
+        return
+    raise InvalidArgumentError.of(_IF_MATCH, told)
+
+
+def _holder(route: Route, message: Any) -> Any:
+    """Return the message whose `etag` the method checks: the record of an Update, else the request; or None."""
+    method = route.method
+    if method.kind not in _CHECKED or route.is_custom:
+        return None
+    holder = getattr(message, request_field(method)) if method.kind is MethodKind.UPDATE else message
+    return holder if "etag" in holder.DESCRIPTOR.fields_by_name else None
+
+
+def unmet(headers: Mapping[str, str], error: CallFailedError) -> CallFailedError | None:
+    """Return what is told when the record is not as `If-Match` has it; None when the call failed of something else."""
+    stale = _IF_MATCH in headers and any(
+        detail.Is(ErrorInfo.DESCRIPTOR) and ErrorInfo.FromString(detail.value).reason == StaleEtagError.reason
+        for detail in error.status.details
+    )
+    if not stale:
+        return None
+    status = Status()
+    status.CopyFrom(error.status)
+    status.message += "; If-Match takes the `etag` in the record, not the header of that name"
+    return CallFailedError(status)
