@@ -160,9 +160,21 @@ def test_what_is_no_request_is_told(web: Web, path: str, body: bytes) -> None:
 
 
 def test_paths_and_verbs_that_nothing_serves(web: Web) -> None:
-    assert web.send("GET", "/v1/planets").status == 404
+    unknown = web.send("GET", "/v1/storiez/nope")
+    error = unknown.json["error"]
+    assert (unknown.status, error["code"], error["status"]) == (404, 404, "UNIMPLEMENTED")
+    assert (error["details"][0]["reason"], error["details"][0]["metadata"]) == (
+        "METHOD_NOT_FOUND",
+        {"path": "/v1/storiez/nope"},
+    )
+    assert "nothing is served at /v1/storiez/nope" in error["message"]
     wrong = web.send("PUT", "/v1/stories")
-    assert wrong.status == 405
+    error = wrong.json["error"]
+    assert (wrong.status, error["code"], error["status"]) == (405, 405, "UNIMPLEMENTED")
+    assert (error["message"], error["details"][0]["reason"]) == (
+        "/v1/stories does not take PUT; use GET or POST",
+        "METHOD_NOT_FOUND",
+    )
     assert set(wrong.headers["allow"].split(", ")) == {"GET", "POST"}
 
 

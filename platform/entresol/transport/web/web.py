@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from entresol.clock import Clock
 from entresol.config import Settings
-from entresol.errors import NotFoundError
+from entresol.errors import UnimplementedError
 from entresol.schema.model import Model
 from entresol.service.table import Route
 from entresol.transport.calls import HARD_SIZE_FACTOR, failed, unknown
@@ -16,7 +15,7 @@ from entresol.transport.web.connect import STREAM, Connect
 from entresol.transport.web.exchange import JSON, PROTO, Answer, Headers, Request, Response, response_of
 from entresol.transport.web.grpcweb import GrpcWeb
 from entresol.transport.web.json_codec import JsonCodec
-from entresol.transport.web.pages import pages
+from entresol.transport.web.pages import OPENAPI, pages
 from entresol.transport.web.rest import Rest, refused
 from entresol.transport.web.router import Router
 
@@ -64,15 +63,18 @@ class Web:
         return self._missing(request, kind)
 
     def _missing(self, request: Request, kind: str) -> Response:
-        if verbs := self._router.verbs(request.path):
-            body = json.dumps({"error": {"code": 405, "message": f"use {' or '.join(verbs)}"}}).encode()
-            told = [("allow", ", ".join(verbs)), ("content-type", JSON), ("cache-control", "no-store")]
-            return Response(405, told, body)
+        path = request.path
+        if verbs := self._router.verbs(path):
+            known = {"path": path, "verb": request.method, "allowed": ", ".join(verbs)}
+            text = f"{path} does not take {request.method}; use {' or '.join(verbs)}"
+            error = UnimplementedError(text, metadata=known)
+            return refused(failed(error, "/"), [("allow", known["allowed"])], 405)
         if request.method == "POST" and (kind in (JSON, PROTO) or kind.startswith(STREAM)):
-            response = self._connect.refusal(request, failed(unknown(request.path), request.path), None)
+            response = self._connect.refusal(request, failed(unknown(path), path), None)
             response.status = 404
             return response
-        return refused(failed(NotFoundError(request.path), "/"), [])
+        error = UnimplementedError(f"nothing is served at {path}; see {OPENAPI}", metadata={"path": path})
+        return refused(failed(error, "/"), [], 404)
 
     def _cors(self, origin: str) -> Headers:
         """Return what lets pages of this origin read the answer; nothing for those that may not."""
