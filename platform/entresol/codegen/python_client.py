@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
-from entresol.codegen.comments import comments_of
 from entresol.codegen.python_layout import Layout
 from entresol.codegen.python_messages import strip, write_messages
 from entresol.codegen.python_names import render_names
@@ -19,6 +18,7 @@ from entresol.codegen.python_rpcs import read_rpc
 from entresol.codegen.python_services import Service, client_names, render_service
 from entresol.codegen.python_types import Types, name_classes
 from entresol.errors import ConfigurationError
+from entresol.schema.comments import comments_of
 from entresol.schema.model import Model, Resource
 from entresol.schema.resources import snake
 from entresol.schema.source import Source

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of the REST API: paths from `google.api.http`, schemas from messages as protobuf's JSON has them."""
+"""OpenAPI 3.1 of the REST API: paths from `google.api.http`, schemas from messages, words from the protos' comments."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from entresol.schema.comments import comments_of
 from entresol.schema.model import Behavior, Method, Model
 from entresol.schema.paths import Binding, variables
 from entresol.schema.resources import blank
@@ -75,6 +76,7 @@ def document(model: Model, title: str = "Entresol") -> dict[str, Any]:
 class _Document:
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._comments = comments_of(model.descriptor_set)
         self._schemas: dict[str, Any] = {_ERROR: _ERROR_SCHEMA}
         patterns = [pattern.text for one in model.resources.values() for pattern in one.patterns]
         parents = [text.rpartition("/")[0].rpartition("/")[0] for text in patterns]
@@ -90,6 +92,7 @@ class _Document:
         return {
             "openapi": "3.1.0",
             "info": {"title": title, "version": "1"},
+            "tags": [{"name": name, **self._described(name)} for name in self._model.services],
             "paths": paths,
             "components": {"schemas": dict(sorted(self._schemas.items()))},
         }
@@ -101,6 +104,7 @@ class _Document:
         operation: dict[str, Any] = {
             "operationId": f"{service.rpartition('.')[2]}_{name}" + (f"_{index}" if index else ""),
             "tags": [service],
+            **_summary(self._comments.get(method.full_name, "")),
             "parameters": list(self._parameters(method, binding, names)),
             "responses": {
                 "200": _content(self._reference(method.output), "The reply."),
@@ -124,7 +128,8 @@ class _Document:
         taken = {path.partition(".")[0] for path in in_path} | {binding.body}
         for field in method.input.fields:
             if field.name not in taken:
-                yield {"name": field.json_name, "in": "query", "schema": self._field(field)}
+                told = self._described(field.full_name)
+                yield {"name": field.json_name, "in": "query", **told, "schema": self._field(field)}
 
     def _path(self, path: str) -> tuple[str, list[str]]:
         """Return a path as OpenAPI writes it, and its parameters: one for each `*`, named as the resource names it."""
@@ -156,7 +161,7 @@ class _Document:
         properties: dict[str, Any] = {}
         required = []
         for field in descriptor.fields:
-            schema = self._field(field)
+            schema = {**self._field(field), **self._described(field.full_name)}
             known = resource.by_name.get(field.name) if resource is not None else None
             if known is not None and known.output_only:
                 schema = {**schema, "readOnly": True}
@@ -165,8 +170,12 @@ class _Document:
             if known is not None and known.required:
                 required.append(field.json_name)
             properties[field.json_name] = schema
-        found: dict[str, Any] = {"type": "object", "properties": properties}
+        found = {"type": "object", **self._described(descriptor.full_name), "properties": properties}
         return {**found, "required": required} if required else found
+
+    def _described(self, full_name: str) -> dict[str, Any]:
+        comment = self._comments.get(full_name)
+        return {"description": comment} if comment else {}
 
     def _field(self, field: FieldDescriptor) -> dict[str, Any]:
         message = field.message_type
@@ -181,6 +190,14 @@ class _Document:
         if field.enum_type is not None:
             return _enum(field.enum_type)
         return dict(_SCALARS.get(field.type, _INT))
+
+
+def _summary(comment: str) -> dict[str, Any]:
+    """Return the first sentence of a method's comment as its summary, and all of it where there is more."""
+    first, point, more = comment.partition(". ")
+    if not comment:
+        return {}
+    return {"summary": first + point.rstrip(), **({"description": comment} if more else {})}
 
 
 def _enum(descriptor: EnumDescriptor) -> dict[str, Any]:

@@ -66,6 +66,8 @@ function method(verb, path, operation) {
     send(verb, path, operation, form, shown);
   });
   const title = element("summary", {}, element("b", {}, verb.toUpperCase()), ` ${path}`);
+  const told = operation.description || operation.summary;
+  if (told) form.prepend(element("p", {}, told));
   return element("details", { "data-name": `${verb} ${path} ${operation.operationId}`.toLowerCase() }, title, form);
 }
 
