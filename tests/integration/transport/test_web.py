@@ -26,6 +26,7 @@ from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, Migrate
 from entresol.transport.web import caching, conditions
 from entresol.transport.web.exchange import Request
+from entresol.transport.web.json_codec import JsonCodec
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVICE = "/stories.v1.StoryService"
@@ -209,6 +210,32 @@ def test_the_document_has_the_words_of_the_protos(web: Web) -> None:
     assert story["properties"]["title"] == {"type": "string", "description": "The headline."}
     tag = {"name": "stories.v1.StoryService", "description": "The stories of the news site."}
     assert tag in document["tags"]
+
+
+def test_the_document_has_an_example_of_every_body_that_can_be_sent(web: Web) -> None:
+    document = web.send("GET", "/openapi.json").json
+    model = web.running.platform.model
+    codec = JsonCodec(model.descriptor_set)
+    bodies = [
+        one["requestBody"]["content"][JSON]
+        for path in document["paths"].values()
+        for one in path.values()
+        if "requestBody" in one
+    ]
+    assert len(bodies) == sum(bool(one.body) for method in model.methods.values() for one in method.bindings)
+    for body in bodies:
+        message = model.pool.FindMessageTypeByName(body["schema"]["$ref"].rpartition("/")[2])
+        assert body["example"]
+        codec.binary(message, json.dumps(body["example"]).encode())
+    example = document["paths"]["/v1/stories"]["post"]["requestBody"]["content"][JSON]["example"]
+    assert (example["title"], example["author"], example["url"]) == ("title", "users/{user}", None)
+    assert web.story(**{**example, "author": web.author})["title"] == "title"
+    change = document["paths"]["/v1/stories/{story}"]["patch"]["requestBody"]["content"][JSON]["example"]
+    assert web.send("PATCH", f"/v1/{web.story()['name']}", change).json["title"] == "title"
+    batch = document["paths"]["/v1/stories:batchCreate"]["post"]["requestBody"]["content"][JSON]["example"]
+    assert batch["requests"][0]["story"] == example
+    vote = document["paths"]["/v1/stories/{story}:vote"]["post"]["requestBody"]["content"][JSON]["example"]
+    assert vote == {"voter": "users/{user}", "direction": "DIRECTION_UP"}
 
 
 def test_there_is_a_page_to_try_it(web: Web) -> None:

@@ -12,6 +12,7 @@ from entresol.schema.comments import comments_of
 from entresol.schema.model import Behavior, Method, Model
 from entresol.schema.paths import Binding, variables
 from entresol.schema.resources import blank
+from entresol.transport.web.examples import example
 
 _TEXT = {"type": "string"}
 _LONG = {"type": "string", "format": "int64"}
@@ -114,9 +115,11 @@ class _Document:
         if binding.body:
             whole = binding.body == "*"
             body = None if whole else method.input.fields_by_name[binding.body].message_type
-            operation["requestBody"] = _content(self._reference(body or method.input), "") | {
-                "required": True
+            content = {
+                "schema": self._reference(body or method.input),
+                "example": example(self._model, method, binding),
             }
+            operation["requestBody"] = {"content": {"application/json": content}, "required": True}
         return operation
 
     def _parameters(self, method: Method, binding: Binding, names: Iterable[str]) -> Iterable[dict[str, Any]]:
@@ -205,5 +208,4 @@ def _enum(descriptor: EnumDescriptor) -> dict[str, Any]:
 
 
 def _content(schema: Mapping[str, Any], description: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"content": {"application/json": {"schema": dict(schema)}}}
-    return {"description": description, **found} if description else found
+    return {"description": description, "content": {"application/json": {"schema": dict(schema)}}}

@@ -57,7 +57,7 @@ function method(verb, path, operation) {
   }
   if (operation.requestBody) {
     const body = element("textarea", { name: "body" });
-    body.value = "{}";
+    body.value = JSON.stringify(operation.requestBody.content["application/json"].example, null, 2);
     form.append(element("label", {}, "body", body));
   }
   form.append(element("button", {}, "Send"), shown);
