@@ -10,17 +10,21 @@ if TYPE_CHECKING:
     from entresol.config import Settings
     from entresol.errors import (
         AlreadyExistsError,
+        ConflictError,
         EntresolError,
         FailedPreconditionError,
         InvalidArgumentError,
         NotFoundError,
         PermissionDeniedError,
+        StaleEtagError,
+        UnavailableError,
     )
     from entresol.service.registry import Context, authorizer, method
 
 # Where each name lives. They are imported when first used, so that `import entresol` costs nothing.
 _HOMES = {
     "AlreadyExistsError": "entresol.errors",
+    "ConflictError": "entresol.errors",
     "Context": "entresol.service.registry",
     "EntresolError": "entresol.errors",
     "FailedPreconditionError": "entresol.errors",
@@ -29,12 +33,15 @@ _HOMES = {
     "PermissionDeniedError": "entresol.errors",
     "Platform": "entresol.app",
     "Settings": "entresol.config",
+    "StaleEtagError": "entresol.errors",
+    "UnavailableError": "entresol.errors",
     "authorizer": "entresol.service.registry",
     "method": "entresol.service.registry",
 }
 
 __all__ = [
     "AlreadyExistsError",
+    "ConflictError",
     "Context",
     "EntresolError",
     "FailedPreconditionError",
@@ -43,6 +50,8 @@ __all__ = [
     "PermissionDeniedError",
     "Platform",
     "Settings",
+    "StaleEtagError",
+    "UnavailableError",
     "authorizer",
     "method",
 ]

@@ -37,6 +37,7 @@ from entresol.service.registry import Registry, registry
 from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
 from entresol.storage.identifiers import full_name
+from entresol.storage.plan import command as plan_command
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream, open_stream
 from entresol.storage.slots import prepare
@@ -144,7 +145,7 @@ async def _open_records(
 ) -> tuple[Pools, Records]:
     pools = await Pools.open(settings)
     stack.push_async_callback(pools.close)
-    await _check_database(pools, model)
+    await _check_database(pools, model, settings.migrations)
     entries = await _open_cache(settings, stack)
     if entries is not None and any(item.cache.staleness_s_max for item in model.resources.values()):
         await stack.enter_async_context(kept_running(entries.lag.run(), "entresol relay lag"))
@@ -290,7 +291,7 @@ def _import_file(file: Path) -> None:
     spec.loader.exec_module(module)
 
 
-async def _check_database(pools: Pools, model: Model) -> None:
+async def _check_database(pools: Pools, model: Model, migrations: str) -> None:
     async with asyncio.timeout(CHECK_S):
         try:
             async with pools.write() as connection:
@@ -302,8 +303,8 @@ async def _check_database(pools: Pools, model: Model) -> None:
                 missing = await check_schema(lease.connection, model)
     if missing:
         raise ConfigurationError(
-            f"the database is not ready: {'; '.join(missing)}; run `entresol migrate`, and before it `entresol plan "
-            "--write migrations/NAME` if no migration makes this yet"
+            f"the database is not ready: {'; '.join(missing)}; run `entresol migrate`, and before it "
+            f"`{plan_command(model, migrations)}` if no migration makes this yet"
         )
 
 

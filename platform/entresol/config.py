@@ -2,7 +2,8 @@
 
 Every setting is an environment variable `ENTRESOL_<NAME>` or a key of the same lower-case name in the TOML file that
 `ENTRESOL_CONFIG` names; the environment wins. A key that is no setting is refused; a variable is only warned of, for an
-environment also holds what others put there. This is the only module that reads the environment.
+environment also holds what others put there. Where neither names a store, they are those of the `entresol up` that runs
+in this folder, if one does. This is the only module that reads the environment.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from typing import Any, TypeVar, get_type_hints
 from entresol.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
+# What `entresol up` tells the other commands in its folder; it is gone when the stores are.
+STORES = Path(".entresol", "stores.toml")
+_STORES = frozenset({"database_write", "database_read", "cache_url"})
 
 _T = TypeVar("_T")
 # What Kubernetes tells every container about a service that is named `entresol` or `entresol-…`.
@@ -188,12 +192,22 @@ class Settings:
     )
 
     @classmethod
-    def load(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-        """Return the settings of this process; a variable `ENTRESOL_*` that is none is warned of in the log.
+    def load(
+        cls,
+        environment: Mapping[str, str] | None = None,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        **overrides: Any,
+    ) -> Settings:
+        """Return the settings of this process, or of one with this `environment` and nothing else.
+
+        `defaults` are a command's own, for what nobody has set; `overrides` that are not None win over everything. A
+        variable `ENTRESOL_*` that is no setting is warned of in the log.
 
         Raises:
             ConfigurationError: a value has the wrong type, or the file holds a key that is not a setting.
         """
+        stores = STORES if environment is None else None
         environment = os.environ if environment is None else environment
         values: dict[str, Any] = {}
         path = environment.get("ENTRESOL_CONFIG")
@@ -205,6 +219,10 @@ class Settings:
             if text is not None:
                 values[item.name] = text
         _warn_of_unknown(environment)
+        # All of them or none: the cache of one database must not stand before another.
+        if stores is not None and os.access(stores, os.R_OK) and _STORES.isdisjoint(values):
+            values.update(_read_file(stores))
+        values = {**(defaults or {}), **values}
         values.update({key: value for key, value in overrides.items() if value is not None})
         unknown = sorted(set(values) - set(types))
         if unknown:

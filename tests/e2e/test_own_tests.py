@@ -16,7 +16,7 @@ from entresol.testing import Databases
 
 README = Path(__file__).parents[2] / "protos" / "README.md"
 SECTION = "## Testing your service"
-FILES = ("conftest.py", "tests/test_rooms.py", "tests/test_conformance.py")
+FILES = ("conftest.py", "tests/test_books.py", "tests/test_conformance.py")
 PASSED = "14 passed"
 
 
@@ -28,7 +28,7 @@ def blocks(language: str, text: str) -> Iterator[str]:
 def folder(tmp_path: Path) -> Path:
     before, _, section = README.read_text().partition(SECTION)
     files = {
-        "protos/hotel/v1/room.proto": next(blocks("proto", before)),
+        "protos/library/v1/library.proto": next(blocks("proto", before)),
         "protos/functions.py": next(blocks("python", before)),
         **dict(zip(FILES, blocks("python", section), strict=False)),
     }
@@ -56,29 +56,29 @@ def test_the_tests_of_the_readme_pass_again_and_in_parallel(folder: Path) -> Non
 
 def test_a_function_that_does_nothing_fails_them(folder: Path) -> None:
     functions = folder / "protos" / "functions.py"
-    functions.write_text(functions.read_text().replace("room.clean_time.GetCurrentTime()", "pass"))
-    code, output = run(folder, "pytest", "tests/test_rooms.py")
+    functions.write_text(functions.read_text().replace("book.lend_time.GetCurrentTime()", "pass"))
+    code, output = run(folder, "pytest", "tests/test_books.py")
     assert code == 1
-    assert "1 failed, 1 passed" in output
+    assert "2 failed" in output
 
 
 def test_a_migration_that_was_forgotten_fails_them_until_it_is_written(
     folder: Path, databases: Databases
 ) -> None:
-    (folder / "migrations" / "hotel").mkdir(parents=True)
-    code, output = run(folder, "pytest", "tests/test_rooms.py")
+    (folder / "migrations" / "library").mkdir(parents=True)
+    code, output = run(folder, "pytest", "tests/test_books.py")
     assert code == 1
-    assert "table public.rooms is missing" in output
+    assert "table public.books is missing" in output
 
     async def empty(_url: str) -> None:
         """Leave the database as it is."""
 
     database = asyncio.run(databases.create(empty))
     try:
-        plan = ("entresol.cli.main", "plan", "--write", "migrations/hotel")
+        plan = ("entresol.cli.main", "plan", "--write", "migrations/library")
         code, output = run(folder, *plan, ENTRESOL_DATABASE_WRITE=database.write_url)
         assert code == 0, output
     finally:
         asyncio.run(databases.drop(database))
-    code, output = run(folder, "pytest", "tests/test_rooms.py")
+    code, output = run(folder, "pytest", "tests/test_books.py")
     assert code == 0, output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -9,10 +10,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
+from entresol.embedded.polling import until
+from entresol.embedded.postgres import free_port
+from entresol.testing.plugin import run
 from entresol.transport.caller import Caller
 
 ENTRESOL = str(Path(sys.executable).parent / "entresol")
@@ -86,16 +92,32 @@ message CreateNoteRequest {
 """
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "protos" / "notes" / "v1").mkdir(parents=True)
+    (tmp_path / "protos" / "notes" / "v1" / "notes.proto").write_text(PROTO)
+    return tmp_path
+
+
 @contextmanager
-def up(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [ENTRESOL, "up", "--listen", "127.0.0.1:0", "--web", "127.0.0.1:0", "--replicas", "1"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+def up(folder: Path, number: signal.Signals = signal.SIGTERM, **environment: str) -> Iterator[Popen[str]]:
+    command = [ENTRESOL, "up", "--listen", "127.0.0.1:0", "--replicas", "1"]
+    environment = environment or {"ENTRESOL_WEB_LISTEN": "127.0.0.1:0"}
+    process = Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=PIPE, text=True)
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         process.communicate(timeout=30)
-    assert process.returncode == 0
+    assert process.returncode == (0 if number is signal.SIGTERM else -number)
+
+
+def entresol(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as in another terminal, in which nothing was exported."""
+    return subprocess.run(
+        [ENTRESOL, *words], cwd=folder, env={**os.environ, **environment},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
 
 
 def lines_until(process: subprocess.Popen[str], end: str) -> str:
@@ -110,20 +132,47 @@ def lines_until(process: subprocess.Popen[str], end: str) -> str:
 
 
 @pytest.mark.timeout(90)
-def test_a_new_proto_is_migrated_and_then_served(tmp_path: Path) -> None:
-    (tmp_path / "protos" / "notes" / "v1").mkdir(parents=True)
-    (tmp_path / "protos" / "notes" / "v1" / "notes.proto").write_text(PROTO)
-    with up(tmp_path) as process:
+def test_a_new_proto_is_migrated_by_what_up_says_and_then_served(folder: Path) -> None:
+    with up(folder) as process:
         said = lines_until(process, "start this command again")
         assert "nothing is served yet: table public.notes is missing" in said
-        exported = dict(re.findall(r'export (\w+)="(.*)"', said))
-        for command in (["plan", "--write", "migrations/notes"], ["migrate"]):
-            environment = {**os.environ, **exported}
-            subprocess.run([ENTRESOL, *command], cwd=tmp_path, env=environment, check=True, timeout=60)
-    with up(tmp_path) as process:
+        plan = re.search(r"entresol (plan --write migrations/notes --title notes) ", said)
+        assert plan is not None
+        for command in (plan[1].split(), ["migrate"]):
+            done = entresol(folder, *command)
+            assert done.returncode == 0, done.stderr
+    assert (folder / "migrations" / "notes" / "0001_notes.sql").is_file()
+    with up(folder) as process:
         said = lines_until(process, "try: entresol call")
         found = re.search(r"try: entresol call (\S+) --address (\S+)", said)
         assert found is not None
         with Caller(found[2]) as caller:
             caller.call("notes.v1.NoteService/CreateNote", {"note": {"text": "Buy milk"}})
             assert len(caller.call(found[1], {}).reply.notes) <= 1  # type: ignore[attr-defined]  # a replica may lag
+
+
+@pytest.mark.timeout(90)
+def test_other_commands_find_the_stores_while_they_run_unless_one_is_named(folder: Path) -> None:
+    nowhere = {"ENTRESOL_CACHE_URL": "redis://127.0.0.1:1", "ENTRESOL_DATABASE_CONNECT_TIMEOUT_S": "0.2"}
+    with up(folder, signal.SIGKILL) as process:
+        lines_until(process, "start this command again")
+        assert "CREATE TABLE" in entresol(folder, "plan").stdout
+        named = entresol(folder, "plan", **nowhere)
+        assert named.returncode != 0, "the database is the default one then, and none runs there"
+    stores = folder / ".entresol" / "stores.toml"
+    assert run(until(partial(asyncio.to_thread, lambda: not stores.exists()), 10.0))
+    assert entresol(folder, "plan", ENTRESOL_DATABASE_CONNECT_TIMEOUT_S="0.2").returncode != 0
+
+
+@pytest.mark.timeout(90)
+def test_the_web_listens_where_the_environment_or_the_file_says(folder: Path) -> None:
+    with up(folder) as process:
+        lines_until(process, "start this command again")
+        for command in (["plan", "--write", "migrations/notes"], ["migrate"]):
+            assert entresol(folder, *command).returncode == 0
+    by_environment, by_file = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    (folder / "settings.toml").write_text(f'web_listen = "{by_file}"\n')
+    with up(folder, ENTRESOL_WEB_LISTEN=by_environment) as process:
+        assert f"web  http://{by_environment}/" in lines_until(process, "try: entresol call")
+    with up(folder, ENTRESOL_CONFIG="settings.toml") as process:
+        assert f"web  http://{by_file}/" in lines_until(process, "try: entresol call")

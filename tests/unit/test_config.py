@@ -1,11 +1,68 @@
-"""Settings that nobody reads are told of: a misspelt variable would leave a default in force unseen."""
+"""Which of several sources a setting comes from; a misspelt one would leave a default in force unseen."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from entresol.config import Settings
+from entresol.config import STORES, Settings
 from entresol.errors import ConfigurationError
+
+FOUND = 'database_write = "postgresql://found/x"\ndatabase_read = ["postgresql://r/x"]\ncache_url = "unix://found"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty folder to be in, with nothing set."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("ENTRESOL_")]:
+        monkeypatch.delenv(name)
+    STORES.parent.mkdir()
+    return tmp_path
+
+
+def test_a_default_of_a_command_gives_way_to_whatever_is_set(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = {"web_listen": "default:1"}
+    assert Settings.load(defaults=defaults).web_listen == "default:1"
+    (folder / "own.toml").write_text('web_listen = "file:1"')
+    monkeypatch.setenv("ENTRESOL_CONFIG", "own.toml")
+    assert Settings.load(defaults=defaults).web_listen == "file:1"
+    monkeypatch.setenv("ENTRESOL_WEB_LISTEN", "")
+    assert Settings.load(defaults=defaults).web_listen == ""
+    assert Settings.load(defaults=defaults, web_listen="option:1").web_listen == "option:1"
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_stores_that_run_here_are_found() -> None:
+    STORES.write_text(FOUND)
+    settings = Settings.load()
+    found = (settings.database_write, settings.database_read, settings.cache_url)
+    assert found == ("postgresql://found/x", ("postgresql://r/x",), "unix://found")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", ["DATABASE_WRITE", "DATABASE_READ", "CACHE_URL"])
+def test_who_names_one_store_gets_no_other_from_here(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    STORES.write_text(FOUND)
+    monkeypatch.setenv(f"ENTRESOL_{name}", "named")
+    settings = Settings.load()
+    assert "found" not in f"{settings.database_write} {settings.cache_url}"
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_link_to_stores_that_are_gone_says_nothing() -> None:
+    STORES.symlink_to("gone/stores.toml")
+    assert Settings.load() == Settings()
+
+
+@pytest.mark.usefixtures("folder")
+def test_another_environment_has_no_stores_of_this_folder() -> None:
+    STORES.write_text(FOUND)
+    assert Settings.load({}) == Settings()
 
 
 def test_a_misspelt_variable_is_warned_of_with_the_nearest_setting(caplog: pytest.LogCaptureFixture) -> None:

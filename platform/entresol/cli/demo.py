@@ -51,7 +51,9 @@ def command(data: Path | None, count: int, once: bool, as_json: bool) -> None:
     author and created_at.
     """
     free = "127.0.0.1:0"
-    settings = Settings.load(listen=free if once else None, web_listen=free if once else WEB)
+    settings = Settings.load(
+        defaults={"web_listen": WEB}, listen=free if once else None, web_listen=free if once else None
+    )
     run(_demo(settings, data, count, once, as_json))
 
 
@@ -65,7 +67,10 @@ async def _demo(settings: Settings, data: Path | None, count: int, once: bool, a
         console.print(f"PostgreSQL (a primary, two replicas), Redis, relay and server: up in {up_s} s")
         async with _posts(data, count) as file:
             loaded = await _load(stack, file, quiet=as_json)
-        console.print(f"{loaded['loaded']:,} stories loaded at {loaded['rows_per_second']:,} rows a second")
+        console.print(
+            f"{loaded['loaded']:,} stories loaded at {loaded['rows_per_second']:,} rows a second, "
+            f"with the {loaded['created']:,} authors that they name"
+        )
         steps = await _walk(stack, console)
         if as_json:
             facts = [step.facts() for step in steps]
@@ -110,6 +115,7 @@ async def _walk(stack: Stack, console: Console) -> list[Step]:
             stack,
             caller,
             lambda step: table.add_row(step.step, step.answered_by, f"{step.ms:.1f}", step.detail),
+            console.print,
         )
         try:
             return await tour.walk()

@@ -12,6 +12,7 @@ from entresol.app import Platform, load_model, relaying
 from entresol.cli.folders import migration_folders
 from entresol.config import Settings
 from entresol.embedded.servers import EmbeddedServers
+from entresol.schema.model import Model
 from entresol.storage.check import check_schema
 from entresol.storage.migrate import migrate
 
@@ -22,6 +23,7 @@ class Stores:
 
     servers: EmbeddedServers
     settings: Settings
+    model: Model
     lacks: list[str]
 
 
@@ -56,8 +58,8 @@ async def stores(settings: Settings, folder: Path | None, *, replicas: int = 2) 
             cache_url=servers.cache_url,
         )
         await migrate(settings.database_write, migration_folders(settings))
-        lacks = await check_schema(settings.database_write, load_model(settings))
-        yield Stores(servers, settings, lacks)
+        model = load_model(settings)
+        yield Stores(servers, settings, model, await check_schema(settings.database_write, model))
 
 
 @asynccontextmanager

@@ -41,11 +41,12 @@ class Step:
 
 @dataclass(slots=True)
 class Tour:
-    """Walks through a running platform as its client; `hear` is told of every step."""
+    """Walks through a running platform as its client; `hear` is told of every step, `warn` of faults to come."""
 
     stack: Stack
     caller: Caller
     hear: Callable[[Step], None]
+    warn: Callable[[str], None]
     steps: list[Step] = field(default_factory=list)
     session: str = ""
 
@@ -118,6 +119,7 @@ class Tour:
         answer = await self._call("ListStories", page_size=READS_WITHOUT_A_REPLICA, order_by="post_time desc")
         names = [story.name for story in _reply(answer).stories]
         await self._replayed()
+        self.warn("Now a replica is killed on purpose; the server warns of it, and reads go on:")
         await self.stack.servers.replicas[0].kill()
         started = time.perf_counter()
         answers = [await self._call("GetStory", name=name) for name in names]

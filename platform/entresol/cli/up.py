@@ -9,8 +9,9 @@ import click
 
 from entresol.cli.run import run, until_told
 from entresol.cli.stack import Stack, Stores, serving, stores
-from entresol.config import Settings
+from entresol.config import STORES, Settings
 from entresol.schema.model import MethodKind
+from entresol.storage.plan import command as plan_command
 
 WEB = "127.0.0.1:9080"
 
@@ -20,11 +21,13 @@ WEB = "127.0.0.1:9080"
 @click.option("--functions", help="Modules, files or folders with custom methods, separated by commas.")
 @click.option("--migrations", help="Folder with one folder of migrations for each set of tables.")
 @click.option("--listen", help="host:port to listen on; port 0 takes a free one.")
-@click.option("--web", default=WEB, show_default=True, help="host:port for Connect, gRPC-Web and REST.")
+@click.option(
+    "--web", help=f"host:port for Connect, gRPC-Web and REST; {WEB} where ENTRESOL_WEB_LISTEN says nothing."
+)
 @click.option(
     "--folder",
     metavar="FOLDER",
-    default=".entresol",
+    default=STORES.parent,
     show_default=True,
     type=click.Path(path_type=Path),
     help="Data.",
@@ -38,23 +41,30 @@ def command(
     functions: str | None,
     migrations: str | None,
     listen: str | None,
-    web: str,
+    web: str | None,
     folder: Path,
     replicas: int,
     as_json: bool,
 ) -> None:
     """Start PostgreSQL (a primary and replicas), Redis, the relay and the server, and serve until told to stop.
 
-    Uses installed binaries, needs no root, and keeps its data in FOLDER for the next time.
+    Uses installed binaries, needs no root, and keeps its data in FOLDER for the next time. While it runs, the other
+    commands find its stores by themselves where they are started, if nothing else is set.
     """
     settings = Settings.load(
-        protos=protos, functions=functions, migrations=migrations, listen=listen, web_listen=web
+        defaults={"web_listen": WEB},
+        protos=protos,
+        functions=functions,
+        migrations=migrations,
+        listen=listen,
+        web_listen=web,
     )
     run(_up(settings, folder, replicas, as_json))
 
 
 async def _up(settings: Settings, folder: Path, replicas: int, as_json: bool) -> None:
     async with stores(settings, folder, replicas=replicas) as running:
+        _leave_word(running, folder / STORES.name)
         if running.lacks:
             click.echo(_how_to_migrate(running), err=as_json)
             await until_told()
@@ -64,6 +74,22 @@ async def _up(settings: Settings, folder: Path, replicas: int, as_json: bool) ->
             await until_told()
 
 
+def _leave_word(running: Stores, path: Path) -> None:
+    """Let the other commands find the stores, by a link to a file that goes when they go: a kill leaves no lie."""
+    settings = running.settings
+    stores = {
+        "database_write": settings.database_write,
+        "database_read": settings.database_read,
+        "cache_url": settings.cache_url,
+    }
+    file = running.servers.temporary / path.name
+    file.touch(mode=0o600)
+    # Text and lists of text are written in TOML as in JSON.
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in stores.items()))
+    path.unlink(missing_ok=True)
+    path.symlink_to(file)
+
+
 def _how_to_migrate(running: Stores) -> str:
     """Tell how to give the database what the protos need; the stores stay up for that."""
     settings = running.settings
@@ -71,17 +97,18 @@ def _how_to_migrate(running: Stores) -> str:
         [
             f"the stores are up, and nothing is served yet: {'; '.join(running.lacks)}",
             "in another terminal, in this folder:",
-            *_exports(settings),
-            f"  entresol plan --write {settings.migrations}/NAME     # read what it writes",
+            f"  {plan_command(running.model, settings.migrations)}     # read what it writes",
             "  entresol migrate",
+            *_from_elsewhere(settings),
             "then start this command again",
         ]
     )
 
 
-def _exports(settings: Settings) -> list[str]:
-    """Return what other commands need to find the stores, which are elsewhere after every start."""
+def _from_elsewhere(settings: Settings) -> list[str]:
+    """Return what commands need that do not find the stores by themselves; it changes with every start."""
     return [
+        f"in another folder, or beside a --folder that is not {STORES.parent}, they need",
         f'  export ENTRESOL_DATABASE_WRITE="{settings.database_write}"',
         f'  export ENTRESOL_DATABASE_READ="{" ".join(settings.database_read)}"',
         f'  export ENTRESOL_CACHE_URL="{settings.cache_url}"',
@@ -92,7 +119,7 @@ def addresses(stack: Stack) -> dict[str, object]:
     """Return where everything answers."""
     return {
         "platform": stack.address,
-        "web": f"http://{stack.web_address}/",
+        "web": f"http://{stack.web_address}/" if stack.web_address else "",
         "primary": stack.servers.write_url,
         "replicas": list(stack.servers.read_urls),
         "cache": stack.servers.cache_url,
@@ -103,14 +130,16 @@ def addresses(stack: Stack) -> dict[str, object]:
 def _text(stack: Stack) -> str:
     lines = [f"{name:>9}  {value}" for name, value in addresses(stack).items() if isinstance(value, str)]
     lines += [f"{'replica':>9}  {url}" for url in stack.servers.read_urls]
-    lines += ["for purge, warm, verify and the like, in another terminal:", *_exports(stack.settings)]
+    lines += ["purge, warm, verify and the like find the stores when they are started in this folder;"]
+    lines += _from_elsewhere(stack.settings)
     methods = stack.platform.model.methods.values()
     lists = [
         method.path.strip("/")
         for method in methods
         if method.kind is MethodKind.LIST and "parent" not in method.input.fields_by_name
     ]
-    lines.append("try: the page at the web's address")
+    if stack.web_address:
+        lines.append("try: the page at the web's address")
     return "\n".join(
         [*lines, *(f"try: entresol call {path} --address {stack.address}" for path in lists[:1])]
     )

@@ -80,6 +80,11 @@ class EmbeddedServers:
         return servers
 
     @property
+    def temporary(self) -> Path:
+        """Return a folder that is removed when the servers have ended, however that came about."""
+        return self._folders.run
+
+    @property
     def write_url(self) -> str:
         """Return the URL of the primary."""
         return self.primary.url()

@@ -67,6 +67,14 @@ def plan(model: Model, catalog: Catalog, *, only: str | Iterable[str] | None = N
     )
 
 
+def command(model: Model, migrations: str) -> str:
+    """Return the command that writes the first migration of a model, as a person would name its folder and file."""
+    resources = list(model.resources.values())
+    folder = resources[0].message.partition(".")[0] if resources else "service"
+    title = resources[0].plural if len(resources) == 1 else folder
+    return f"entresol plan --write {migrations}/{folder} --title {title}"
+
+
 def next_file(folder: Path, title: str) -> Path:
     """Return the path of the next migration in `folder`: `0002_title.sql`."""
     numbers = [int(path.name[:4]) for path in folder.glob("[0-9][0-9][0-9][0-9]_*.sql")]

@@ -99,7 +99,7 @@ async def _lacking(
             # PostgreSQL would refuse every update of a published table without one.
             raise ConfigurationError(
                 f"table {table} is missing or has no replica identity: run `entresol migrate`, and before it "
-                "`entresol plan --write migrations/NAME` if no migration makes this yet"
+                "`entresol plan --write` if no migration makes this yet"
             )
     wanted = {table: _column_list(connection, identities[table], columns) for table in tables}
     row = await connection.fetchrow("SELECT puballtables FROM pg_publication WHERE pubname = $1", publication)

@@ -11,6 +11,7 @@ from entresol.codegen.lint import lint
 from entresol.codegen.protos import compile_protos
 from entresol.schema.load import load
 from entresol.schema.model import MethodKind
+from entresol.storage.plan import command
 
 README = Path(__file__).parents[3] / "protos" / "README.md"
 
@@ -19,16 +20,21 @@ README = Path(__file__).parents[3] / "protos" / "README.md"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = re.search(r"```proto\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
-    folder: Path = tmp_path_factory.mktemp("hotel")
-    (folder / "hotel/v1").mkdir(parents=True)
-    (folder / "hotel/v1/room.proto").write_text(found[1], encoding="utf-8")
+    folder: Path = tmp_path_factory.mktemp("library")
+    (folder / "library/v1").mkdir(parents=True)
+    (folder / "library/v1/library.proto").write_text(found[1], encoding="utf-8")
     return folder
 
 
 def test_the_example_loads(folder: Path) -> None:
     model = load(compile_protos(folder))
     custom = [method.full_name for method in model.methods.values() if method.kind is MethodKind.CUSTOM]
-    assert custom == ["hotel.v1.RoomService.CleanRoom"]
+    assert custom == ["library.v1.BookService.LendBook"]
+
+
+def test_both_readmes_have_the_command_that_is_printed_for_it(folder: Path) -> None:
+    printed = command(load(compile_protos(folder)), "migrations")
+    assert all(printed in readme.read_text() for readme in (README, README.parents[1] / "README.md"))
 
 
 def test_the_example_is_clean(folder: Path) -> None:
