@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,10 @@ async def _demo(settings: Settings, data: Path | None, count: int, once: bool, a
             facts = [step.facts() for step in steps]
             click.echo(json.dumps({"up_s": up_s, "import": loaded, "steps": facts, **addresses(stack)}))
         if not once:
-            console.print(
+            text = (
                 f"serving on {stack.address}, and for the web on http://{stack.web_address}/; Ctrl-C ends it"
             )
-            await until_told()
+            await until_told(partial(console.print, text))
 
 
 @asynccontextmanager

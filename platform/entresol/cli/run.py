@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import uvloop
@@ -33,8 +33,11 @@ def settle_memory() -> None:
     gc.set_threshold(*_THRESHOLDS)
 
 
-async def until_told() -> str:
-    """Return the name of the signal that asks this process to end."""
+async def until_told(ready: Callable[[], object] | None = None) -> str:
+    """Return the name of the signal that asks this process to end.
+
+    `ready` is called once signals are heard: whoever is told by it may send one at once.
+    """
     loop = asyncio.get_running_loop()
     told: asyncio.Future[str] = loop.create_future()
 
@@ -45,6 +48,8 @@ async def until_told() -> str:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, tell, number.name)
     try:
+        if ready is not None:
+            ready()
         return await told
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -66,12 +67,11 @@ async def _up(settings: Settings, folder: Path, replicas: int, as_json: bool) ->
     async with stores(settings, folder, replicas=replicas) as running:
         _leave_word(running, folder / STORES.name)
         if running.lacks:
-            click.echo(_how_to_migrate(running), err=as_json)
-            await until_told()
+            await until_told(partial(click.echo, _how_to_migrate(running), err=as_json))
             return
         async with serving(running) as stack:
-            click.echo(json.dumps(addresses(stack)) if as_json else _text(stack))
-            await until_told()
+            text = json.dumps(addresses(stack)) if as_json else _text(stack)
+            await until_told(partial(click.echo, text))
 
 
 def _leave_word(running: Stores, path: Path) -> None:
