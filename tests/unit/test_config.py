@@ -60,6 +60,14 @@ def test_a_link_to_stores_that_are_gone_says_nothing() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_what_another_user_put_there_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    STORES.write_text(FOUND)
+    stranger = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: stranger)
+    assert Settings.load() == Settings()
+
+
+@pytest.mark.usefixtures("folder")
 def test_another_environment_has_no_stores_of_this_folder() -> None:
     STORES.write_text(FOUND)
     assert Settings.load({}) == Settings()

@@ -99,8 +99,8 @@ def _how_to_migrate(running: Stores) -> str:
             "in another terminal, in this folder:",
             f"  {plan_command(running.model, settings.migrations)}     # read what it writes",
             "  entresol migrate",
-            *_from_elsewhere(settings),
             "then start this command again",
+            *_from_elsewhere(settings),
         ]
     )
 
