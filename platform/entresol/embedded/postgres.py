@@ -30,7 +30,7 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
     "wal_level": "logical",
-    "max_connections": "200",
+    "max_connections": "300",  # a benchmark runs twenty services at once
     "max_wal_senders": "20",
     "max_replication_slots": "20",
     "max_slot_wal_keep_size": "4GB",  # a forgotten slot must not fill the disk
