@@ -24,6 +24,7 @@ from typing import Any
 import asyncpg
 from tests.bench import report, rows
 from tests.bench.processes import BenchError, cpu_s, reaped_cpu_s, started
+from tests.bench.rounds import BESIDE_ROUNDS
 from tests.bench.systems import STORIES, Entresol
 from tests.bench.trial import Ground
 
@@ -44,8 +45,12 @@ class Empty(Entresol):
 
 
 async def measure(ground: Ground, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return `import`, a workload whose operations are rows: of `entresol`, `insert` and `copy`."""
+    """Return `import`, a workload whose operations are rows: of `entresol`, `insert` and `copy`.
+
+    It has as many rounds as others that no target names, and one when the run is late.
+    """
     system = Empty("import_stories", domain=STORIES)
+    rounds = 1 if ground.is_late else min(arguments.rounds, BESIDE_ROUNDS)
     file = ground.folder / "stories.ndjson"
     file.write_text("".join(f"{json.dumps(story)}\n" for story in made(arguments.rows, arguments.seed)))
     async with ground.stores.database(system.database):
@@ -60,7 +65,7 @@ async def measure(ground: Ground, arguments: argparse.Namespace) -> dict[str, An
         }
         settings = system.settings(ground.stores, cached=False)
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
-        for index in range(arguments.rounds):
+        for index in range(rounds):
             for name in commands if index % 2 == 0 else reversed(commands):
                 async with ground.stores.connect(write) as connection:
                     await connection.execute("TRUNCATE stories CASCADE")
@@ -71,7 +76,7 @@ async def measure(ground: Ground, arguments: argparse.Namespace) -> dict[str, An
                     raise BenchError(f"{name} has loaded {count} of {arguments.rows} rows")
                 found[name].append(_per_row(seen, count))
             costs = ", ".join(f"{name} {entries[-1]['cpu_us']:.0f}" for name, entries in found.items())
-            report.say(f"{NAME} {index + 1}/{arguments.rounds}, us: {costs}")
+            report.say(f"{NAME} {index + 1}/{rounds}, us: {costs}")
     return {NAME: report.workload(found)}
 
 
