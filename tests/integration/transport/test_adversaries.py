@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import resource
 import time
@@ -19,6 +20,7 @@ from tests.integration.transport.wire import Parcel, registry
 
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database
+from entresol.transport.http2.stream import Stream
 
 CARRY = path("Carry")
 SMALL = Parcel(payload=b"x").SerializeToString()
@@ -216,6 +218,25 @@ def test_a_talk_whose_reader_is_slower_than_its_writer_goes_on(server: Wire) -> 
             if item.kind == h2.HEADERS and item.flags & h2.END_STREAM:
                 break
     assert received == 60 * len(body)
+
+
+def test_a_call_that_ends_as_it_begins_leaves_no_timer_of_years(server: Wire) -> None:
+    years = [(b"grpc-timeout", b"99999999H")]
+    with Peer(server.address).greet() as peer:
+        head = frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block(h2.request(path("Relay"), years)))
+        peer.write(
+            head + frame(h2.DATA, 0, 1, b"\x07\x00\x00\x00\x00") + frame(h2.RST_STREAM, 0, 1, bytes(4))
+        )
+        peer.call(3, CARRY, SMALL)
+        status(peer.frames())
+
+    def over() -> list[Stream]:
+        return [item for item in gc.get_objects() if isinstance(item, Stream) and item.is_over]
+
+    until = time.monotonic() + 10
+    while over():
+        assert time.monotonic() < until, "nothing should hold a stream that is over"
+        gc.collect()
 
 
 def test_what_was_answered_before_the_request_ended_arrives_whole(server: Wire) -> None:

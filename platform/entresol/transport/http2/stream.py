@@ -267,7 +267,7 @@ class Stream:
             self.fail(failure(error, self.call))
 
     async def _stream(self, request: Any) -> None:
-        if self.call.timeout_s is not None:
+        if self.call.timeout_s is not None and not self.is_over:  # a timer of years would keep what is over
             self._expiry = self.connection.loop.call_later(self.call.timeout_s, self._expire)
         try:
             replies: Any = await finished(self.route.handler(request, self.call))
