@@ -20,16 +20,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import uvloop
+from tests.bench.connections import CONNECTIONS, Connections
 from tests.bench.operation import SINGLE_READS
 from tests.bench.speech import SPEECHES, Speech, operations
-from tests.bench.wire import OK, STREAMS_MAX, Call, Connection, Request
+from tests.bench.wire import OK, Call, Request
 
-CONNECTIONS = 4  # of a wire that takes many calls on each
-SPARE = (
-    8  # connections in store for those that are told to leave, beside those that will have had their streams
-)
 OPEN_LOOP_SLOTS = 256
-CONNECT_S = 30.0
 RUN_S = 280.0
 
 
@@ -50,8 +46,8 @@ class Doing:
 class Run:
     """Some operations, and what became of them."""
 
-    def __init__(self, load: Load, asked: Sequence[Asked]) -> None:
-        self._load = load
+    def __init__(self, connections: Connections, asked: Sequence[Asked]) -> None:
+        self._connections = connections
         self._asked = iter(asked)
         self._under_way = 0
         self._waiting: deque[Doing] = deque()
@@ -103,8 +99,8 @@ class Run:
             self._over.set_result(None)
 
     def _begin(self, doing: Doing) -> None:
-        if self._load.slots:
-            doing.slot = self._load.slots.popleft()
+        if self._connections.slots:
+            doing.slot = self._connections.slots.popleft()
             self._step(doing)
         else:
             self._waiting.append(doing)
@@ -122,63 +118,17 @@ class Run:
             else:
                 self._end(doing, code)
 
-        self._load.connection(doing.slot).call(Call(request, done))
+        self._connections.connection(doing.slot).call(Call(request, done))
 
     def _end(self, doing: Doing, code: str) -> None:
         self.latencies_s.append(time.perf_counter() - doing.started_s)
         self.codes[code] += 1
-        self._load.slots.append(doing.slot)
+        self._connections.slots.append(doing.slot)
         if self._waiting:
             self._begin(self._waiting.popleft())
         if self._closed_loop:
             self._take()
         self._done()
-
-
-class Load:
-    """The connections to one server, and slots of them that calls take and give back."""
-
-    def __init__(self, address: str, speech: Speech) -> None:
-        self._address = address
-        self._speech = speech
-        self._connections: list[Connection] = []
-        self._spare: list[Connection] = []
-        self.slots: deque[int] = deque()
-
-    async def ready(self, slots: int, calls: int = 0, connections: int = CONNECTIONS) -> None:
-        """Connect, as soon as the server answers, so that as many calls find room, `slots` at a time."""
-        wanted = slots if self._speech.connection.room == 1 else min(connections, slots)
-        async with asyncio.timeout(CONNECT_S):
-            while len(self._connections) < wanted:
-                try:
-                    self._connections.append(await self._connect())
-                except OSError:
-                    await asyncio.sleep(0.05)
-        for index, connection in enumerate(self._connections):
-            if connection.leaving:
-                self._connections[index] = await self._connect()
-        self._spare = [one for one in self._spare if not one.leaving]
-        while len(self._spare) < SPARE + calls // STREAMS_MAX:
-            self._spare.append(await self._connect())
-        self.slots = deque(number % wanted for number in range(slots))
-
-    def connection(self, slot: int) -> Connection:
-        """Return the connection of a slot, a new one in place of one that is told to leave."""
-        if self._connections[slot].leaving and self._spare:
-            self._connections[slot] = self._spare.pop()
-        return self._connections[slot]
-
-    def close(self) -> None:
-        """End all connections."""
-        for connection in (*self._connections, *self._spare):
-            connection.close()
-
-    async def _connect(self) -> Connection:
-        host, _, port = self._address.rpartition(":")
-        loop = asyncio.get_running_loop()
-        kind = self._speech.connection
-        _, connection = await loop.create_connection(lambda: kind(self._address.encode()), host, int(port))
-        return connection
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -188,7 +138,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 async def serve(address: str, speech: Speech, in_flight: int) -> None:
     """Answer requests from standard input until it ends."""
-    load = Load(address, speech)
+    load = Connections(address, speech.connection)
     await load.ready(1)
     print("ready", flush=True)
     loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bench.connections import Connections
 from tests.bench.graph import (
     APPLICATION,
     COUNT,
@@ -28,13 +29,11 @@ from tests.bench.graph import (
     source_of,
 )
 from tests.bench.keys import Keys, fnv1a_64
-from tests.bench.load import Load
 from tests.bench.processes import ROOT, cpu_s
 from tests.bench.report import workload
-from tests.bench.speech import SPEECHES
 from tests.bench.stores import Stores
 from tests.bench.targets import TARGETS, judged
-from tests.bench.wire import STREAMS_MAX, Call, Request
+from tests.bench.wire import STREAMS_MAX, Call, GrpcConnection, Request
 from tests.bench.workloads import WORKLOADS, Rows, Table
 
 SMALLEST = ("--rounds", "1", "--calls", "150", "--rows", "300")
@@ -220,17 +219,17 @@ async def test_a_load_has_connections_for_all_its_calls_and_one_that_is_closed_l
     loop, ends = asyncio.get_running_loop(), asyncio.Queue[None]()
     server = await loop.create_server(lambda: Silent(ends), "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    load = Load(f"{host}:{port}", SPEECHES["grpc"])
-    await load.ready(slots=4, calls=10 * STREAMS_MAX)
+    connections = Connections(f"{host}:{port}", GrpcConnection)
+    await connections.ready(slots=4, calls=10 * STREAMS_MAX)
     for _ in range(10):
-        connection = load.connection(0)
+        connection = connections.connection(0)
         assert not connection.leaving
         connection.close()
     ended: asyncio.Future[str] = loop.create_future()
     request = Request(b"POST", b"/a.B/C", b"", ())
     connection.call(Call(request, lambda _call, code: ended.set_result(code)))
     assert await ended == "LOST"
-    load.close()
+    connections.close()
     for _ in range(Silent.made):
         await ends.get()
     server.close()

@@ -20,25 +20,26 @@ def test_tokens_come_with_time_and_no_more_than_a_seconds_are_stored() -> None:
     assert _taken(budget) == 10
 
 
-def test_all_tokens_of_a_request_are_taken_or_none() -> None:
-    budget = Budget(3, ManualClock())
-    assert budget.take()
-    assert not budget.take(3)
-    assert budget.take(2)
-    assert not budget.take()
-
-
-def test_a_request_of_more_than_can_be_stored_waits_for_a_full_store_and_others_for_its_rest() -> None:
+def test_a_request_needs_one_token_and_others_wait_for_its_rest() -> None:
     clock = ManualClock()
     budget = Budget(3, clock)
-    assert budget.take()
-    assert not budget.take(6)
-    clock.advance(1)
     assert budget.take(6)
     clock.advance(1)
     assert _taken(budget) == 0
     clock.advance(1)
     assert _taken(budget) == 3
+
+
+def test_single_reads_that_take_every_token_leave_some_to_those_that_need_several() -> None:
+    clock = ManualClock()
+    budget = Budget(10, clock)
+    taken = {1: 0, 2: 0}
+    for number in range(1000):
+        reads = 1 + number % 2
+        taken[reads] += reads * budget.take(reads)
+        clock.advance(0.025)
+    assert taken[2] > 50
+    assert abs(sum(taken.values()) - 10 - 250) <= 2, "in all no more than the rate"
 
 
 def test_what_is_borrowed_is_paid_before_anything_else_is_taken() -> None:

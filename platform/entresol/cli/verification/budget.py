@@ -18,10 +18,11 @@ class Budget:
     def take(self, reads: int = 1) -> bool:
         """Take a token for each of the reads, or none and return False.
 
-        Of more reads than can ever be in store, it is enough that the store is full: later ones wait for the rest.
+        It is enough that one is there, and later reads wait for the rest: where single reads take each token as it
+        comes, those that need several at once would never find them.
         """
         self._refill()
-        if self._stored < min(reads, self._stored_max):
+        if self._stored < 1:
             return False
         self._stored -= reads
         return True
