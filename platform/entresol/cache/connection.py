@@ -40,7 +40,7 @@ class Connection:
         if wire is None or not wire.is_open or self.breaker.is_open:
             return asyncio.ensure_future(self.execute(*commands))
         try:
-            replies = wire.send(commands)
+            replies = wire.send(commands, at_once=True)
         except CacheError as error:
             replies = asyncio.get_running_loop().create_future()
             replies.set_exception(error)

@@ -55,8 +55,10 @@ class Wire(asyncio.Protocol):
         """Whether commands may be sent."""
         return self._transport is not None
 
-    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
+    def send(self, commands: Sequence[Command], *, at_once: bool = False) -> asyncio.Future[list[Reply]]:
         """Return the future replies of `commands`, which no other command comes between.
+
+        They are written with whatever else is sent in this turn of the loop, or `at_once` with what was before.
 
         The future raises CacheError when the connection is lost or any of the commands failed.
         """
@@ -67,13 +69,15 @@ class Wire(asyncio.Protocol):
         packed = [
             _pack(command) for command in commands
         ]  # all or none: replies are told apart by their number
-        if not self._outgoing:
+        if not self._outgoing and not at_once:
             self._loop.call_soon(self._flush)
         self._outgoing += packed
         pending = _Pending(len(commands), self._loop.time(), self._loop.create_future())
         self._pending.append(pending)
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout_s, self._expire)
+        if at_once:
+            self._flush()
         return pending.future
 
     def close(self, text: str = "the connection was closed", reason: str = "closed") -> None:
