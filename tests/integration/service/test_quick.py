@@ -181,11 +181,10 @@ async def test_who_has_a_token_is_told_quickly_what_it_may_be_shown(
     api.refused(Code.INVALID_ARGUMENT, "GetUser", name=name)
 
 
+@pytest.mark.parametrize("running", [("http2", 60.0)], ids=str, indirect=True)
 async def test_what_copies_answer_needs_no_stream(
     running: RunningPlatform, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if running.settings.transport != "http2" or not running.settings.near_age_max_s:
-        pytest.skip("only http2 has such streams, and only where there are copies")
     name = user(api)
     await told(api, {"near"}, "GetUser", name=name)
     begun: list[str] = []
