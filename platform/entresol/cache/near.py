@@ -100,7 +100,7 @@ class Near:
 
         It reflects every change that was heard of, so its `watermark` is at least the one that was heard last.
         """
-        copy = self._find(table, name)
+        copy = self._find(self._place(table, name), self._clock.monotonic_s())
         if copy is None or copy.changed:
             return None
         if copy.entry.watermark < copy.view.watermark:
@@ -110,50 +110,39 @@ class Near:
     def get_all(self, table: str, names: Sequence[str]) -> list[Entry | None]:
         """Return the copy of each record; None of one that may not be shown.
 
-        Each is looked at as `get` does; only its watermark, which nobody asks for here, is as it was fetched.
+        The watermark of each, which nobody asks for here, is as it was fetched.
         """
-        now_s = self._clock.monotonic_s()
-        silent_s, oldest_s = now_s - self.silence_s_max, now_s - self._age_s_max
-        views, place_of, copies = self._views, self._place, self._copies
-        entries: list[Entry | None] = []
-        for name in names:
-            place = place_of(table, name)
-            copy = copies.get(place.entry)
-            if copy is not None and copy.began_s < oldest_s:
-                copy = None  # rule: age
-            if copy is not None and copy.view is not views[place.partition]:
-                copy = None  # rule: view
-            if copy is not None and copy.view.heard_s < silent_s:
-                copy = None  # rule: silence
-            if copy is None or copy.changed:
-                entries.append(None)
-            else:
-                copies.move_to_end(place.entry)
-                entries.append(copy.entry)
-        return entries
+        place, find, now_s = self._place, self._find, self._clock.monotonic_s()
+        copies = [find(place(table, name), now_s) for name in names]
+        return [None if copy is None or copy.changed else copy.entry for copy in copies]
 
     def outdated(self, table: str, name: str) -> Entry | None:
         """Return the copy of a record that has changed since: for who may be shown it while it is read again.
 
         It is no older than `age_s_max` more than the relay was behind, as any copy.
         """
-        copy = self._find(table, name)
+        copy = self._find(self._place(table, name), self._clock.monotonic_s())
         return copy.entry if copy is not None and copy.changed else None
 
-    def _find(self, table: str, name: str) -> _Copy | None:
-        place = self._place(table, name)
+    def _find(self, place: Place, now_s: float) -> _Copy | None:
+        """Return the copy of a place, changed or not; forget it if its time or its view has ended.
+
+        In silence it is kept, and may be shown again once something is heard.
+        """
         copy = self._copies.get(place.entry)
         if copy is None:
             return None
-        now_s = self._clock.monotonic_s()
+        view = copy.view
+        if now_s - view.heard_s > self.silence_s_max:
+            return None  # rule: silence
         if now_s - copy.began_s > self._age_s_max:
             copy = None  # rule: age
-        elif self._view(place, now_s) is not copy.view:
+        elif view is not self._views[place.partition]:
             copy = None  # rule: view
         if copy is None:
             self._forget(place.entry)
-            return None
-        self._copies.move_to_end(place.entry)
+        else:
+            self._copies.move_to_end(place.entry)
         return copy
 
     def begin(self, table: str, names: Sequence[str]) -> list[Placeholder | None]:
@@ -210,12 +199,9 @@ class Near:
     def _view(self, place: Place, now_s: float) -> View | None:
         """Return the partition's view, unless it has been silent for too long."""
         view = self._views[place.partition]
-        if view is not None and self._is_silent(view, now_s):
-            return None
+        if view is not None and now_s - view.heard_s > self.silence_s_max:
+            return None  # rule: silence
         return view
-
-    def _is_silent(self, view: View, now_s: float) -> bool:
-        return now_s - view.heard_s > self.silence_s_max  # rule: silence
 
     def _keep(self, placeholder: Placeholder, entry: Entry) -> None:
         key, view, drops, watermark, began_s = placeholder

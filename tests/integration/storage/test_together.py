@@ -79,19 +79,6 @@ async def test_updates_of_one_moment_are_one_transaction(
     assert [row.message for row in read.rows.values()] == [done[-1].message if done[-1] else b""]
 
 
-async def test_a_row_that_another_transaction_holds_keeps_nobody_waiting(
-    store: Store, zoos: Resource
-) -> None:
-    await insert(store, zoos, "held", "free")
-    async with store.transaction() as transaction:
-        await transaction.get(zoos, "zoos/held", lock=True)
-        async with asyncio.timeout(5):
-            held, free = await asyncio.gather(update(store, zoos, "held"), update(store, zoos, "free"))
-    assert held is None
-    assert free is not None
-    assert await towns(store, zoos, "free", "held") == ["Ulm", ""]
-
-
 async def test_what_cannot_be_done_is_left_to_a_transaction_that_can_tell_why(
     store: Store, zoos: Resource
 ) -> None:

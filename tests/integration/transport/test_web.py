@@ -381,7 +381,7 @@ def test_a_condition_that_cannot_be_proven_is_refused(web: Web, etag: str) -> No
         ("PATCH", f"/v1/{name}", {"title": "x"}, {"if-match": f'{etag}, "0000000000000002"'}),
         ("PATCH", f"/v1/{name}", {"title": "x"}, {"if-match": ""}),
         ("DELETE", f"/v1/{name}?etag=0000000000000002", None, {"if-match": '"0000000000000001"'}),
-        ("PATCH", f"/v1/{name}", {"title": "x"}, {"if-unmodified-since": "Sun, 22 Nov 2026 08:00:00 GMT"}),
+        ("PATCH", f"/v1/{name}", {"title": "x"}, {"if-none-match": etag}),
     ]
     for verb, path, body, headers in attempts:
         refused = web.send(verb, path, body, headers)
@@ -390,6 +390,12 @@ def test_a_condition_that_cannot_be_proven_is_refused(web: Web, etag: str) -> No
         assert violation["field"] == next(iter(headers))
     assert strong(web, f"/v1/{name}").json["title"] == "Kept"
     assert web.send("GET", "/v1/stories/unproven").status == 404
+
+
+def test_a_time_is_no_condition_where_none_is_told(web: Web) -> None:
+    path = f"/v1/{web.story()['name']}"
+    since = {"if-unmodified-since": "Sun, 06 Nov 1994 08:49:37 GMT"}
+    assert web.send("PATCH", path, {"title": "changed"}, since).status == 200
 
 
 def test_a_read_asks_nothing_of_if_match(web: Web) -> None:

@@ -14,21 +14,23 @@ from entresol.service.standard import request_field
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 
-_IF_MATCH, _IF_UNMODIFIED_SINCE = "if-match", "if-unmodified-since"
+_IF_MATCH, _IF_NONE_MATCH = "if-match", "if-none-match"
 _CHECKED = (MethodKind.UPDATE, MethodKind.DELETE, MethodKind.UNDELETE)
 
 
 def require(route: Route, headers: Mapping[str, str], message: Any) -> None:
     """Ask in the request of a write for what its headers ask.
 
+    If-Unmodified-Since is ignored, as it must be where no time of modification is told.
+
     Raises:
         InvalidArgumentError: the method cannot prove it.
     """
     if route.method.safe:
         return
-    if _IF_UNMODIFIED_SINCE in headers:
-        told = "is not kept to: no such time is kept; send the record's `etag` in If-Match"
-        raise InvalidArgumentError.of(_IF_UNMODIFIED_SINCE, told)
+    if _IF_NONE_MATCH in headers:
+        told = "is for reads; leave it out: a Create fails where there is a record already"
+        raise InvalidArgumentError.of(_IF_NONE_MATCH, told)
     if (wanted := headers.get(_IF_MATCH)) is not None:
         _match(route, wanted, message)
 
