@@ -52,8 +52,7 @@ class Connection:
 
         Raises:
             CacheError: the server is away, or refused one of them. The failure is counted, and never logged:
-                the breaker
-                and the counter tell operators more than a line per call would.
+                the breaker and the counter tell operators more than a line per call would.
         """
         if not commands:
             return []

@@ -345,9 +345,9 @@ def _tell(
     resource: Resource,
     places: Sequence[Place],
     told: Callable[[Sequence[Entry | None]], None],
-    found: Found | BaseException,
+    found: Found | CacheError,
 ) -> None:
-    if isinstance(found, BaseException):
+    if isinstance(found, CacheError):
         _count_reads(resource, len(places), "failure")
         told([None] * len(places))
     else:

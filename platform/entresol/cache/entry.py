@@ -66,7 +66,7 @@ def padded(revision: str) -> bytes:
 def parse(
     data: bytes | None, generation: bytes, watermark: int, revision: bytes, floor: bytes | None = None
 ) -> Entry | None:
-    """Return the entry; None when there is none, or one of another generation or revision, or below the floor."""
+    """Return the entry; None of what is none of ours, of another generation or revision, or below the floor."""
     if data is None or len(data) < HEADER_BYTES:
         return None
     of, version, kind, asof, by, seen, expiry_ms, cost_ms = _HEADER.unpack_from(data)
@@ -74,4 +74,7 @@ def parse(
         return None
     rank = Rank.VALUE if kind == _VALUE else Rank.ABSENT
     message = data[HEADER_BYTES:]
-    return Entry(int(version, 16), rank, int(asof, 16), watermark, message, seen, expiry_ms, cost_ms)
+    try:
+        return Entry(int(version, 16), rank, int(asof, 16), watermark, message, seen, expiry_ms, cost_ms)
+    except ValueError:  # somebody else has written there
+        return None

@@ -6,7 +6,7 @@ from __future__ import annotations
 class CacheError(Exception):
     """The server did not answer, or answered with an error; whether it did the work is not known.
 
-    `reason` is a word for the counter: closed, full, lost, timeout, unreachable, or the server's own.
+    `reason` is a word for the counter: closed, full, lost, open, senseless, timeout, unreachable, or the server's own.
     """
 
     def __init__(self, text: str, reason: str) -> None:

@@ -59,7 +59,7 @@ class Found:
 
 
 # Hears what was found, or CacheError when the server does not answer.
-Told = Callable[[Found | BaseException], None]
+Told = Callable[[Found | CacheError], None]
 
 
 class Lookups:
@@ -119,9 +119,14 @@ class Lookups:
         waiting: list[Told],
         replies: asyncio.Future[list[Reply]],
     ) -> None:
-        closed = CacheError("the connection was closed", "closed") if replies.cancelled() else None
-        error = closed or replies.exception()
-        found = error or self._found(wanted, replies.result())
+        try:
+            found: Found | CacheError = self._found(wanted, replies.result())
+        except asyncio.CancelledError:
+            found = CacheError("the connection was closed", "closed")
+        except CacheError as error:
+            found = error
+        except ValueError as error:  # somebody else has written there
+            found = CacheError(f"the replies make no sense: {error}", "senseless")
         for told in waiting:
             try:
                 told(found)
@@ -142,10 +147,10 @@ class Lookups:
         return Found(positions, values)
 
 
-def _settle(future: asyncio.Future[Found], found: Found | BaseException) -> None:
+def _settle(future: asyncio.Future[Found], found: Found | CacheError) -> None:
     if future.done():  # nobody waits any more: it was cancelled
         return
-    if isinstance(found, BaseException):
+    if isinstance(found, CacheError):
         future.set_exception(found)
     else:
         future.set_result(found)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from tests.integration.cache.stage import ITEM, Stage
 
-from entresol.cache import Entries, Rank, check_server
+from entresol.cache import Entries, Entry, Rank, check_server
 from entresol.config import Settings
 from entresol.embedded import EmbeddedServers
 from entresol.errors import ConfigurationError
@@ -91,6 +92,27 @@ async def test_an_error_of_one_command_is_a_failure_of_its_caller_alone(stage: S
         stage.put(await stage.write("a", "one")), stage.put(await stage.write("b", "two"))
     )
     assert (broken, good) == ("failed", "ok")
+
+
+@pytest.mark.parametrize("spoiled", ["entry", "watermark"])
+async def test_what_a_stranger_wrote_is_a_miss_however_it_is_asked_for(stage: Stage, spoiled: str) -> None:
+    entries, place = stage.entries, stage.entries.layout.place("items", "a")
+    await stage.write("a", "body")
+    async with stage.relaying():
+        await stage.applied()
+        await stage.cache("a")
+        assert await stage.look("a") is not None
+    meta = entries.layout.meta(place.partition)
+    if spoiled == "entry":  # its version, which the generation, by which it is known for ours, stands before
+        generation = await stage.redis("HGET", meta, "g")
+        assert isinstance(generation, bytes)
+        await stage.redis("SETRANGE", place.entry, len(generation), "?")
+    else:
+        await stage.redis("HSET", meta, "W", "?")
+    assert await entries.get(ITEM, ["a"]) == [None]
+    told: asyncio.Future[Sequence[Entry | None]] = asyncio.get_running_loop().create_future()
+    entries.ask(ITEM, ["a"], told.set_result)
+    assert await asyncio.wait_for(told, 5) == [None]
 
 
 async def test_the_check_names_the_remedy(stage: Stage) -> None:
