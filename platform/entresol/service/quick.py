@@ -1,10 +1,10 @@
 """The quick way to read: what a plain call asks of this process's copies, or of the cache, needs no task and no link.
 
-A call is plain when its metadata wishes for nothing: no level, mask or version. Where no policy decides and the
-resource promises what every hit keeps (BOUNDED or EVENTUAL, no `max_staleness`), the links would do no more with such a
-call than decode and check its request, and a request that was good once is good. A session's token is looked at, too:
-what may be shown to it without making another token is found here. Whatever is not found so, and every mistake, goes
-the ordinary way from its beginning.
+A call is plain when its metadata wishes for nothing: no level, mask or version. Where the resource promises what every
+hit keeps (BOUNDED or EVENTUAL, no `max_staleness`), the links would do no more with such a call than decode and check
+its request, and a request that was good once is good. A policy that need not be awaited is asked here as there. A
+session's token is looked at, too: what may be shown to it without making another token is found here. Whatever is not
+found so, every refusal and every mistake go the ordinary way from its beginning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ from entresol.errors import InvalidArgumentError
 from entresol.records import Hits, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Consistency, Method, MethodKind, Resource
-from entresol.service.call import CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY, SHOW_VERSION_KEY
+from entresol.service.call import (
+    CONSISTENCY_KEY,
+    READ_MASK_KEY,
+    SESSION_KEY,
+    SHOW_VERSION_KEY,
+    Call,
+    Handler,
+)
 from entresol.service.frames import repeated
 from entresol.service.links.trace import note
 from entresol.service.standard import reply_field_number, resource_of
@@ -103,14 +110,18 @@ class Quick:
     read: Callable[[bytes], Sequence[str] | None]
     join: Callable[[Sequence[Any]], bytes]  # of messages none of which is missing
     session_of: Callable[[str], Session]
+    permit: (
+        Handler | None
+    )  # links that answer with something if a policy allows the call; None without a policy
 
-    def look(self, request: bytes, token: str) -> bytes | Look | None:
+    def look(self, request: bytes, token: str, begin: Callable[[], Call]) -> bytes | Look | None:
         """Return the reply when copies have all of it, else a look by which the cache can be asked.
 
-        None takes the handler: for a request or a token that is not good, or not known to be.
+        None takes the handler: for a request or a token that is not good, or not known to be, and for what the policy
+        does not allow. `begin` makes the call, if anybody wants to see it.
         """
         names = self.read(request)
-        if names is None:
+        if names is None or (self.permit is not None and not _is_allowed(self.permit, request, begin())):
             return None
         session = EMPTY
         if token:
@@ -131,7 +142,9 @@ class Quick:
         return self.join(messages)
 
 
-def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_max: int) -> Quick | None:
+def quick(
+    method: Method, records: Records, check: RequestCheck, permit: Handler | None, *, batch_size_max: int
+) -> Quick | None:
     """Return the quick way of a method; None where there is none."""
     if method.kind not in (MethodKind.GET, MethodKind.BATCH_GET) or records.hits is None:
         return None
@@ -146,7 +159,16 @@ def quick(method: Method, records: Records, check: RequestCheck, *, batch_size_m
     else:
         read, join = _names(method, batch_size_max), partial(repeated, reply_field_number(method))
     session_of = lru_cache(TOKENS_MAX)(partial(_session, records.tokens, level))
-    return Quick(method, resource, records.hits, read, join, session_of)
+    return Quick(method, resource, records.hits, read, join, session_of, permit)
+
+
+def _is_allowed(permit: Handler, request: bytes, call: Call) -> bool:
+    """Tell whether the policy allows the call and says nothing in the reply; it is asked again where it does not."""
+    try:
+        allowed = permit(request, call)
+    except Exception:  # the ordinary way tells what is wrong
+        return False
+    return bool(allowed) and not call.leading and not call.trailing
 
 
 def _session(tokens: SessionTokens, level: Consistency, token: str) -> Session:

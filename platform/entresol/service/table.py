@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 
 from entresol.clock import Identifiers
 from entresol.config import Settings
@@ -16,7 +17,7 @@ from entresol.service import methods
 from entresol.service.call import Answer, Call, Handler, Link
 from entresol.service.chain import compose
 from entresol.service.creation import Creator
-from entresol.service.links.authorize import authorize
+from entresol.service.links.authorize import authorize, guard
 from entresol.service.links.deadline import deadline
 from entresol.service.links.decode import decode
 from entresol.service.links.errors import errors
@@ -40,10 +41,12 @@ class Route:
     quick: Quick | None = None  # for calls that wish for nothing
     is_custom: bool = False  # a function of the application answers it, whatever its name promises
 
-    def look(self, request: bytes, metadata: Mapping[str, str]) -> bytes | Look | None:
+    def look(
+        self, request: bytes, metadata: Mapping[str, str], begin: Callable[[], Call]
+    ) -> bytes | Look | None:
         """Return what copies say to a call with this metadata, as `Quick.look` does."""
         token = None if self.quick is None else token_of(metadata)
-        return None if self.quick is None or token is None else self.quick.look(request, token)
+        return None if self.quick is None or token is None else self.quick.look(request, token, begin)
 
 
 def build(
@@ -58,29 +61,21 @@ def build(
     Raises:
         ConfigurationError: a setting cannot work, or a batch has no method whose requests it carries.
     """
-    shared_quota = quota(settings)
+    shared_quota, policy = quota(settings), registry.policy
     standard = _Standard(model, records, settings, identifiers or Identifiers())
     table = {}
     for path, method in model.methods.items():
         check = RequestCheck(method, model, batch_size_max=settings.batch_size_max)
         function = registry.functions.get(method.full_name)
         handler = custom(function, records, model) if function else standard.handler(method, check)
-        links: tuple[Link, ...] = (
-            trace,
-            errors,
-            deadline(settings),
-            shared_quota,
-            decode(settings, records.tokens),
-            validate(check),
-            authorize(registry.policy),
-        )
-        guarded = registry.policy is not None
-        direct = (
-            None
-            if function or guarded
-            else quick(method, records, check, batch_size_max=settings.batch_size_max)
-        )
-        table[path] = Route(method, compose(links, handler), guarded, direct, function is not None)
+        before = (deadline(settings), decode(settings, records.tokens), validate(check))
+        links: tuple[Link, ...] = (trace, errors, shared_quota, *before, authorize(policy))
+        direct = None
+        if not function and not iscoroutinefunction(policy):  # what must be awaited is not quick
+            permit = None if policy is None else compose(before, guard(policy))
+            direct = quick(method, records, check, permit, batch_size_max=settings.batch_size_max)
+        whole = compose(links, handler)
+        table[path] = Route(method, whole, policy is not None, direct, function is not None)
     return table
 
 

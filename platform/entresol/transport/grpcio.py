@@ -126,13 +126,17 @@ def _rpc_handler(route: Route, clock: Clock) -> Any:
 
     async def unary(request: Any, context: Any) -> bytes:
         metadata, binary = _metadata(context)
-        look = route.look(request, metadata)
+
+        def begin() -> Call:
+            return Call(method, metadata, clock, context.time_remaining(), binary=binary)
+
+        look = route.look(request, metadata, begin)
         if look is not None:
             found, source = (look, _NEAR) if isinstance(look, bytes) else (await look.found(), _CACHE)
             if found is not None:
                 context.set_trailing_metadata(source)
                 return found
-        call = Call(method, metadata, clock, context.time_remaining(), binary=binary)
+        call = begin()
         try:
             reply = serialized(await finished(route.handler(request, call)))
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from entresol.embedded.polling import until
 from entresol.errors import Code
 from entresol.schema.model import Consistency, StaleReads
 from entresol.service import quick as service_quick
+from entresol.service.call import Call
 from entresol.service.links import trace
 from entresol.service.quick import quick
 from entresol.service.registry import Registry
@@ -215,13 +217,70 @@ async def test_without_redis_reads_go_the_ordinary_way(database: Database) -> No
         assert api.answered_by in ("primary", "replica")
 
 
+class Asked:
+    """A policy that need not be awaited: who says `role: stranger` may not call, what he says else is remembered."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, Call]] = []
+
+    def __call__(self, request: Any, call: Call) -> Any:
+        self.calls.append((request, call))
+        assert call.remaining_s() > 0
+        match call.metadata.get("role", ""):
+            case "stranger":
+                return False
+            case "slow":
+                return _yes()
+            case "broken":
+                raise ValueError("the policy is broken")
+            case "noted":
+                call.trailing["noted"] = "yes"
+        return True
+
+
+async def _yes() -> bool:
+    await asyncio.sleep(0)
+    return True
+
+
+@pytest.mark.parametrize("transport", ["http2", "grpcio"])
+async def test_a_policy_that_need_not_be_awaited_is_asked_each_time_and_hits_stay_quick(
+    database: Database, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, noted = Asked(), list[str]()
+    functions = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=asked)
+    monkeypatch.setattr(service_quick, "note", lambda method, _: noted.append(method.full_name))
+    with (
+        RunningPlatform(settings(database, transport, 60.0), functions=functions) as running,
+        Caller(running.address) as caller,
+    ):
+        api = Api(caller, running.platform.model)
+        name = user(api)
+        for method, fields in (("GetUser", {"name": name}), ("BatchGetUsers", {"names": [name]})):
+            wanted = await told(api, {"near"}, method, **fields)
+            for role in ("", "friend", "slow", "noted"):
+                noted.clear()
+                asked.calls.clear()
+                api.session = ""
+                assert api.call(method, {"role": role}, **fields) == wanted
+                assert bool(noted) is (role in ("", "friend"))
+                assert {request.DESCRIPTOR.name for request, _ in asked.calls} == {f"{method}Request"}
+                assert (api.trailing.get("noted") == "yes") is (role == "noted")
+            api.refused(Code.PERMISSION_DENIED, method, {"role": "stranger"}, **fields)
+            api.refused(Code.INTERNAL, method, {"role": "broken"}, **fields)
+        noted.clear()
+        api.refused(Code.PERMISSION_DENIED, "GetUser", {"role": "stranger"}, name="users/nobody")
+        api.refused(Code.INVALID_ARGUMENT, "GetUser", {"role": "stranger"}, name="nobody/1")
+        assert not noted
+
+
 def test_only_what_promises_no_more_than_a_hit_has_a_quick_way(running: RunningPlatform) -> None:
     records = running.platform.records
     model, settings = running.platform.model, running.settings
     table = build(model, records, Registry(functions={"stories.v1.StoryService.VoteStory": _never}), settings)
     assert table[GET].quick is not None
-    guarded = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=_never)
-    assert build(model, records, guarded, settings)[GET].quick is None
+    awaited = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=_never)
+    assert build(model, records, awaited, settings)[GET].quick is None
     method = model.methods[GET]
     assert method.resource is not None
     cache = method.resource.cache
@@ -238,7 +297,7 @@ def test_only_what_promises_no_more_than_a_hit_has_a_quick_way(running: RunningP
             ),
         ),
     ):
-        assert quick(changed, records, _never, batch_size_max=10) is None
+        assert quick(changed, records, _never, None, batch_size_max=10) is None
 
 
 async def _never(*_: Any) -> Any:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from entresol.clock import Clock
+from entresol.schema.model import Method
+from entresol.service.call import Call
 from entresol.service.quick import token_of
 from entresol.transport.wire import BINARY, IDENTITY, binary_value, timeout_s
 
@@ -58,6 +61,10 @@ class Head(NamedTuple):
                 else:
                     metadata[key] = value.decode("latin-1")
         return cls(metadata, binary, is_grpc, encoding, allowed_s, token_of(metadata))
+
+    def call(self, method: Method, clock: Clock) -> Call:
+        """Return the call of a method that these headers begin."""
+        return Call(method, self.metadata, clock, self.timeout_s, binary=self.binary)
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import zttp
 
 from entresol.records import NEAR
+from entresol.service.call import Call
 from entresol.service.quick import Quick
 from entresol.service.table import Route
 from entresol.transport.http2.head import Head
@@ -48,7 +49,7 @@ class Plain:
             and data[0] == 0
             and int.from_bytes(data[1:5]) == len(data) - PREFIX_BYTES
         ):
-            look = self._quick.look(data[PREFIX_BYTES:], self._token)
+            look = self._quick.look(data[PREFIX_BYTES:], self._token, self._call)
         if isinstance(look, bytes) and len(look) < PIECE_BYTES:
             self._reply(look)
         else:
@@ -61,6 +62,9 @@ class Plain:
         if self.data:
             connection.take(stream, self.data)
         return stream
+
+    def _call(self) -> Call:
+        return self._head.call(self._route.method, self._connection.clock)
 
     def _reply(self, reply: bytes) -> None:
         connection = self._connection

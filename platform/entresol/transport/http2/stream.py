@@ -100,10 +100,7 @@ class Stream:
     def call(self) -> Call:
         """Return what the method is told of the call, which the quick way has no need of."""
         if self._call is None:
-            head, method = self.head, self.route.method
-            self._call = Call(
-                method, head.metadata, self.connection.clock, head.timeout_s, binary=head.binary
-            )
+            self._call = self.head.call(self.route.method, self.connection.clock)
         return self._call
 
     def begin(self) -> None:
@@ -157,7 +154,7 @@ class Stream:
             return
         self.connection.counters.receive(self.connection.loop.time())
         if look is None and self.route.quick is not None and self.head.token is not None:
-            look = self.route.quick.look(message, self.head.token)
+            look = self.route.quick.look(message, self.head.token, lambda: self.call)
         if look is None:
             self._run(message)
         elif isinstance(look, bytes):

@@ -45,8 +45,8 @@ def unary(dialect: Dialect, route: Route, request: Request, clock: Clock) -> Ans
     call: Call | None = None
     try:
         message = dialect.message(route, request)
-        call = begin(route, request, clock, dialect.timeout_s(request))
-        look = route.look(message, call.metadata)
+        call = begun = begin(route, request, clock, dialect.timeout_s(request))
+        look = route.look(message, call.metadata, lambda: begun)
         if look is None:
             return _answered(dialect, route, request, call, route.handler(message, call))
         if isinstance(look, bytes):
