@@ -72,6 +72,7 @@ def stories_of(lines: Sequence[int]) -> Domain:
 
 
 BY_HAND = replace(STORIES, functions=f"{STORIES.functions},{HERE / 'by_hand.py'}")
+GUARDED = replace(STORIES, functions=f"{STORIES.functions},{HERE / 'policy.py'}")
 GRAPH = Domain(
     HERE / "protos", HERE / "migrations", str(HERE / "graph_functions.py"), PEERS / "tao.sql", graph.fill
 )
@@ -209,6 +210,7 @@ SYSTEMS: Mapping[str, System] = {
     for system in (
         Entresol(),
         Entresol("entresol_near", near_age_s=1.0),
+        Entresol("entresol_policy", near_age_s=1.0, domain=GUARDED),
         Entresol("entresol_grpcio", transport="grpcio"),
         Entresol("entresol_grpcio_near", transport="grpcio", near_age_s=1.0),
         Entresol("entresol_json", speech="json"),

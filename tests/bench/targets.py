@@ -38,6 +38,10 @@ TARGETS: Sequence[Target] = (
     Target("Get, from the server's own copies", "hot_get", "entresol_near", "grpc_aio", 1 / 16),
     Target("Get, from the server's own copies", "hot_get", "entresol_near", "fastify", 1 / 2),
     Target("Get, from the server's own copies", "hot_get", "entresol_near", "go", 1),
+    Target(
+        "Get, from the server's own copies, under a policy", "hot_get", "entresol_policy", "grpc_aio", 1 / 16
+    ),
+    Target("Get, from the server's own copies, under a policy", "hot_get", "entresol_policy", "go", 1),
     Target("Get, from Redis", "get", "entresol", "grpc_aio", 1 / 8),
     Target("Get, from Redis", "get", "entresol", "fastify", 1),
     Target("Get, from Redis, JSON", "get", "entresol_json", "fastapi", 1 / 5),

@@ -68,10 +68,11 @@ def build(
         check = RequestCheck(method, model, batch_size_max=settings.batch_size_max)
         function = registry.functions.get(method.full_name)
         handler = custom(function, records, model) if function else standard.handler(method, check)
-        before = (deadline(settings), decode(settings, records.tokens), validate(check))
-        links: tuple[Link, ...] = (trace, errors, shared_quota, *before, authorize(policy))
+        before = (deadline(settings), decode(settings, records.tokens))
+        links: tuple[Link, ...] = (trace, errors, shared_quota, *before, validate(check), authorize(policy))
         direct = None
         if not function and not iscoroutinefunction(policy):  # what must be awaited is not quick
+            # Nothing is validated for it: what is quickly answered is known to be good, or has entries by its names.
             permit = None if policy is None else compose(before, guard(policy))
             direct = quick(method, records, check, permit, batch_size_max=settings.batch_size_max)
         whole = compose(links, handler)
