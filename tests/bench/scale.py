@@ -26,10 +26,10 @@ from entresol.embedded.polling import until
 NAME = "scale"
 SYSTEM = "entresol_near"
 WORKERS = (1, 2, 4, 8)
-SLICE = 0.06  # of a core, for each worker
+SLICE = 0.03  # of a core, for each worker
 PERIOD_US = 100_000
-CONNECTIONS = 64  # so that the kernel spreads them over the workers
-IN_FLIGHT = 256
+CONNECTIONS = 8  # for each worker; the kernel spreads them over all
+IN_FLIGHT = 32  # likewise: each has as much to do at a time, whatever their number
 HOT = 50
 READY_S = 60.0
 GROUPS = Path("/sys/fs/cgroup")
@@ -91,11 +91,14 @@ async def measure(ground: Ground, table: Table, arguments: argparse.Namespace) -
             if round_number and ground.is_late:
                 break
             for count in workers:
-                operations = draw(source, arguments.calls * count)
+                operations = draw(source, 2 * arguments.calls * count)
                 async with _capped(count, ground) as trial:
                     await trial.warm(reads_of(operations, table.first))
                     seen = await trial.measure(
-                        operations, f"scale-{count}", in_flight=IN_FLIGHT, connections=CONNECTIONS
+                        operations,
+                        f"scale-{count}",
+                        in_flight=IN_FLIGHT * count,
+                        connections=CONNECTIONS * count,
                     )
                 rates[count].append(seen["per_s"])
             report.say(
