@@ -295,17 +295,21 @@ async def _check_database(pools: Pools, model: Model, migrations: str) -> None:
     async with asyncio.timeout(CHECK_S):
         try:
             async with pools.write() as connection:
-                missing = await check_schema(connection, model)
+                lacks = await check_schema(connection, model)
         except (
             StoreUnavailableError
         ):  # replicas have the same tables, and reads go on while the primary is away
             async with pools.read() as lease:
-                missing = await check_schema(lease.connection, model)
-    if missing:
-        raise ConfigurationError(
-            f"the database is not ready: {'; '.join(missing)}; run `entresol migrate`, and before it "
-            f"`{plan_command(model, migrations)}` if no migration makes this yet"
+                lacks = await check_schema(lease.connection, model)
+    remedies = []
+    if lacks.missing:
+        remedies.append(
+            f"run `entresol migrate`, and before it `{plan_command(model, migrations)}` if no migration makes this yet"
         )
+    if lacks.refused:
+        remedies.append("`entresol plan` tells the steps to what it writes no migration for")
+    if lacks:
+        raise ConfigurationError("; ".join([f"the database is not ready: {lacks}", *remedies]))
 
 
 async def _open_cache(settings: Settings, stack: AsyncExitStack) -> Entries | None:

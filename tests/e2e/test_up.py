@@ -152,6 +152,23 @@ def test_a_new_proto_is_migrated_by_what_up_says_and_then_served(folder: Path) -
 
 
 @pytest.mark.timeout(90)
+def test_up_leads_to_the_steps_of_a_change_that_cannot_be_planned(folder: Path) -> None:
+    with up(folder) as process:
+        lines_until(process, "start this command again")
+        assert entresol(folder, "plan", "--write", "migrations/notes").returncode == 0
+    proto = folder / "protos" / "notes" / "v1" / "notes.proto"
+    proto.write_text(PROTO.replace("string text = 2", "int64 text = 2"))
+    with up(folder) as process:
+        said = lines_until(process, "start this command again")
+        assert "public.notes.text: the column is text, the model wants bigint" in said
+        assert "  entresol plan     # tells the steps" in said
+        assert "plan --write" not in said
+        done = entresol(folder, "plan")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: public.notes.text: the column is text")
+
+
+@pytest.mark.timeout(90)
 def test_other_commands_find_the_stores_while_they_run_unless_one_is_named(folder: Path) -> None:
     nowhere = {"ENTRESOL_CACHE_URL": "redis://127.0.0.1:1", "ENTRESOL_DATABASE_CONNECT_TIMEOUT_S": "0.2"}
     with up(folder, signal.SIGKILL) as process:

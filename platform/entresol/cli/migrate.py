@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import click
 
+from entresol.app import load_model
 from entresol.cli.folders import migration_folders
 from entresol.cli.run import run
 from entresol.config import Settings
+from entresol.errors import ConfigurationError, SchemaError
+from entresol.storage.check import check_schema
 from entresol.storage.migrate import migrate, status
+from entresol.storage.plan import command as plan_command
 
 
 @click.command("migrate")
@@ -35,6 +40,8 @@ def command(migrations: str | None, dry_run: bool, show_status: bool, as_json: b
     applied = run(migrate(settings.database_write, folders, dry_run=dry_run))
     verb = "pending" if dry_run else "applied"
     _print([dataclasses.asdict(item) for item in applied], "{folder}/{name}: " + verb, as_json)
+    if not (dry_run and applied):
+        _warn(settings)
 
 
 def _print(rows: list[dict[str, object]], template: str, as_json: bool) -> None:
@@ -44,3 +51,22 @@ def _print(rows: list[dict[str, object]], template: str, as_json: bool) -> None:
         click.echo("nothing to apply")
     for row in [] if as_json else rows:
         click.echo(template.format(**row))
+
+
+def _warn(settings: Settings) -> None:
+    """Say what no migration makes of what the protos ask for, where there are protos: `entresol serve` refuses it."""
+    if not Path(settings.protos).exists():
+        return
+    try:
+        model = load_model(settings)
+    except (
+        SchemaError,
+        ConfigurationError,
+    ):  # `entresol check` tells that; migrations do not depend on protos
+        return
+    lacks = run(check_schema(settings.database_write, model))
+    if lacks.missing:
+        command = plan_command(model, settings.migrations)
+        click.echo(f"no migration makes this yet: {'; '.join(lacks.missing)}; run `{command}`", err=True)
+    if lacks.refused:
+        click.echo(f"{'; '.join(lacks.refused)}; `entresol plan` tells the steps", err=True)

@@ -45,8 +45,10 @@ def command(protos: str | None, only: str | None, folder: Path | None, title: st
     elif paths:
         for path in paths:
             click.echo(f"wrote {path}: read it, then run `entresol migrate`")
-    else:
-        click.echo("\n".join(planned.texts()) or "nothing to do: the database has what the protos ask for")
+    elif planned.statements:
+        click.echo("\n".join(planned.texts()))
+    elif not planned.refused:
+        click.echo("nothing to do: the database has what the protos ask for")
     if planned.refused:
         raise MigrationError("\n".join(str(refusal) for refusal in planned.refused))
 

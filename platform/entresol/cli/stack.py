@@ -13,18 +13,18 @@ from entresol.cli.folders import migration_folders
 from entresol.config import Settings
 from entresol.embedded.servers import EmbeddedServers
 from entresol.schema.model import Model
-from entresol.storage.check import check_schema
+from entresol.storage.check import Lacks, check_schema
 from entresol.storage.migrate import migrate
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """PostgreSQL and Redis, running and migrated. `lacks` is what the protos need and no migration has made yet."""
+    """PostgreSQL and Redis, running and migrated. `lacks` is what the protos need and the database has not yet."""
 
     servers: EmbeddedServers
     settings: Settings
     model: Model
-    lacks: list[str]
+    lacks: Lacks
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,12 +92,17 @@ def _leave_word(running: Stores, path: Path) -> None:
 
 def _how_to_migrate(running: Stores) -> str:
     """Tell how to give the database what the protos need; the stores stay up for that."""
-    settings = running.settings
+    settings, lacks = running.settings, running.lacks
+    commands = []
+    if lacks.missing:
+        commands.append(f"  {plan_command(running.model, settings.migrations)}     # read what it writes")
+    if lacks.refused:
+        commands.append("  entresol plan     # tells the steps to what it writes no migration for: take them")
     return "\n".join(
         [
-            f"the stores are up, and nothing is served yet: {'; '.join(running.lacks)}",
+            f"the stores are up, and nothing is served yet: {lacks}",
             "in another terminal, in this folder:",
-            f"  {plan_command(running.model, settings.migrations)}     # read what it writes",
+            *commands,
             "  entresol migrate",
             "then start this command again",
             *_from_elsewhere(settings),

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from entresol.schema.model import Model
 from entresol.storage.administration import connect_primary
 from entresol.storage.catalog import Session, read_catalog
 from entresol.storage.plan import plan
 
 
-async def check_schema(database: str | Session, model: Model) -> list[str]:
-    """Return what a server of `model` cannot work without or against; empty when it may start.
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """What a server cannot work without or against: a migration adds what is `missing`, a person what is `refused`."""
+
+    missing: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Tell whether a server cannot start."""
+        return bool(self.missing or self.refused)
+
+    def __str__(self) -> str:
+        """Render as one sentence."""
+        return "; ".join(self.missing + self.refused)
+
+
+async def check_schema(database: str | Session, model: Model) -> Lacks:
+    """Return what a server of `model` lacks; false when it may start.
 
     Columns, indexes and tables beside those of the model are no matter: a newer release may have added them.
     """
@@ -23,4 +41,4 @@ async def check_schema(database: str | Session, model: Model) -> list[str]:
     against = [
         f"{refusal.element}: {refusal.problem}" for refusal in planned.refused if not refusal.tolerable
     ]
-    return system + lacks + against
+    return Lacks((*system, *lacks), tuple(against))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
+from entresol.storage import retyping
 from entresol.storage.identifiers import quote, quote_table
 from entresol.storage.tables import ForeignKey, OneofCheck, Table, TableColumn, TableIndex
 
@@ -23,8 +25,18 @@ class Refusal:
 
     def __str__(self) -> str:
         """Render as a heading and numbered steps."""
-        steps = "".join(f"\n  {number}. {step}" for number, step in enumerate(self.steps, 1))
+        steps = "".join(f"\n  {number}. {_indented(step)}" for number, step in enumerate(self.steps, 1))
         return f"{self.element}: {self.problem}{steps}"
+
+
+def _indented(step: str) -> str:
+    """Return a step whose later lines stand below its first."""
+    return textwrap.indent(step, "     ").lstrip()
+
+
+def _sql(text: str) -> str:
+    """Return SQL of several lines as it stands within a step."""
+    return "\n" + textwrap.indent(text, "  ")
 
 
 def renamed(table: Table, column: TableColumn, before: TableColumn) -> Refusal:
@@ -46,15 +58,22 @@ def renamed(table: Table, column: TableColumn, before: TableColumn) -> Refusal:
 
 def retyped(table: Table, column: TableColumn, have: TableColumn) -> Refusal:
     """Refuse a change of type, which would rewrite the table under an exclusive lock."""
-    name, new = quote_table(table.name), quote(f"{column.name}_new")
+    new = retyping.successor(column).name
     return Refusal(
         f"{table.name}.{column.name}",
         f"the column is {have.type}, the model wants {column.type}; changing a type rewrites the table",
         (
-            f"Expand: ALTER TABLE {name} ADD COLUMN {new} {column.type}; with a trigger that converts "
-            f"{column.name} on every write, and a backfill in batches.",
-            f'Release with [(entresol.options.v1.field).column = "{column.name}_new"]; let all others end.',
-            f"Contract: drop the trigger, then ALTER TABLE {name} DROP COLUMN {quote(column.name)};",
+            "Where servers may stop: write this to the next file of your migrations (NNNN_title.sql), stop them, run "
+            "`entresol migrate`, and start those of the new protos; that is all. Where a cast does not convert "
+            f"the values, here or below, write what does.{_sql(retyping.at_once(table, column))}",
+            "Where they may not, expand, while all servers have the old protos. A file with"
+            f"{_sql(retyping.expand(table, column, have))}\nThe next one begins with the line "
+            f"`-- entresol: no transaction`, and has{_sql(retyping.backfill(table, column, have))}\n"
+            "`entresol migrate`. Until the last step, a value that the old type cannot hold is refused.",
+            f'In the protos give the field its new type, and [(entresol.options.v1.field).column = "{new}"]; run '
+            "`entresol plan --write FOLDER` for what indexes it has, and `entresol migrate`; renew the servers.",
+            "When no server has the old protos, contract: `entresol migrate` with one more file,"
+            f"{_sql(retyping.contract(table, have))}",
         ),
     )
 

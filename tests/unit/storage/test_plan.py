@@ -257,8 +257,10 @@ def test_another_type_is_refused_with_its_steps() -> None:
     assert text.splitlines()[0] == (
         "shop.products.order: the column is integer, the model wants bigint; changing a type rewrites the table"
     )
-    assert "  1. Expand: ALTER TABLE shop.products ADD COLUMN order_new bigint;" in text
-    assert 'Contract: drop the trigger, then ALTER TABLE shop.products DROP COLUMN "order";' in text
+    assert 'ALTER COLUMN "order" TYPE bigint USING "order"::bigint' in text
+    assert "ADD COLUMN IF NOT EXISTS order_new bigint NOT NULL DEFAULT 0;" in text
+    assert 'NEW."order" := NEW.order_new::integer;' in text
+    assert 'ALTER TABLE shop.products DROP COLUMN "order";' in text
 
 
 def test_not_null_is_refused_both_ways() -> None:
