@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import logging
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +30,7 @@ from entresol.records import Records
 from entresol.schema.load import examine, load
 from entresol.schema.model import Model
 from entresol.service.functions import check_functions
+from entresol.service.imports import import_functions
 from entresol.service.registry import Registry, registry
 from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
@@ -250,8 +248,8 @@ def load_served(settings: Settings, functions: Registry = registry) -> Model:
         SchemaError: the protos have mistakes, or `functions` are not those of the custom methods; all is listed.
     """
     model, report = examine(_descriptor_set(settings))
-    _import_functions(settings)
-    check_functions(model, functions, report)
+    complete = import_functions(settings, report)
+    check_functions(model, functions, report, complete=complete)
     report.close()
     return model
 
@@ -261,34 +259,6 @@ def _descriptor_set(settings: Settings) -> bytes:
     if not path.exists():
         raise ConfigurationError(f"{path} does not exist: set ENTRESOL_PROTOS to a folder of .proto files")
     return compile_protos(path)
-
-
-def _import_functions(settings: Settings) -> None:
-    """Import the custom methods: what `settings.functions` names, else every `functions.py` beside the protos."""
-    names = list(filter(None, settings.functions.split(",")))
-    for file in [] if names else sorted(Path(settings.protos).rglob("functions.py")):
-        _import_file(file)
-    for name in names:
-        path = Path(name)
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.suffix == ".py" else []
-        if not files:
-            importlib.import_module(name)
-        for file in files:
-            _import_file(file)
-
-
-def _import_file(file: Path) -> None:
-    name = f"entresol_functions_{file.resolve().as_posix().replace('/', '_').removesuffix('.py')}"
-    if name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None or not file.exists():
-        raise ConfigurationError(
-            f"{file} cannot be imported: ENTRESOL_FUNCTIONS must name Python files or modules"
-        )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
 
 
 async def _check_database(pools: Pools, model: Model, migrations: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from entresol.errors import ConfigurationError
 from entresol.records import Records
@@ -40,8 +43,6 @@ class Context:
 
     def new(self, message: str, **values: Any) -> Any:
         """Return a new message of this full name with these fields."""
-        from google.protobuf.message_factory import GetMessageClass
-
         return GetMessageClass(self.model.pool.FindMessageTypeByName(message))(**values)
 
     async def get(self, message: str, name: str) -> Any:
@@ -83,24 +84,15 @@ class Context:
             self.call.answered_by(PRIMARY)
         return count
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction on the primary; the cache and the caller's session know of it when the block ends."""
-        return _tracked(self)
-
-
-def _tracked(context: Context) -> AbstractAsyncContextManager[Transaction]:
-    from contextlib import asynccontextmanager
-
     @asynccontextmanager
-    async def open_() -> AsyncIterator[Transaction]:
-        async with context.records.transaction(timeout_s=context.remaining_s()) as transaction:
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction on the primary; the cache and the caller's session know of it when the block ends."""
+        async with self.records.transaction(timeout_s=self.remaining_s()) as transaction:
             yield transaction
         if transaction.committed:
-            session = context.records.session_after(context.call.demand, transaction)
-            context.call.remember(session, context.records.tokens)
-        context.call.answered_by(PRIMARY)
-
-    return open_()
+            session = self.records.session_after(self.call.demand, transaction)
+            self.call.remember(session, self.records.tokens)
+        self.call.answered_by(PRIMARY)
 
 
 Function = Callable[[Any, Context], Awaitable[Message | bytes] | AsyncIterator[Message | bytes]]
@@ -117,23 +109,40 @@ class Registry:
         """Register the decorated function for `stories.v1.StoryService.VoteStory`.
 
         Raises:
-            ConfigurationError: another function has this name already.
+            ConfigurationError: another function has this name already; the text names the places of both.
         """
 
         def register(function: Function) -> Function:
             if full_name in self.functions:
-                raise ConfigurationError(f"{full_name} has two functions; keep one")
+                raise _twice(f"{full_name} has two functions", self.functions[full_name], function)
             self.functions[full_name] = function
             return function
 
         return register
 
     def authorizer(self, policy: Policy) -> Policy:
-        """Register the decorated function as the policy: it tells whether a call may go on."""
+        """Register the decorated function as the policy: it tells whether a call may go on.
+
+        Raises:
+            ConfigurationError: there is one already; the text names the places of both.
+        """
         if self.policy is not None:
-            raise ConfigurationError("there are two policies; keep one")
+            raise _twice("there are two authorizers", self.policy, policy)
         self.policy = policy
         return policy
+
+
+def place(function: Callable[..., Any]) -> tuple[str, int]:
+    """Return the file, relative to the working folder, and line of a function; of another callable, its module."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return type(function).__module__, 1
+    return os.path.relpath(code.co_filename), code.co_firstlineno
+
+
+def _twice(problem: str, *functions: Callable[..., Any]) -> ConfigurationError:
+    places = " and ".join(f"{file}:{line}" for file, line in map(place, functions))
+    return ConfigurationError(f"{problem}, at {places}; keep one")
 
 
 # What the decorators of the public API write to, and what a server serves unless it is given another.

@@ -241,7 +241,9 @@ def test_a_method_and_a_policy_are_registered_once() -> None:
     functions = registry()
     with pytest.raises(ConfigurationError, match="two functions"):
         functions.method(f"{SERVICE}.HoldHall")(functions.functions[f"{SERVICE}.HoldHall"])
-    with pytest.raises(ConfigurationError, match="two policies"):
+    with pytest.raises(
+        ConfigurationError, match=r"two authorizers, at \S+museum\S*.py:\d+ and \S+:\d+; keep one"
+    ):
         functions.authorizer(functions.policy)
 
 

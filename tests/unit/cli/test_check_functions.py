@@ -76,3 +76,136 @@ def test_a_standard_method_of_a_resource_that_cannot_be_read_lacks_no_function(f
     found = check(folder)["mistakes"]
     assert found
     assert "entresol/function" not in {one["rule"] for one in found}
+
+
+def refusal(folder: Path, *arguments: str) -> str:
+    """Return what a person is told, in a process of its own that is to fail."""
+    done = subprocess.run(
+        [ENTRESOL, *arguments],
+        cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_function_that_cannot_be_called_with_request_and_context_is_a_mistake(folder: Path) -> None:
+    edit(
+        folder / "protos/stories/functions.py",
+        "vote_story(request: Any, context: entresol.Context)",
+        "vote_story(request: Any)",
+    )
+    (mistake,) = check(folder)["mistakes"]
+    lines = (folder / mistake["file"]).read_text().splitlines()
+    assert f'"{SERVICE}.VoteStory"' in lines[mistake["line"] - 1]
+    assert (mistake["rule"], mistake["element"]) == ("entresol/function", f"{SERVICE}.VoteStory")
+    assert mistake["problem"] == "takes (request), and is called with (request, context)"
+    assert mistake["remedy"] == "give it the parameters (request, context)"
+    assert mistake["problem"] in refusal(folder, "serve"), "a server does not start with it either"
+
+
+POLICY = """
+import functools
+
+import entresol
+
+
+def logged(function):
+    @functools.wraps(function)
+    async def log(*arguments):
+        return await function(*arguments)
+
+    return log
+"""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "takes"),
+    [("request", "(request)"), ("request, call, more", "(request, call, more)"), ("", "()")],
+)
+def test_an_authorizer_takes_the_request_and_the_call(folder: Path, parameters: str, takes: str) -> None:
+    text = f"{POLICY}\n\n@entresol.authorizer\nasync def allowed({parameters}):\n    return True\n"
+    (folder / "protos/functions.py").write_text(text)
+    (mistake,) = check(folder)["mistakes"]
+    assert (mistake["file"], mistake["element"]) == ("protos/functions.py", "allowed")
+    assert mistake["line"] == text[: text.index("@entresol.auth")].count("\n") + 1
+    assert mistake["problem"] == f"takes {takes}, and is called with (request, call)"
+
+
+@pytest.mark.parametrize("parameters", ["request, call", "message, call, *, strict=False", "*all"])
+@pytest.mark.parametrize("decorator", ["", "@logged\n"])
+def test_an_authorizer_names_its_parameters_as_it_likes(
+    folder: Path, parameters: str, decorator: str
+) -> None:
+    text = f"{POLICY}\n\n@entresol.authorizer\n{decorator}async def allowed({parameters}):\n    return True\n"
+    (folder / "protos/functions.py").write_text(text)
+    assert check(folder)["ok"] is True
+
+
+def test_of_two_authorizers_both_places_are_told(folder: Path) -> None:
+    one = "import entresol\n\n\n@entresol.authorizer\nasync def {}(request, call):\n    return True\n"
+    for name in ("first", "second"):
+        (folder / "protos" / name).mkdir()
+        (folder / "protos" / name / "functions.py").write_text(one.format(name))
+    (mistake,) = check(folder)["mistakes"]
+    places = "protos/first/functions.py:4 and protos/second/functions.py:4"
+    assert mistake["problem"] == f"there are two authorizers, at {places}; keep one"
+    assert (mistake["file"], mistake["line"]) == ("protos/second/functions.py", 4)
+
+
+def test_of_two_functions_for_one_method_both_places_are_told(folder: Path) -> None:
+    text = f'import entresol\n\n\n@entresol.method("{SERVICE}.VoteStory")\nasync def vote(request, context):\n    ...\n'
+    (folder / "protos/functions.py").write_text(text)
+    (mistake,) = check(folder)["mistakes"]
+    assert (
+        "VoteStory has two functions, at protos/functions.py:4 and protos/stories/functions.py:"
+        in mistake["problem"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("import entresol\nimport nowhere\n", 2, "ModuleNotFoundError: No module named 'nowhere'"),
+        ("import entresol\n\ndef lend(:\n", 3, "SyntaxError: invalid syntax"),
+        (
+            "import entresol\n\n\ndef make():\n    return 1 / 0\n\n\nmake()\n",
+            5,
+            "ZeroDivisionError: division by zero",
+        ),
+        ("import json\n\njson.loads('')\n", 3, "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_a_mistake_beside_every_other(
+    folder: Path, text: str, line: int, says: str
+) -> None:
+    (folder / "own").mkdir()
+    (folder / "own" / "lending.py").write_text(text)
+    edit(folder / "protos/stories/v1/story.proto", 'get: "/v1/stories"', 'get: "/v1/story"')
+    for functions in ("own/lending.py", "own"):
+        first, second = check(folder, "--functions", functions)["mistakes"]
+        assert (first["file"], first["line"]) == ("own/lending.py", line)
+        assert first["problem"] == f"cannot be imported: {says}"
+        assert first["rule"] == "entresol/function"
+        assert second["element"] == f"{SERVICE}.ListStories", "what it would register is not missed"
+    assert f"own/lending.py:{line}: cannot be imported: {says}" in refusal(
+        folder, "serve", "--functions", "own/lending.py"
+    )
+
+
+def test_a_mistake_in_what_a_file_imports_is_told_where_it_is(folder: Path) -> None:
+    (folder / "own").mkdir()
+    (folder / "own" / "lending.py").write_text(
+        "import sys\nfrom pathlib import Path\n\nsys.path.append(str(Path(__file__).parent))\nimport beside\n"
+    )
+    (folder / "own" / "beside.py").write_text("pages = None\npages.count\n")
+    (mistake,) = check(folder, "--functions", "own/lending.py")["mistakes"]
+    assert (mistake["file"], mistake["line"]) == ("own/beside.py", 2)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.at.all", "nowhere.py", "json.nowhere"])
+def test_functions_that_are_nowhere_are_a_wrong_setting(folder: Path, name: str) -> None:
+    said = refusal(folder, "check", "--functions", name)
+    assert said.startswith("error: ")
+    assert said.endswith(": ENTRESOL_FUNCTIONS must name Python files, folders or modules\n")
+    assert name in said
