@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,9 +23,9 @@ from entresol.cache.scopes import Scopes
 from entresol.cache.server import check_server
 from entresol.cache.tail import Tail
 from entresol.clock import Clock
-from entresol.codegen.protos import compile_protos
+from entresol.codegen.protos import compile_protos, located
 from entresol.config import Settings
-from entresol.errors import ConfigurationError, StoreUnavailableError, UnavailableError
+from entresol.errors import ConfigurationError, SchemaError, StoreUnavailableError, UnavailableError
 from entresol.records import Records
 from entresol.schema.load import examine, load
 from entresol.schema.model import Model
@@ -238,7 +238,9 @@ async def _until_ready(relay: Relay) -> None:
 
 def load_model(settings: Settings) -> Model:
     """Return the model of `settings.protos`, a folder of protos or a descriptor set."""
-    return load(_descriptor_set(settings))
+    with _located(settings):
+        return load(_descriptor_set(settings))
+    raise AssertionError("unreachable")  # `_located` swallows nothing
 
 
 def load_served(settings: Settings, functions: Registry = registry) -> Model:
@@ -247,11 +249,21 @@ def load_served(settings: Settings, functions: Registry = registry) -> Model:
     Raises:
         SchemaError: the protos have mistakes, or `functions` are not those of the custom methods; all is listed.
     """
-    model, report = examine(_descriptor_set(settings))
-    complete = import_functions(settings, report)
-    check_functions(model, functions, report, complete=complete)
-    report.close()
+    with _located(settings):
+        model, report = examine(_descriptor_set(settings))
+        complete = import_functions(settings, report)
+        check_functions(model, functions, report, complete=complete)
+        report.close()
     return model
+
+
+@contextlib.contextmanager
+def _located(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except SchemaError as error:
+        mistakes = located(error.mistakes, Path(settings.protos))
+        raise SchemaError(mistakes, complete=error.is_complete) from error
 
 
 def _descriptor_set(settings: Settings) -> bytes:

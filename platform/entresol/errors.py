@@ -296,15 +296,24 @@ class Mistake:
 
 
 class SchemaError(EntresolError):
-    """The protos, or the functions of their custom methods, break rules, all of which `mistakes` lists."""
+    """The protos, or the functions of their custom methods, break rules, all of which `mistakes` lists.
+
+    Unless it `is_complete`: protos that do not compile cannot be looked at further.
+    """
 
     reason = "INVALID_SCHEMA"
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    def __init__(self, mistakes: Sequence[Mistake], *, complete: bool = True) -> None:
         self.mistakes = tuple(sorted(mistakes))
+        self.is_complete = complete
         count = len(self.mistakes)
-        lines = "\n".join(str(mistake) for mistake in self.mistakes)
-        super().__init__(f"{count} mistake{'s' if count != 1 else ''}:\n{lines}")
+        lines = [f"{count} mistake{'s' if count != 1 else ''}:", *map(str, self.mistakes)]
+        if not complete:
+            lines.append(
+                "there may be more: of an option only the first unknown word is told, and nothing else is checked "
+                "until the protos compile"
+            )
+        super().__init__("\n".join(lines))
 
 
 class ConfigurationError(EntresolError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import click
 
 from entresol.app import load_model, load_served
 from entresol.cli.counts import counted
+from entresol.codegen.protos import located
 from entresol.config import Settings
 from entresol.errors import SchemaError
+from entresol.schema.breaking import compare
 
 
 @click.command("check")
@@ -35,7 +38,7 @@ def command(protos: str | None, functions: str | None, against: Path | None, as_
             raise
         fields = ("file", "line", "rule", "element", "problem", "remedy")
         mistakes = [{name: getattr(mistake, name) for name in fields} for mistake in error.mistakes]
-        click.echo(json.dumps({"ok": False, "mistakes": mistakes}))
+        click.echo(json.dumps({"ok": False, "complete": error.is_complete, "mistakes": mistakes}))
         raise click.exceptions.Exit(1) from error
     summary = {"ok": True, "resources": sorted(model.resources), "services": sorted(model.services)}
     if as_json:
@@ -46,11 +49,8 @@ def command(protos: str | None, functions: str | None, against: Path | None, as_
 
 
 def _compare(against: Path, settings: Settings) -> None:
-    import dataclasses
-
-    from entresol.schema.breaking import compare
-
     before = load_model(dataclasses.replace(settings, protos=str(against)))
-    mistakes = compare(before, load_model(settings))
+    gone, changed = compare(before, load_model(settings))
+    mistakes = located(gone, against) + located(changed, Path(settings.protos))
     if mistakes:
         raise SchemaError(mistakes)

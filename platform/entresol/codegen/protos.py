@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import re
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import google.api
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
 
+from entresol.codegen.compiler_errors import read_errors
 from entresol.codegen.imports import imported_set
 from entresol.errors import ConfigurationError, Mistake, SchemaError
+from entresol.schema.source import Source
 
 COMPILE_TIMEOUT_S = 60.0
 _PACKAGE = Path(__file__).resolve().parents[1]
-_MESSAGE = re.compile(r"(?P<file>[^:\n]+\.proto):(?:(?P<line>\d+):(?:\d+):)? *(?P<text>.+)")
+_OPTIONS = (
+    "buf/validate/validate.proto",
+    "entresol/options/v1/options.proto",
+    "google/api/annotations.proto",
+    "google/api/client.proto",
+    "google/api/field_behavior.proto",
+    "google/api/field_info.proto",
+    "google/api/resource.proto",
+    "google/longrunning/operations.proto",
+)
 
 
 def compile_protos(folder: Path, *, includes: Sequence[Path] = ()) -> bytes:
@@ -47,6 +59,16 @@ def proto_files(folder: Path) -> list[Path]:
     if not files:
         raise ConfigurationError(f"{folder} holds no .proto file")
     return files
+
+
+def located(mistakes: Iterable[Mistake], folder: Path) -> list[Mistake]:
+    """Name the protos of `folder` from the working folder, as functions are named, so that an editor finds them."""
+    return [
+        replace(mistake, file=os.path.relpath(folder / mistake.file))
+        if mistake.file.endswith(".proto") and (folder / mistake.file).is_file()
+        else mistake
+        for mistake in mistakes
+    ]
 
 
 def own_protos() -> Path:
@@ -82,7 +104,7 @@ def _run_protoc(folder: Path, files: Sequence[Path], includes: Sequence[Path], s
     arguments.write_text("\n".join([*options, *(str(root / file) for file in files)]), encoding="utf-8")
     done = _protoc(f"@{arguments}")
     if done.returncode:
-        raise SchemaError(list(_mistakes(done.stderr, root)))
+        raise SchemaError(list(read_errors(done.stderr, root, _known)), complete=False)
     return image.read_bytes()
 
 
@@ -101,15 +123,9 @@ def _protoc(argument: str) -> subprocess.CompletedProcess[str]:
         raise ConfigurationError(f"protoc did not end within {COMPILE_TIMEOUT_S:g} seconds") from error
 
 
-def _mistakes(stderr: str, root: Path) -> Iterator[Mistake]:
-    """Read protoc's `file:line:column: text`; what has another form is kept as it is.
-
-    Files are named from `root`, as the loader names them.
-    """
-    for row in filter(None, map(str.strip, stderr.splitlines())):
-        found = _MESSAGE.match(row)
-        if found is None:
-            yield Mistake("protoc", 1, "protoc", "", row)
-        elif not found["text"].startswith("warning:"):
-            file = found["file"].removeprefix(f"{root}/")
-            yield Mistake(file, int(found["line"] or 1), "protoc", "", found["text"])
+def _known() -> Source:
+    """Return the options of ours and of the industry that protos may use, to tell what was meant by another."""
+    with tempfile.TemporaryDirectory(prefix="entresol-options-") as folder:
+        lines = ['syntax = "proto3";', *(f'import "{file}";' for file in _OPTIONS)]
+        (Path(folder) / "known.proto").write_text("\n".join(lines), encoding="utf-8")
+        return Source(compile_protos(Path(folder)))

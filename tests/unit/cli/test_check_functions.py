@@ -52,7 +52,7 @@ def test_a_misspelt_function_is_told_beside_the_method_that_lacks_one_and_every_
     lacking, lonely = found[f"{SERVICE}.VoteStory"], found[f"{SERVICE}.VoteStorey"]
     assert (lacking["rule"], lacking["problem"]) == ("entresol/function", "is declared and has no function")
     assert lacking["remedy"] == f"register one with @entresol.method('{SERVICE}.VoteStory')"
-    lines = (folder / "protos" / lacking["file"]).read_text().splitlines()
+    lines = (folder / lacking["file"]).read_text().splitlines()
     assert "rpc VoteStory(" in lines[lacking["line"] - 1]
     assert lonely["problem"] == "has a function and is declared in no proto"
     assert lonely["remedy"] == f"did you mean '{SERVICE}.VoteStory'?"

@@ -109,6 +109,111 @@ def test_a_warning_is_no_mistake(tmp_path: Path) -> None:
     assert [one.line for one in caught.value.mistakes] == [4]
 
 
+RESOURCE = """\
+import "entresol/options/v1/options.proto";
+message Note {
+  option (entresol.options.v1.resource) = {
+    indexes: [{fields: ["text"]}]
+%s
+  };
+  string text = 1;
+}"""
+FIELD = """\
+import "buf/validate/validate.proto";
+import "entresol/options/v1/options.proto";
+import "google/api/field_behavior.proto";
+
+message Note {
+  string text = 1 [
+%s
+  ];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            RESOURCE % "    cache: {negativ_ttl: {}}",
+            "negativ_ttl: is no field of entresol.options.v1.CachePolicy; did you mean negative_ttl?",
+        ),
+        (
+            RESOURCE % "    indexes: [{uniqe: true}]",
+            "uniqe: is no field of entresol.options.v1.Index; did you mean unique?",
+        ),
+        (
+            RESOURCE % "    softDelete: {}",
+            "softDelete: is no field of entresol.options.v1.ResourceOptions; did you mean soft_delete?",
+        ),
+        (
+            RESOURCE % "    indexes: [{xyz: true}]",
+            "xyz: is no field of entresol.options.v1.Index; there are fields, name, unique",
+        ),
+        (
+            RESOURCE % "    consistency: CONSISTENCY_STRNG",
+            "CONSISTENCY_STRNG: is no value of consistency; did you mean CONSISTENCY_STRONG?",
+        ),
+        (
+            FIELD % "\n    (google.api.field_behavior) = required",
+            "required: is no value of google.api.FieldBehavior; did you mean REQUIRED?",
+        ),
+        (
+            FIELD % "\n    (google.api.field_behaviour) = REQUIRED",
+            "(google.api.field_behaviour): there is no such option here; did you mean (google.api.field_behavior)?",
+        ),
+        (
+            FIELD % "\n    (entresol.v1.feild).column = 'x'",
+            "(entresol.v1.feild): there is no such option here; did you mean (entresol.options.v1.field)?",
+        ),
+        (
+            FIELD % "\n    (entresol.options.v1.field).colum = 'x'",
+            "colum: is no field of entresol.options.v1.FieldOptions; did you mean column?",
+        ),
+        (
+            FIELD % "\n    (buf.validate.field).string.max_lenn = 3",
+            "max_lenn: is no field of buf.validate.StringRules; did you mean max_len?",
+        ),
+        (
+            FIELD % "\n    (google.api.resource_reference).type = 'x'",
+            '(google.api.resource_reference): is not imported; import "google/api/resource.proto"',
+        ),
+        (
+            FIELD % "\n    (acme.color) = 'red'",
+            "(acme.color): there is no such option here; import the proto that declares it",
+        ),
+    ],
+)
+def test_a_misspelt_word_of_an_option_is_told_at_its_line_with_the_nearest_one(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        compile_protos(write(tmp_path, text))
+    assert not caught.value.is_complete
+    heading, mistake, _ = str(caught.value).splitlines()
+    assert heading == "1 mistake:"
+    line = 7 + text.startswith(FIELD[:30]) * 3
+    assert mistake == f"note.proto:{line}: {said} [protoc]"
+
+
+def test_every_option_with_a_misspelt_word_is_told_and_words_of_own_messages_as_protoc_has_them(
+    tmp_path: Path,
+) -> None:
+    text = """\
+import "entresol/options/v1/options.proto";
+import "google/protobuf/descriptor.proto";
+message Color { string name = 1; }
+extend google.protobuf.MessageOptions { Color color = 50000; }
+message One { option (entresol.options.v1.resource) = {tabel: "x"}; }
+message Two { option (color) = {nam: "x"}; }"""
+    with pytest.raises(SchemaError) as caught:
+        compile_protos(write(tmp_path, text))
+    assert [(one.line, one.element, one.remedy) for one in caught.value.mistakes] == [
+        (7, "tabel", "did you mean table?"),
+        (8, "nam", ""),
+    ]
+    assert str(caught.value).endswith("nothing else is checked until the protos compile")
+
+
 def test_a_ready_set_is_taken_as_it_is(tmp_path: Path) -> None:
     compiled = compile_protos(write(tmp_path, "message Note {}"))
     (tmp_path / "image.binpb").write_bytes(compiled)

@@ -10,10 +10,10 @@ from entresol.schema.breaking.services import compare_services
 from entresol.schema.model import Model
 
 
-def compare(old: Model, new: Model) -> list[Mistake]:
+def compare(old: Model, new: Model) -> tuple[tuple[Mistake, ...], tuple[Mistake, ...]]:
     """Return every change that would break a caller of `old`, sorted by file and line.
 
-    What is gone is reported where it stood in `old`, all else where it stands in `new`. Packages whose version is
+    First what is gone, where it stood in `old`, then all else, where it stands in `new`. Packages whose version is
     an alpha or a beta (`v1beta1`) may change as they like, and so may the files of others.
     """
     comparison = Comparison(old, new)
@@ -21,4 +21,4 @@ def compare(old: Model, new: Model) -> list[Mistake]:
     compare_enums(comparison)
     compare_services(comparison)
     compare_resources(comparison)
-    return sorted({*comparison.gone.mistakes, *comparison.report.mistakes})
+    return comparison.gone.mistakes, comparison.report.mistakes

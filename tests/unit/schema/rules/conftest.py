@@ -87,7 +87,8 @@ def mistakes(library_set: bytes) -> list[str]:
 @pytest.fixture
 def changes(library_set: bytes, sets: Mapping[str, bytes]) -> list[str]:
     """Return what rule 19 says of the step from the proto without edits to the test's variant."""
-    return plain(compare(load(sets[UNEDITED]), load(library_set)))
+    gone, changed = compare(load(sets[UNEDITED]), load(library_set))
+    return plain(sorted({*gone, *changed}))
 
 
 def plain(mistakes: Iterable[Mistake]) -> list[str]:
