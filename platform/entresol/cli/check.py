@@ -26,7 +26,8 @@ from entresol.schema.breaking import compare
 def command(protos: str | None, functions: str | None, against: Path | None, as_json: bool) -> None:
     """Check the protos: names, annotations, columns, standard methods, and that nothing breaks its users.
 
-    Imports the functions, too: each custom method has one, and each of them a method.
+    Imports the functions, too: each custom method has one, and each of them a method. What breaks the users of earlier
+    protos is told only with --against, which belongs into CI.
     """
     settings = Settings.load(protos=protos, functions=functions)
     try:
