@@ -27,7 +27,7 @@ from entresol.codegen.protos import compile_protos, located
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, SchemaError, StoreUnavailableError, UnavailableError
 from entresol.records import Records
-from entresol.schema.load import examine, load
+from entresol.schema.load import examine
 from entresol.schema.model import Model
 from entresol.service.functions import check_functions
 from entresol.service.imports import import_functions
@@ -239,8 +239,9 @@ async def _until_ready(relay: Relay) -> None:
 def load_model(settings: Settings) -> Model:
     """Return the model of `settings.protos`, a folder of protos or a descriptor set."""
     with _located(settings):
-        return load(_descriptor_set(settings))
-    raise AssertionError("unreachable")  # `_located` swallows nothing
+        model, report = examine(_descriptor_set(settings))
+        report.close()
+    return model
 
 
 def load_served(settings: Settings, functions: Registry = registry) -> Model:
