@@ -35,6 +35,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import ClassVar
 
 
@@ -122,13 +123,24 @@ class PermissionDeniedError(EntresolError):
 
 
 class NotFoundError(EntresolError):
-    """No resource has this name."""
+    """No resource has this name, or these, all of which were asked for at once."""
 
     code = Code.NOT_FOUND
     reason = "RESOURCE_NOT_FOUND"
+    names_bytes_max: ClassVar[int] = 768  # of those that the text tells; the others are counted
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} does not exist", metadata={"name": name})
+    def __init__(self, name: str, *more: str) -> None:
+        if not more:
+            super().__init__(f"{name} does not exist", metadata={"name": name})
+            return
+        sizes = accumulate(len(one.encode()) + 2 for one in more)
+        told = [name, *(one for one, size in zip(more, sizes, strict=True) if size <= self.names_bytes_max)]
+        names, untold = ", ".join(told), len(more) + 1 - len(told)
+        rest = f" and {untold} more" if untold else ""
+        super().__init__(
+            f"{names}{rest} do not exist",
+            metadata={"name": name, "names": names, "missing": str(len(more) + 1)},
+        )
 
 
 class AlreadyExistsError(EntresolError):

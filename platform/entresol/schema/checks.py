@@ -137,12 +137,13 @@ class RequestCheck:
 
     def _batch_get(self, message: Any, found: list[Violation]) -> list[Violation]:
         self._judge_size(len(message.names), "names", found)
-        parent = getattr(message, "parent", "")
+        parent, malformed = getattr(message, "parent", ""), {violation.field for violation in found}
         for index, name in enumerate(message.names):
+            at = f"names[{index}]"
             if not name:
-                found.append(Violation(f"names[{index}]", "must not be empty", "REQUIRED"))
-            elif not check_names.is_below(name, parent):
-                found.append(Violation(f"names[{index}]", _NOT_BELOW, "PARENT_MISMATCH"))
+                found.append(Violation(at, "must not be empty", "REQUIRED"))
+            elif at not in malformed and not check_names.is_below(name, parent):
+                found.append(Violation(at, _NOT_BELOW, "PARENT_MISMATCH"))
         return found
 
     def _list(self, message: Any, found: list[Violation]) -> list[Violation]:

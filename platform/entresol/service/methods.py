@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from entresol.errors import InvalidArgumentError
+from entresol.errors import InvalidArgumentError, NotFoundError
 from entresol.records import CACHE, NEAR, Found, Listings, Records
 from entresol.schema.filters import parse
 from entresol.schema.masks import WHOLE, Mask, apply_read, parse_mask_text
@@ -47,7 +47,7 @@ def get(method: Method, records: Records) -> Handler:
 
 
 def batch_get(method: Method, records: Records) -> Handler:
-    """Return the handler of a BatchGet method (AIP-231): all of the records, in the order asked for, or an error."""
+    """Return the handler of a BatchGet method (AIP-231): all records in the order asked for, or which are missing."""
     resource = resource_of(method)
     number = reply_field_number(method)
 
@@ -56,6 +56,9 @@ def batch_get(method: Method, records: Records) -> Handler:
         names = list(request.names)
         found = await records.get(resource, names, call.demand, timeout_s=call.remaining_s())
         call.remember(call.demand.after_reading(resource, names, found), records.tokens)
+        missing = dict.fromkeys(name for name, item in zip(names, found, strict=True) if item.message is None)
+        if missing:
+            raise NotFoundError(*missing)
         messages = [item.message_of(name) for name, item in zip(names, found, strict=True)]
         call.serve_stale(max((item.staleness_s for item in found), default=0.0))
         sources = {item.answered_by for item in found}

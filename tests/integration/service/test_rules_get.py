@@ -87,7 +87,27 @@ def test_rule_50_a_batch_and_an_update_that_creates_make_singletons_too(halls: A
 def test_rule_53_one_missing_name_fails_the_batch(api: Api, three: list[Any]) -> None:
     names = [three[0].name, "stories/nothing", three[1].name]
     refusal = api.refused(Code.NOT_FOUND, "BatchGetStories", names=names)
-    assert refusal.info.metadata["name"] == "stories/nothing"
+    assert refusal.message == "stories/nothing does not exist"
+    assert refusal.info.metadata == {"name": "stories/nothing"}
+
+
+def test_rule_53_all_missing_names_of_a_batch_are_told_at_once(api: Api, three: list[Any]) -> None:
+    names = ["stories/b", three[0].name, "stories/a", "stories/b", three[1].name]
+    for _ in range(2):  # from the store, and from what the cache knows not to be there
+        refusal = api.refused(Code.NOT_FOUND, "BatchGetStories", names=names)
+        assert refusal.message == "stories/b, stories/a do not exist"
+        told = {"name": "stories/b", "names": "stories/b, stories/a", "missing": "2"}
+        assert refusal.info.metadata == told
+
+
+def test_rule_53_of_many_missing_names_as_many_are_told_as_there_is_room_for(api: Api) -> None:
+    names = [f"stories/{'x' * 50}-{number:03}" for number in range(1000)]
+    refusal = api.refused(Code.NOT_FOUND, "BatchGetStories", names=names)
+    told = refusal.info.metadata["names"].split(", ")
+    assert 10 <= len(told) < 1000
+    assert told == names[: len(told)]
+    assert refusal.message.endswith(f"{told[-1]} and {1000 - len(told)} more do not exist")
+    assert refusal.info.metadata["missing"] == "1000"
 
 
 def test_rule_54_a_batch_is_in_the_order_asked_for_and_repeats_what_is_repeated(

@@ -276,6 +276,15 @@ def test_rule_56_names_of_a_batch_are_below_its_parent(checks: Checks) -> None:
     assert checks.found("BatchGetBooks", parent="shelves/-", names=names[:2]) == {}
 
 
+def test_a_malformed_name_of_a_batch_is_one_mistake(checks: Checks) -> None:
+    names = ["shelves", "shelves/-/books/b", "shelves/b/books/b"]
+    assert checks.found("BatchGetBooks", parent="shelves/a", names=names) == {
+        "names[0]": "INVALID_NAME",
+        "names[1]": "INVALID_NAME",
+        "names[2]": "PARENT_MISMATCH",
+    }
+
+
 def test_rule_55_batches_are_bounded(checks: Checks) -> None:
     assert checks.found("BatchGetBooks", names=[BOOK] * 3) == {}
     assert checks.found("BatchGetBooks", names=[BOOK] * 4) == {"names": "BATCH_TOO_LARGE"}
