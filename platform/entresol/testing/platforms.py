@@ -14,15 +14,17 @@ from google.protobuf.message import Message
 from entresol.app import load_model
 from entresol.cli.folders import migration_folders, system_folder
 from entresol.config import Settings
+from entresol.errors import InvalidArgumentError
 from entresol.schema.model import Model
 from entresol.service.call import ANSWERED_BY_KEY, SESSION_KEY
+from entresol.service.status import CallFailedError
 from entresol.storage.administration import connect_primary
 from entresol.storage.catalog import read_catalog
 from entresol.storage.migrate import migrate
 from entresol.storage.plan import plan
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, Migrate, run
-from entresol.transport.caller import Caller
+from entresol.transport.caller import Caller, Metadata
 
 _POLL_S = 0.02  # of replicas and relay, so that no test waits for them
 
@@ -52,16 +54,21 @@ class ServedPlatform:
         """Return who answered the last call that succeeded: `near`, `cache`, `replica:<address>` or `primary`."""
         return self._trailing.get(ANSWERED_BY_KEY, "")
 
-    def call(self, method: str, metadata: Mapping[str, str] | None = None, /, **fields: Any) -> Any:
+    def call(self, method: str, metadata: Metadata | None = None, /, **fields: Any) -> Any:
         """Call `package.Service/Method`, which is no stream, and return its reply.
 
-        Fields are messages, or written as JSON has them: a time is text, and so is a mask.
+        Fields are messages, or written as JSON has them: a time is text, and so is a mask, `title,post_time`.
 
         Raises:
             CallFailedError: the server answered with an error; its `code` says which.
+            InvalidArgumentError: there is no such method or field, or a value does not fit; nothing was sent.
         """
+        __tracebackhide__ = True  # what went wrong is in the test, and in the error's text
         request = {name: _written(value) for name, value in fields.items()}
-        answer = self._caller.call(method, request, {**self._session, **(metadata or {})})
+        try:
+            answer = self._caller.call(method, request, {**self._session, **(metadata or {})})
+        except (CallFailedError, InvalidArgumentError) as error:
+            raise error.with_traceback(None) from None
         self._trailing = answer.trailing
         if SESSION_KEY in answer.trailing:
             self._session = {SESSION_KEY: answer.trailing[SESSION_KEY]}
@@ -73,6 +80,8 @@ def _written(value: Any) -> Any:
         return MessageToDict(value, preserving_proto_field_name=True)
     if isinstance(value, list | tuple):
         return [_written(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _written(item) for name, item in value.items()}
     return value
 
 

@@ -1,10 +1,10 @@
-"""Fields of a message from text, by their path: `story.title`, as command lines and URLs have them."""
+"""Fields of a message: from text by their path, `story.title`, as command lines and URLs have them, or from JSON."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -12,19 +12,16 @@ from google.protobuf.json_format import ParseDict, ParseError
 
 from entresol.errors import InvalidArgumentError
 
+DEPTH_MAX = 100  # of messages within messages, as many as protobuf itself takes
+
 
 def assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
     """Set the field that `names` lead to, or add to it when it is repeated.
 
     Raises:
-        InvalidArgumentError: of `path`: there is no such field, or the text does not fit it.
+        InvalidArgumentError: of `path`, or one below it: there is no such field, or the text does not fit it.
     """
-    field = field_of(message.DESCRIPTOR, names[0])
-    if field is None:
-        has = ", ".join(message.DESCRIPTOR.fields_by_name)
-        raise InvalidArgumentError.of(
-            path, f"{message.DESCRIPTOR.name} has no field {names[0]!r}; it has {has}"
-        )
+    field = _field(message.DESCRIPTOR, names[0], path)
     if len(names) > 1:
         if field.message_type is None or field.is_repeated:
             raise InvalidArgumentError.of(
@@ -36,15 +33,21 @@ def assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
             setattr(message, field.name, text)
         except ValueError as error:
             raise InvalidArgumentError.of(path, "is no Unicode text") from error
-    elif field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
-        getattr(message, field.name).paths.extend(_snake(part.strip()) for part in text.split(","))
     else:
-        given = type(message)()
-        try:
-            ParseDict({field.name: _json_value(field, text)}, given, descriptor_pool=field.file.pool)
-        except (ParseError, ValueError, RecursionError) as error:
-            raise InvalidArgumentError.of(path, str(error)) from error
-        message.MergeFrom(given)  # which adds to lists and maps what stands there already
+        _set(message, field, _json_value(field, text, path), path)
+
+
+def fill(message: Any, values: Mapping[str, Any], path: str = "") -> None:
+    """Set fields, written as JSON has them; a mask is a text of paths with commas, in snake_case or in camelCase.
+
+    Raises:
+        InvalidArgumentError: of a field's path: there is no such field, or the value does not fit it.
+    """
+    if path.count(".") >= DEPTH_MAX:
+        raise InvalidArgumentError.of(path.partition(".")[0], f"is nested more than {DEPTH_MAX} deep")
+    for name, value in values.items():
+        at = f"{path}.{name}" if path else name
+        _set(message, _field(message.DESCRIPTOR, name, at), value, at)
 
 
 def field_of(descriptor: Descriptor, name: str) -> Any:
@@ -52,16 +55,65 @@ def field_of(descriptor: Descriptor, name: str) -> Any:
     return descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name.get(name)
 
 
+def _field(descriptor: Descriptor, name: str, path: str) -> Any:
+    found = field_of(descriptor, name)
+    if found is None:
+        has = ", ".join(descriptor.fields_by_name)
+        raise InvalidArgumentError.of(path, f"{descriptor.name} has no field {name!r}; it has {has}")
+    return found
+
+
+def _set(message: Any, field: Any, value: Any, path: str) -> None:
+    """Give the field a value that is written as JSON has it; to lists and maps it is added."""
+    type_ = "" if field.message_type is None else field.message_type.full_name
+    if isinstance(value, str) and type_ == "google.protobuf.FieldMask":
+        paths = value.split(",") if value else ()
+        getattr(message, field.name).paths.extend(_snake(one.strip()) for one in paths)
+    elif _has_fields(field) and field.is_repeated and isinstance(value, list):
+        for index, one in enumerate(value):
+            _fill_one(getattr(message, field.name).add(), one, f"{path}[{index}]")
+    elif _has_fields(field) and not field.is_repeated and value is not None:
+        getattr(message, field.name).SetInParent()
+        _fill_one(getattr(message, field.name), value, path)
+    else:
+        given = type(message)()
+        try:
+            ParseDict({field.name: value}, given, descriptor_pool=field.file.pool)
+        except (ParseError, ValueError, RecursionError) as error:
+            raise InvalidArgumentError.of(path, str(error)) from error
+        message.MergeFrom(given)  # which adds to lists and maps what stands there already
+
+
+def _fill_one(message: Any, value: Any, path: str) -> None:
+    if not isinstance(value, Mapping):
+        has = ", ".join(message.DESCRIPTOR.fields_by_name)
+        raise InvalidArgumentError.of(path, f"is a {message.DESCRIPTOR.name}: write an object of {has}")
+    fill(message, value, path)
+
+
+def _has_fields(field: Any) -> bool:
+    """Tell whether JSON writes the field's type, or that of its elements, as an object of the type's fields."""
+    type_ = field.message_type
+    return (
+        type_ is not None
+        and not type_.GetOptions().map_entry
+        and not type_.full_name.startswith("google.protobuf.")
+    )
+
+
 def _snake(path: str) -> str:
     """Return a path of a mask as protos write it; JSON writes its fields in camelCase."""
     return path if "`" in path else re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: "_" + found[0].lower(), path)
 
 
-def _json_value(field: Any, text: str) -> Any:
+def _json_value(field: Any, text: str, path: str) -> Any:
     value: Any = text
     if field.type == FieldDescriptor.TYPE_BOOL:
         value = {"true": True, "false": False}.get(text.lower(), text)
     elif text[:1] in ("{", "[") and field.type == FieldDescriptor.TYPE_MESSAGE:
-        value = json.loads(text)
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidArgumentError.of(path, f"is no JSON: {error}") from error
     is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
     return [value] if field.is_repeated and not is_map and not isinstance(value, list) else value

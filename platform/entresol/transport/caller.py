@@ -10,7 +10,6 @@ from typing import Any, Self
 import grpc
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
@@ -18,8 +17,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from entresol.errors import InvalidArgumentError
 from entresol.service.status import CallFailedError
-from entresol.transport.assignment import assign
+from entresol.transport.assignment import assign, fill
 
+# By name, in lower case; bytes where the name ends with `-bin`.
+Metadata = Mapping[str, str | bytes]
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -70,16 +71,17 @@ class Caller:
         return found
 
     def call(
-        self, path: str, request: Message | Mapping[str, Any], metadata: Mapping[str, str] | None = None
+        self, path: str, request: Message | Mapping[str, Any], metadata: Metadata | None = None
     ) -> Answer:
-        """Call a unary method and return its answer.
+        """Call a unary method and return its answer; `request` may be its fields, as `fill` takes them.
 
         Raises:
             CallFailedError: the server answered with an error, or could not be reached.
+            InvalidArgumentError: there is no such method or field, or a value does not fit; nothing is sent.
         """
         method = self.method(path)
         message = (
-            request if isinstance(request, Message) else ParseDict(dict(request), self.new(method.input_type))
+            request if isinstance(request, Message) else self.filled(self.new(method.input_type), request)
         )
         rpc = self._channel.unary_unary(f"/{method.containing_service.full_name}/{method.name}")
         started = time.perf_counter()
@@ -93,8 +95,9 @@ class Caller:
         return Answer(GetMessageClass(method.output_type).FromString(reply), _trailing(call), duration_s)
 
     def filled(self, message: Message, values: Mapping[str, Any]) -> Message:
-        """Return `message` with these fields, written as JSON has them."""
-        return ParseDict(dict(values), message)
+        """Return `message` with these fields, as `fill` takes them."""
+        fill(message, values)
+        return message
 
     def new(self, descriptor: Descriptor) -> Message:
         """Return an empty message of this type."""
