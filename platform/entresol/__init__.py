@@ -19,11 +19,15 @@ if TYPE_CHECKING:
         StaleEtagError,
         UnavailableError,
     )
+    from entresol.service.call import Call, Caller
     from entresol.service.registry import Context, authorizer, method
+    from entresol.storage.transaction import Transaction
 
 # Where each name lives. They are imported when first used, so that `import entresol` costs nothing.
 _HOMES = {
     "AlreadyExistsError": "entresol.errors",
+    "Call": "entresol.service.call",
+    "Caller": "entresol.service.call",
     "ConflictError": "entresol.errors",
     "Context": "entresol.service.registry",
     "EntresolError": "entresol.errors",
@@ -34,6 +38,7 @@ _HOMES = {
     "Platform": "entresol.app",
     "Settings": "entresol.config",
     "StaleEtagError": "entresol.errors",
+    "Transaction": "entresol.storage.transaction",
     "UnavailableError": "entresol.errors",
     "authorizer": "entresol.service.registry",
     "method": "entresol.service.registry",
@@ -41,6 +46,8 @@ _HOMES = {
 
 __all__ = [
     "AlreadyExistsError",
+    "Call",
+    "Caller",
     "ConflictError",
     "Context",
     "EntresolError",
@@ -51,6 +58,7 @@ __all__ = [
     "Platform",
     "Settings",
     "StaleEtagError",
+    "Transaction",
     "UnavailableError",
     "authorizer",
     "method",

@@ -8,6 +8,7 @@ import click
 from google.protobuf.json_format import MessageToDict, MessageToJson
 from google.rpc.error_details_pb2 import BadRequest
 
+from entresol.cli.metadata import metadata_option
 from entresol.service.call import (
     ANSWERED_BY_KEY,
     CONSISTENCY_KEY,
@@ -16,7 +17,7 @@ from entresol.service.call import (
     STALENESS_KEY,
 )
 from entresol.service.status import CallFailedError
-from entresol.transport.caller import Answer, Caller
+from entresol.transport.caller import Answer, Caller, Metadata
 
 
 @click.command("call")
@@ -28,6 +29,7 @@ from entresol.transport.caller import Answer, Caller
 )
 @click.option("--consistency", default="", help="eventual, bounded, session or strong.")
 @click.option("--read-mask", default="", help="Fields to return, separated by commas.")
+@metadata_option
 @click.option("--timeout", "timeout_s", default=10.0, show_default=True, help="Seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
@@ -37,6 +39,7 @@ def command(
     session: str,
     consistency: str,
     read_mask: str,
+    metadata: Metadata,
     timeout_s: float,
     as_json: bool,
 ) -> None:
@@ -46,11 +49,12 @@ def command(
 
     entresol call stories.v1.StoryService/GetStory name=stories/10000042
     """
-    metadata = {SESSION_KEY: session, CONSISTENCY_KEY: consistency, READ_MASK_KEY: read_mask}
+    options = {SESSION_KEY: session, CONSISTENCY_KEY: consistency, READ_MASK_KEY: read_mask}
+    sent = {**metadata, **{key: value for key, value in options.items() if value}}
     with Caller(address, timeout_s=timeout_s) as caller:
         try:
             request = caller.request(caller.method(method), fields)
-            answer = caller.call(method, request, {key: value for key, value in metadata.items() if value})
+            answer = caller.call(method, request, sent)
         except CallFailedError as error:
             raise click.ClickException(_failure(error)) from error
     _print(answer, as_json)

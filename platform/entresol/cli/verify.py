@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from entresol.app import load_model, start_telemetry
+from entresol.cli.metadata import metadata_option
 from entresol.cli.run import run, until_told
 from entresol.cli.verification.findings import Findings
 from entresol.cli.verification.readers import Primary, Readers
@@ -24,6 +25,7 @@ from entresol.service.status import CallFailedError
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream
 from entresol.storage.store import Store
+from entresol.transport.caller import Metadata
 
 CONNECTIONS = 2  # for rows of the primary
 
@@ -48,7 +50,7 @@ CONNECTIONS = 2  # for rows of the primary
     "--lag-max", "lag_max_s", default=2.0, show_default=True, type=click.FloatRange(0),
     help="Seconds of the relay's lag: a difference no older than this is explained.",
 )  # fmt: skip
-@click.option("--metadata", "pairs", multiple=True, help="KEY=VALUE to send with every call.")
+@metadata_option
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with a plot.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
@@ -58,7 +60,7 @@ def command(
     sample: float,
     reads_per_second: float,
     lag_max_s: float,
-    pairs: tuple[str, ...],
+    metadata: Metadata,
     report: Path | None,
     as_json: bool,
 ) -> None:
@@ -71,7 +73,6 @@ def command(
 
     Ends after --for, or when told to stop. Exit code 1: there was an unexplained difference.
     """
-    metadata = dict(_pair(text) for text in pairs)
     settings = Settings.load(protos=protos)
     plan = Plan(for_s, sample, reads_per_second, lag_max_s)
     try:
@@ -86,7 +87,7 @@ def command(
         click.get_current_context().exit(1)
 
 
-async def _verify(settings: Settings, plan: Plan, targets: list[str], metadata: dict[str, str]) -> Findings:
+async def _verify(settings: Settings, plan: Plan, targets: list[str], metadata: Metadata) -> Findings:
     """Return what was found until the time is over, or a signal came."""
     clock = Clock()
 
@@ -116,10 +117,3 @@ async def _verify(settings: Settings, plan: Plan, targets: list[str], metadata: 
         if not verifying.cancelled():
             verifying.result()
         return verifier.findings
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{text!r}: write KEY=VALUE", param_hint="--metadata")
-    return key, value

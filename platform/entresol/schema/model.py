@@ -5,6 +5,7 @@ Nothing here does input or output, and nothing here changes once `schema.load` h
 
 from __future__ import annotations
 
+import difflib
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -319,6 +320,15 @@ class Service:
     methods: tuple[Method, ...]
 
 
+class _Resources(dict[str, Resource]):
+    """Resources by names that people write: of one that is not there, the error tells what may be meant."""
+
+    def __missing__(self, name: str) -> Resource:
+        near = difflib.get_close_matches(name, self, 1)
+        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(self))}"
+        raise KeyError(f"no resource is called {name!r}; {meant}")
+
+
 @dataclass(frozen=True)
 class Model:
     """Everything the platform knows of a set of protos."""
@@ -336,7 +346,7 @@ class Model:
     @cached_property
     def by_message(self) -> Mapping[str, Resource]:
         """Return every resource by the full name of its message."""
-        return {resource.message: resource for resource in self.resources.values()}
+        return _Resources((resource.message, resource) for resource in self.resources.values())
 
     @cached_property
     def by_table(self) -> Mapping[str, Resource]:

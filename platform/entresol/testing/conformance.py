@@ -23,19 +23,21 @@ from entresol.schema.model import IdSource, Method, MethodKind, Model, Resource,
 from entresol.service.call import SESSION_KEY
 from entresol.service.status import CallFailedError
 from entresol.testing.examples import changeable, example, example_id, other_value
-from entresol.transport.caller import Caller
+from entresol.transport.caller import Caller, Metadata
 
 
 @dataclass(slots=True)
 class Subject:
     """One resource on a running server, with a verb for each standard method it has.
 
-    `session` is carried from call to call, as clients do that want to see what they wrote.
+    `metadata` goes with every call; `session` is carried from call to call, as clients do that want to see what they
+    wrote.
     """
 
     model: Model
     resource: Resource
     caller: Caller
+    metadata: Metadata = field(default_factory=dict)
     session: dict[str, str] = field(default_factory=dict)
     methods: dict[MethodKind, Method] = field(default_factory=dict)
 
@@ -51,14 +53,14 @@ class Subject:
         """Call the standard method and return its reply as a message of the model."""
         method = self.methods[kind]
         request = method.input_class(**values)
-        answer = self.caller.call(method.path, request, self.session)
+        answer = self.caller.call(method.path, request, {**self.metadata, **self.session})
         if SESSION_KEY in answer.trailing:
             self.session[SESSION_KEY] = answer.trailing[SESSION_KEY]
         return method.output_class.FromString(answer.reply.SerializeToString())
 
     def other(self, resource: Resource) -> Subject:
         """Return another resource on the same server."""
-        return Subject(self.model, resource, self.caller, self.session)
+        return Subject(self.model, resource, self.caller, self.metadata, self.session)
 
     def parent(self) -> dict[str, str]:
         """Return the `parent` argument of a new record, creating the parent; nothing at the top level."""
@@ -115,10 +117,13 @@ class Case:
         """Name the case for pytest."""
         return f"{self.resource.message}-{self.check.__name__}"
 
-    def run(self, address: str) -> None:
-        """Run the check on the server at `address`; AssertionError says what is wrong."""
+    def run(self, address: str, metadata: Metadata | None = None) -> None:
+        """Run the check on the server at `address`; AssertionError says what is wrong.
+
+        `metadata` goes with every call: what a policy asks of a caller who may do everything.
+        """
         with Caller(address) as caller:
-            self.check(Subject(self.model, self.resource, caller))
+            self.check(Subject(self.model, self.resource, caller, metadata or {}))
 
 
 def cases(model: Model | None = None) -> list[Case]:

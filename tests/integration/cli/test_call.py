@@ -7,16 +7,23 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from tests.integration.cli.conftest import ROOT
 
 from entresol.cli.main import entresol
 from entresol.config import Settings
+from entresol.service.call import Call
+from entresol.service.registry import Registry, registry
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Databases, Migrate
 
 STORIES = "stories.v1.StoryService"
+
+
+def no_strangers(_request: Any, call: Call) -> bool:
+    return call.metadata.get("x-role") != "stranger" and call.binary.get("x-role-bin") != b"stranger"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +36,7 @@ def address(databases: Databases, migrate_database: Migrate) -> Iterator[str]:
         listen="127.0.0.1:0",
         database_write=database.write_url,
     )
-    with RunningPlatform(settings) as running:
+    with RunningPlatform(settings, functions=Registry(registry.functions, no_strangers)) as running:
         yield running.address
     asyncio.run(databases.drop(database))
 
@@ -75,6 +82,35 @@ def test_options_become_metadata(call: Any, story: str) -> None:
     assert session
     read = call(f"{STORIES}/GetStory", f"name={story}", "--session", session, "--consistency", "strong")
     assert json.loads(read.stdout)["score"] == 3
+
+
+@pytest.mark.parametrize(
+    "metadata", [["X-Role=stranger"], ["x-role-bin=c3RyYW5nZXI"], ["a=b=c", "x-role=stranger"]], ids=" ".join
+)
+def test_metadata_is_sent_as_it_is_given(call: Any, story: str, metadata: list[str]) -> None:
+    options = [part for text in metadata for part in ("--metadata", text)]
+    refusal = call(f"{STORIES}/GetStory", f"name={story}", *options, fails=True).exception
+    assert "PERMISSION_DENIED" in refusal.message
+    options[-1] += "s"
+    call(f"{STORIES}/GetStory", f"name={story}", *options)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        (["stranger"], "'stranger': write NAME=VALUE"),
+        (["=stranger"], "'=stranger': write NAME=VALUE"),
+        (["x role=stranger"], "'x role=stranger': write NAME=VALUE"),
+        (["x-role=\u00e9"], "x-role: '\u00e9' is not printable ASCII"),
+        (["x-role-bin=*"], "x-role-bin: '*' is not base64"),
+        (["x-role=a", "X-Role=b"], "x-role is there twice"),
+    ],
+)
+def test_metadata_that_cannot_be_sent_is_refused(call: Any, metadata: list[str], says: str) -> None:
+    options = [part for text in metadata for part in ("--metadata", text)]
+    error = call(f"{STORIES}/GetStory", "name=stories/a", *options, fails=True).exception
+    assert isinstance(error, click.BadParameter)
+    assert says in error.message
 
 
 def test_fields_are_written_as_their_types_are_read(call: Any, story: str) -> None:

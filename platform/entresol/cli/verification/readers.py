@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from entresol.service.call import ANSWERED_BY_KEY, PRIMARY, SHOW_VERSION_KEY, VE
 from entresol.service.status import CallFailedError
 from entresol.storage.identifiers import full_name
 from entresol.storage.store import Store
-from entresol.transport.caller import Caller
+from entresol.transport.caller import Caller, Metadata
 
 CONCURRENCY = 32
 TIMEOUT_S = 5.0
@@ -40,9 +40,7 @@ class Reading:
 class Readers:
     """A connection to each target. Use it as a context manager."""
 
-    def __init__(
-        self, targets: Sequence[str], model: Model, metadata: Mapping[str, str], clock: Clock
-    ) -> None:
+    def __init__(self, targets: Sequence[str], model: Model, metadata: Metadata, clock: Clock) -> None:
         self.targets = tuple(targets)
         self._callers = {target: Caller(target, timeout_s=TIMEOUT_S) for target in targets}
         self._turns = itertools.cycle(targets)

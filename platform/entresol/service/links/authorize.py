@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -17,18 +18,19 @@ _ALLOWED, _NOT_YET = b"allowed", b""
 
 def authorize(policy: Policy | None) -> Link:
     """Return the link that asks `policy`; without one every call is allowed."""
-
-    async def ask(asked: Awaitable[bool], following: Handler, request: Any, call: Call) -> Reply:
-        _require(await asked, call)
-        return await finished(following(request, call))
+    if policy is None:
+        return lambda following, request, call: following(request, call)
 
     def link(following: Handler, request: Any, call: Call) -> Answer:
-        if policy is not None:
-            allowed = policy(request, call)
-            if isinstance(allowed, Awaitable):
-                return ask(allowed, following, request, call)
-            _require(allowed, call)
+        allowed = policy(request, call)
+        if isinstance(allowed, Awaitable):
+            return ask(allowed, following, request, call)
+        _require(policy, allowed, call)
         return following(request, call)
+
+    async def ask(asked: Awaitable[bool], following: Handler, request: Any, call: Call) -> Reply:
+        _require(policy, await asked, call)
+        return await finished(following(request, call))
 
     return link
 
@@ -38,19 +40,39 @@ def guard(policy: Policy) -> Handler:
 
     def handler(request: Any, call: Call) -> Answer:
         allowed = policy(request, call)
-        if isinstance(allowed, Awaitable):
-            if isinstance(allowed, Coroutine):
-                allowed.close()
-            return _NOT_YET
-        return _ALLOWED if allowed else _NOT_YET
+        _close(allowed)
+        return _ALLOWED if allowed is True else _NOT_YET
 
     return handler
 
 
-def _require(allowed: bool, call: Call) -> None:
-    if not allowed:
-        caller = call.caller.subject or "an anonymous caller"
-        raise PermissionDeniedError(
-            f"{caller} may not call {call.method.full_name} here",
-            metadata={"caller": caller, "method": call.method.full_name},
-        )
+def _require(policy: Policy, allowed: object, call: Call) -> None:
+    """Let go on what the policy allows.
+
+    Raises:
+        PermissionDeniedError: it does not.
+        TypeError: it does not say; most things are true, a coroutine that was not awaited among them.
+    """
+    if allowed is True:
+        return
+    if allowed is not False:
+        _close(allowed)
+        raise TypeError(f"{_place(policy)} returned {allowed!r}; a policy returns True or False")
+    caller = call.caller.subject or "an anonymous caller"
+    raise PermissionDeniedError(
+        f"{caller} may not call {call.method.full_name} here",
+        metadata={"caller": caller, "method": call.method.full_name},
+    )
+
+
+def _close(answer: object) -> None:
+    """Let go of what nobody will await."""
+    if isinstance(answer, Coroutine):
+        answer.close()
+
+
+def _place(policy: Policy) -> str:
+    """Return the name of a policy, and its file and line if it is a function."""
+    name = getattr(policy, "__qualname__", type(policy).__qualname__)
+    code = getattr(inspect.unwrap(policy), "__code__", None)
+    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
