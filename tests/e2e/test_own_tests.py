@@ -54,6 +54,25 @@ def test_the_tests_of_the_readme_pass_again_and_in_parallel(folder: Path) -> Non
         assert PASSED in output
 
 
+def test_under_the_policy_of_the_readme_they_pass_with_what_it_asks_for(folder: Path) -> None:
+    functions = folder / "protos" / "functions.py"
+    _, policy, *_ = blocks("python", README.read_text())
+    functions.write_text(f"{functions.read_text()}\n\n{policy}")
+    code, output = run(folder, "pytest")
+    assert code == 1
+    assert "an anonymous caller may not call library.v1.BookService.CreateBook here" in output
+    card = '{"x-library-card": "librarian"}'
+    for test in (folder / "tests").iterdir():
+        if test.is_file():
+            called = re.sub(r'(platform\.call\("[^"]+"), ', rf"\1, {card}, ", test.read_text())
+            test.write_text(
+                called.replace("case.run(platform.address)", f"case.run(platform.address, {card})")
+            )
+    code, output = run(folder, "pytest")
+    assert code == 0, output
+    assert PASSED in output
+
+
 def test_a_function_that_does_nothing_fails_them(folder: Path) -> None:
     functions = folder / "protos" / "functions.py"
     functions.write_text(functions.read_text().replace("book.lend_time.GetCurrentTime()", "pass"))
