@@ -1,4 +1,4 @@
-"""One platform for each transport, with a service whose calls come in every shape."""
+"""One platform for each transport, with a service whose calls come in every shape; and one of stories for the web."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from tests.integration.transport.web import Web
 from tests.integration.transport.wire import PROTOS, SERVICE, registry
 
 from entresol.cli.folders import system_folder
 from entresol.config import Settings
 from entresol.storage.migrate import migrate
 from entresol.testing.running import RunningPlatform
-from entresol.testing.servers import Database, Databases
+from entresol.testing.servers import Database, Databases, Migrate
 
+ROOT = Path(__file__).resolve().parents[3]
 TRANSPORTS = ("grpcio", "http2")
 
 
@@ -78,3 +81,30 @@ def channel(wire: Wire) -> Iterator[grpc.Channel]:
 
 def path(name: str) -> str:
     return f"/{SERVICE}/{name}"
+
+
+@pytest.fixture(scope="session")
+def web(databases: Databases, migrate_database: Migrate) -> Iterator[Web]:
+    """Give a platform of stories with the web's port, and an author of stories."""
+    database: Database = asyncio.run(databases.create(migrate_database, replicated=True))
+    settings = Settings.load(
+        {},
+        protos=str(ROOT / "protos"),
+        functions=str(ROOT / "protos" / "stories" / "functions.py"),
+        listen="127.0.0.1:0",
+        web_listen="127.0.0.1:0",
+        web_origins=("https://news.example",),
+        database_write=database.write_url,
+        database_read=database.read_urls,
+        cache_url=database.servers.cache_url,
+        cache_prefix="web",
+        relay_slot="web",
+        relay_tick_s=0.02,
+    )
+    with RunningPlatform(settings) as running:
+        web = Web(running)
+        user = web.send("POST", "/v1/users?user_id=web-ann", {"displayName": "Ann"})
+        assert user.status == 200, user
+        web.author = user.json["name"]
+        yield web
+    asyncio.run(databases.drop(database))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from entresol.schema.model import MethodKind
 from entresol.service.call import CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY, SHOW_VERSION_KEY
@@ -23,17 +22,17 @@ _VARY = ", ".join(("accept-encoding", *_PERSONAL))
 _ASK = "private, no-cache"
 
 
-def cached(route: Route, request: Request, headers: Headers, message: bytes, body: bytes) -> Response:
+def cached(route: Route, request: Request, name: str, headers: Headers, body: bytes) -> Response:
     """Return the reply of a GET with what caches need to know, or 304 when the client has it already.
 
-    The content type is the first of `headers`.
+    `name` is what a Get asks for: a mask may leave it out of the reply. The content type is the first of `headers`.
     """
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     lifetime = _lifetime(route, request)
     if lifetime != _ASK:  # what is shown to everybody tells nothing of one call
         headers = headers[:1]
     headers = [*headers, ("etag", etag), ("cache-control", lifetime), ("vary", _VARY)]
-    if keys := _surrogate_keys(route, message):
+    if keys := _surrogate_keys(route, name):
         headers.append(("surrogate-key", keys))
     known = request.headers.get("if-none-match")
     if known is not None and is_known(etag, known):
@@ -54,12 +53,9 @@ def _lifetime(route: Route, request: Request) -> str:
     return f"public, max-age=0, s-maxage={seconds}" if seconds and not is_personal else _ASK
 
 
-def _surrogate_keys(route: Route, message: bytes) -> str:
+def _surrogate_keys(route: Route, name: str) -> str:
     """Return the keys by which a CDN may be told to forget the reply: the collection, and the record of a Get."""
     resource = route.method.resource
     if resource is None:
         return ""
-    if route.method.kind is not MethodKind.GET:
-        return resource.plural
-    reply: Any = route.method.output_class.FromString(message)
-    return f"{resource.plural} {reply.name}"
+    return f"{resource.plural} {name}" if route.method.kind is MethodKind.GET else resource.plural

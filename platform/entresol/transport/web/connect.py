@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from entresol.clock import Clock
 from entresol.errors import InvalidArgumentError
+from entresol.schema.model import MethodKind
 from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
@@ -88,7 +89,7 @@ class Connect:
         kind = ("content-type", JSON if is_json else PROTO)
         headers: Headers = [kind, *leading_texts(call), *_trailers(call)]
         if request.method == "GET":
-            return caching.cached(route, request, headers, message, body)
+            return caching.cached(route, request, self._name(route, request), headers, body)
         if len(body) >= _PACK_BYTES_MIN and takes_gzip(request):
             body = packed(body)
             headers.append(("content-encoding", "gzip"))
@@ -101,6 +102,13 @@ class Connect:
             headers += [*leading_texts(call), *_trailers(call)]
         body = json.dumps(_error(error), ensure_ascii=False).encode()
         return Response(code_of(error.status.code)[1], headers, body)
+
+    def _name(self, route: Route, request: Request) -> str:
+        """Return the name that a Get by GET asks for."""
+        if route.method.kind is not MethodKind.GET:
+            return ""
+        asked: Any = route.method.input_class.FromString(self._from_query(route, request))
+        return str(asked.name)
 
     def _from_query(self, route: Route, request: Request) -> bytes:
         given = parse_qs(request.query, keep_blank_values=True, encoding="latin-1")  # bytes, as they came

@@ -86,7 +86,7 @@ class Rest:
         body = self._codec.text(route.method.output, message)
         headers: Headers = [("content-type", JSON), *leading_texts(call), *texts(call)]
         if request.method == "GET" and route.method.safe:
-            return caching.cached(route, request, headers, message, body)
+            return caching.cached(route, request, self._values.get("name", ""), headers, body)
         if len(body) >= _PACK_BYTES_MIN and takes_gzip(request):
             return Response(200, [*headers, ("content-encoding", "gzip")], packed(body))
         return Response(200, headers, body)
