@@ -5,16 +5,20 @@ protobuf-py is native code of the makers of Connect, and ten times as quick as `
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 from protobuf import Message
 from protobuf.wkt import FileDescriptorSet
 
 from entresol.errors import InvalidArgumentError
+from entresol.transport.web.json_mistakes import BODY, mistakes
 
-_TEXT_MAX = 300
+_REFUSED = (ValueError, TypeError, OverflowError)
 # What is asked for again and again is written once: of so many messages the text is kept, if they are small.
 _KNOWN_MAX, _KNOWN_BYTES_MAX = 2048, 4096
 _DEPTH_MAX = (
@@ -40,22 +44,33 @@ class JsonCodec:
         message = self._class(full_name).from_binary(data)
         return message.to_json(registry=self._registry).encode()
 
-    def binary(self, descriptor: Descriptor, text: bytes) -> bytes:
+    def binary(self, descriptor: Descriptor, text: bytes, at: str = "") -> bytes:
         """Return the serialized message of a JSON text; none is an empty message.
 
+        `at` is the field of the request that the text is; "" when it is the whole request.
+
         Raises:
-            InvalidArgumentError: it is not JSON, or not of this message.
+            InvalidArgumentError: it is not JSON, or not of this message; with every mistake.
         """
         if not text:
             return b""
         if is_deep(text):
-            raise InvalidArgumentError.of("body", f"is nested deeper than {_DEPTH_MAX} levels")
+            raise InvalidArgumentError.of(BODY, f"is nested deeper than {_DEPTH_MAX} levels")
         try:
-            message = self._class(descriptor.full_name).from_json(text, registry=self._registry)
-            return bytes(message.to_binary())
-        except (ValueError, TypeError, OverflowError) as error:
-            said = str(error)[:_TEXT_MAX]
-            raise InvalidArgumentError.of("body", f"is no JSON of {descriptor.full_name}: {said}") from error
+            return self._binary(descriptor, text)
+        except _REFUSED as error:
+            raise InvalidArgumentError(mistakes(self._accepts, descriptor, text, at, error)) from error
+
+    def _binary(self, descriptor: Descriptor, text: bytes) -> bytes:
+        message = self._class(descriptor.full_name).from_json(text, registry=self._registry)
+        return bytes(message.to_binary())
+
+    def _accepts(self, descriptor: Descriptor, value: Mapping[str, Any]) -> bool:
+        try:
+            self._binary(descriptor, json.dumps(value).encode())
+        except _REFUSED:
+            return False
+        return True
 
     def _class(self, full_name: str) -> type[Message]:
         found = self._classes.get(full_name)

@@ -23,6 +23,7 @@ from entresol.transport.web import caching, conditions
 from entresol.transport.web.calls import Streaming, body_of, leading_texts, packed, takes_gzip, texts, unary
 from entresol.transport.web.exchange import JSON, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
+from entresol.transport.web.json_mistakes import BODY
 from entresol.transport.web.router import Target
 from entresol.transport.wire import timeout_s
 
@@ -113,14 +114,15 @@ class Rest:
         if (kind := request.content_type) and kind != JSON and not kind.endswith("+json"):
             raise InvalidArgumentError.of("content-type", f"{kind} is not read; send {JSON}")
         data = body_of(request, self._size_bytes_max)
-        target = message if body == "*" else getattr(message, body)
+        at = "" if body == "*" else body
+        target = getattr(message, at) if at else message
         descriptor = target.DESCRIPTOR
         if data:
             try:
-                target.MergeFromString(self._codec.binary(descriptor, data))
+                target.MergeFromString(self._codec.binary(descriptor, data, at))
             except DecodeError as error:
-                raise InvalidArgumentError.of("body", f"is no {descriptor.full_name}") from error
-        if body != "*":
+                raise InvalidArgumentError.of(BODY, f"is no {descriptor.full_name}") from error
+        if at:
             target.SetInParent()
 
     async def _lines(self, route: Route, request: Request, headers: Headers) -> AsyncIterator[bytes]:

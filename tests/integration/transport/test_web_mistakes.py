@@ -1,0 +1,44 @@
+"""What a client of the web's port is told of a request that is wrong: every mistake at once, with its field."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any
+
+from google.rpc.error_details_pb2 import BadRequest
+from tests.integration.transport.web import JSON, Answer, Web, connect
+
+
+def told(refused: Answer) -> dict[str, str]:
+    """Return what was told, by field, in the order of telling."""
+    assert refused.status == 400
+    violations = refused.json["error"]["details"][1]["fieldViolations"]
+    return {one["field"]: one["description"] for one in violations}
+
+
+def test_every_mistake_of_a_body_is_told_with_its_field(web: Web) -> None:
+    body = {"titel": "x", "score": "many", "postTime": "yesterday", "tags": ["a", 1], "annotations": {"x": 1}}
+    assert told(web.send("POST", "/v1/stories", body)) == {
+        "story.titel": "Story has no field 'titel'; did you mean title?",
+        "story.score": "must be a whole number from -2147483648 to 2147483647",
+        "story.post_time": 'must be a time as RFC 3339 has it, such as "2026-01-31T09:30:00Z"',
+        "story.tags[1]": "must be a string",
+        'story.annotations["x"]': "must be a string",
+    }
+    vote = {"voter": 1, "direction": "DIRECTION_UPP"}
+    found = told(web.send("POST", f"/v1/{web.story()['name']}:vote", vote))
+    assert found["voter"] == "must be a string"
+    assert found["direction"].endswith("did you mean DIRECTION_UP?")
+
+
+def test_connect_is_told_the_same_from_the_request_on(web: Web) -> None:
+    refused: Any = connect(web, "CreateStory", {"story": {"titel": 1, "score": {}}, "story_idd": ""})
+    assert (refused.status, refused.json["code"]) == (400, "invalid_argument")
+    detail = next(one for one in refused.json["details"] if one["type"] == BadRequest.DESCRIPTOR.full_name)
+    found = BadRequest.FromString(b64decode(detail["value"] + "=="))
+    assert [one.field for one in found.field_violations] == ["story.titel", "story.score", "story_idd"]
+
+
+def test_of_a_body_that_is_no_json_the_place_is_told(web: Web) -> None:
+    refused = web.send("POST", "/v1/stories", b'{"title": "x",\n "score" 1}', {"content-type": JSON})
+    assert told(refused) == {"body": "is no JSON: expected `:` at line 2, column 10"}
