@@ -11,6 +11,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 
 from entresol.errors import InvalidArgumentError
+from entresol.schema.columns import map_entry
+from entresol.transport.remedies import expected, is_object, no_field
 
 DEPTH_MAX = 100  # of messages within messages, as many as protobuf itself takes
 
@@ -58,8 +60,7 @@ def field_of(descriptor: Descriptor, name: str) -> Any:
 def _field(descriptor: Descriptor, name: str, path: str) -> Any:
     found = field_of(descriptor, name)
     if found is None:
-        has = ", ".join(descriptor.fields_by_name)
-        raise InvalidArgumentError.of(path, f"{descriptor.name} has no field {name!r}; it has {has}")
+        raise InvalidArgumentError.of(path, no_field(descriptor, name), "UNKNOWN_FIELD")
     return found
 
 
@@ -80,7 +81,9 @@ def _set(message: Any, field: Any, value: Any, path: str) -> None:
         try:
             ParseDict({field.name: value}, given, descriptor_pool=field.file.pool)
         except (ParseError, ValueError, RecursionError) as error:
-            raise InvalidArgumentError.of(path, str(error)) from error
+            # Of a map the library's words say more.
+            told = str(error) if map_entry(field) else expected(field, value)
+            raise InvalidArgumentError.of(path, told) from error
         message.MergeFrom(given)  # which adds to lists and maps what stands there already
 
 
@@ -93,12 +96,7 @@ def _fill_one(message: Any, value: Any, path: str) -> None:
 
 def _has_fields(field: Any) -> bool:
     """Tell whether JSON writes the field's type, or that of its elements, as an object of the type's fields."""
-    type_ = field.message_type
-    return (
-        type_ is not None
-        and not type_.GetOptions().map_entry
-        and not type_.full_name.startswith("google.protobuf.")
-    )
+    return field.message_type is not None and map_entry(field) is None and is_object(field.message_type)
 
 
 def _snake(path: str) -> str:
@@ -115,5 +113,5 @@ def _json_value(field: Any, text: str, path: str) -> Any:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise InvalidArgumentError.of(path, f"is no JSON: {error}") from error
-    is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
-    return [value] if field.is_repeated and not is_map and not isinstance(value, list) else value
+    is_list = field.is_repeated and map_entry(field) is None
+    return [value] if is_list and not isinstance(value, list) else value

@@ -42,3 +42,23 @@ def test_connect_is_told_the_same_from_the_request_on(web: Web) -> None:
 def test_of_a_body_that_is_no_json_the_place_is_told(web: Web) -> None:
     refused = web.send("POST", "/v1/stories", b'{"title": "x",\n "score" 1}', {"content-type": JSON})
     assert told(refused) == {"body": "is no JSON: expected `:` at line 2, column 10"}
+
+
+def test_every_mistake_of_a_query_is_told_with_what_is_expected(web: Web) -> None:
+    query = "page_size=abc&orderBye=x&show_deleted=maybe&pageSize=1.5&filter=&$alt=json"
+    whole = "must be a whole number from -2147483648 to 2147483647"
+    assert told(web.send("GET", f"/v1/stories?{query}")) == {
+        "page_size": whole,
+        "orderBye": "ListStoriesRequest has no field 'orderBye'; did you mean orderBy?",
+        "show_deleted": "must be true or false",
+        "pageSize": whole,
+    }
+    many = "&".join(f"x{number}=1" for number in range(1000))
+    assert 20 < len(told(web.send("GET", f"/v1/stories?{many}"))) <= 100
+
+
+def test_the_mistakes_of_query_and_body_are_told_together(web: Web) -> None:
+    refused = web.send(
+        "PATCH", f"/v1/{web.story()['name']}?allow_missing=perhaps&story.title=x", {"score": "x"}
+    )
+    assert list(told(refused)) == ["allow_missing", "story.title", "story.score"]

@@ -13,7 +13,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 
 from entresol.clock import Clock
-from entresol.errors import InvalidArgumentError, UnimplementedError
+from entresol.errors import InvalidArgumentError, UnimplementedError, Violation
+from entresol.schema.checks import VIOLATIONS_MAX
 from entresol.service.call import Call
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
@@ -63,15 +64,17 @@ class Rest:
     # Dialect.
 
     def message(self, route: Route, request: Request) -> bytes:
-        """Return the message that path, query and body make together."""
-        method, body = route.method, self._target.binding.body
-        message: Any = method.input_class()
-        for name, text in parse_qsl(request.query, keep_blank_values=True) if request.query else ():
-            if not name.startswith("$"):  # system parameters, such as $alt
-                self._refuse_taken(name)
-                assign(message, name.split("."), text, name)
+        """Return the message that path, query and body make together; what is wrong with them is told at once."""
+        body = self._target.binding.body
+        message: Any = route.method.input_class()
+        wrong = self._read_query(message, request.query) if request.query else []
         if body:
-            self._read_body(message, body, request)
+            try:
+                self._read_body(message, body, request)
+            except InvalidArgumentError as error:
+                wrong += error.violations
+        if wrong:
+            raise InvalidArgumentError(wrong[:VIOLATIONS_MAX])
         for name, text in self._values.items():
             assign(message, name.split("."), text, name)
         conditions.require(route, request.headers, message)
@@ -97,6 +100,21 @@ class Rest:
         headers = [*leading_texts(call), *texts(call)] if call else []
         unmet = conditions.unmet(request.headers, error)
         return refused(error, headers) if unmet is None else refused(unmet, headers, _PRECONDITION_FAILED)
+
+    def _read_query(self, message: Any, query: str) -> list[Violation]:
+        """Set what the query says, and return what is wrong with it."""
+        wrong: list[Violation] = []
+        for name, text in parse_qsl(query, keep_blank_values=True):
+            if name.startswith("$"):  # system parameters, such as $alt
+                continue
+            try:
+                self._refuse_taken(name)
+                assign(message, name.split("."), text, name)
+            except InvalidArgumentError as error:
+                wrong += error.violations
+            if len(wrong) >= VIOLATIONS_MAX:
+                break
+        return wrong
 
     def _refuse_taken(self, name: str) -> None:
         """Refuse a field of the query that the path or the body holds: who reads the URL would be led astray.
