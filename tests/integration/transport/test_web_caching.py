@@ -13,7 +13,7 @@ from tests.integration.transport.web import JSON, SERVICE, Web, strong
 from entresol.errors import InvalidArgumentError
 from entresol.service.table import Route
 from entresol.transport.web import caching, conditions
-from entresol.transport.web.exchange import Request
+from entresol.transport.web.exchange import Request, Response
 
 
 def test_nothing_personal_is_for_everybody(web: Web) -> None:
@@ -26,7 +26,8 @@ def test_nothing_personal_is_for_everybody(web: Web) -> None:
 
     def lifetime(route: Route, headers: dict[str, str]) -> str:
         request = Request("GET", "/", "", headers)
-        reply = caching.cached(route, request, "", [("content-type", JSON), ("entresol-trace", "1")], b"{}")
+        answer = Response(200, [("content-type", JSON), ("entresol-trace", "1")], b"{}")
+        reply = caching.cached(route, request, "", b"", answer)
         told = dict(reply.headers)
         assert ("entresol-trace" in told) == told["cache-control"].startswith("private")
         return told["cache-control"]
@@ -80,12 +81,52 @@ def test_if_match_with_the_etag_of_the_record_lets_one_writer_win(web: Web) -> N
     assert web.send("POST", f"{path}:undelete", {}, {"if-match": gone.json["etag"]}).status == 200
 
 
-@pytest.mark.parametrize("condition", ['"nope"', "nope", '""', "W/{}", "validator"])
+def test_if_match_with_the_validator_of_a_get_lets_one_writer_win(web: Web) -> None:
+    story = web.story()
+    path = f"/v1/{story['name']}"
+    read = strong(web, path).headers["etag"]
+    record, point, _ = read.strip('"').partition(".")
+    assert (record, point) == (story["etag"].strip('"'), ".")
+    assert web.send("GET", path, headers={"if-none-match": read}).status == 304
+    first = web.send("PATCH", path, {"title": "First", "etag": story["etag"]}, {"if-match": read})
+    assert first.status == 200
+    again = strong(web, path).headers["etag"]
+    assert again != read
+    for verb, body in (("PATCH", {"title": "Late"}), ("DELETE", None)):
+        assert web.send(verb, path, body, {"if-match": read}).status == 412
+    assert web.send("DELETE", path, headers={"if-match": again}).status == 200
+    gone = strong(web, path).headers["etag"]
+    assert web.send("POST", f"{path}:undelete", {}, {"if-match": again}).status == 412
+    assert web.send("POST", f"{path}:undelete", {}, {"if-match": gone}).status == 200
+
+
+def test_a_validator_is_of_these_very_bytes(web: Web) -> None:
+    story = web.story()
+    path, part = f"/v1/{story['name']}", {"entresol-read-mask": "etag,title"}
+    message = urlencode(
+        {"connect": "v1", "encoding": "proto", "message": f"\n{chr(len(story['name']))}{story['name']}"}
+    )
+    asked = [(path, {}), (path, part), (f"{SERVICE}/GetStory?{message}", {})]
+    found = [web.send("GET", address, headers=headers).headers["etag"] for address, headers in asked]
+    assert len(set(found)) == 3
+    assert {one.partition(".")[0] for one in found} == {story["etag"].rstrip('"')}
+    assert web.send("PATCH", path, {"title": "x"}, {"if-match": found[1]}).status == 200
+    assert "." not in web.send("GET", "/v1/stories").headers["etag"]
+
+
+@pytest.mark.parametrize(
+    "condition", ['"nope"', "nope", '""', "W/{}", '"nope.{}', "masked", "weakened", "listed"]
+)
 def test_if_match_with_anything_else_writes_nothing(web: Web, condition: str) -> None:
     story = web.story(title="Kept")
     path = f"/v1/{story['name']}"
-    validator = web.send("GET", path).headers["etag"]
-    headers = {"if-match": validator if condition == "validator" else condition.format(story["etag"])}
+    without_etag = web.send("GET", path, headers={"entresol-read-mask": "title"})
+    validators = {
+        "masked": without_etag.headers["etag"],
+        "weakened": f"W/{web.send('GET', path).headers['etag']}",
+        "listed": web.send("GET", "/v1/stories").headers["etag"],
+    }
+    headers = {"if-match": validators.get(condition, condition.format(story["etag"]))}
     for verb, body in (("PATCH", {"title": "Lost"}), ("DELETE", None)):
         refused = web.send(verb, path, body, headers)
         assert refused.status == 412

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-from tests.integration.transport.web import JSON, Web
+from tests.integration.transport.web import JSON, SERVICE, Web
 
 from entresol.transport.web.json_codec import JsonCodec
+from entresol.transport.web.openapi import document
 
 
 def test_the_document_describes_every_way_to_call(web: Web) -> None:
@@ -41,6 +42,23 @@ def test_the_document_has_the_words_of_the_protos(web: Web) -> None:
     assert story["properties"]["title"] == {"type": "string", "description": "The headline."}
     tag = {"name": "stories.v1.StoryService", "description": "The stories of the news site."}
     assert tag in document["tags"]
+
+
+def test_the_document_has_the_conditions_that_a_method_takes(web: Web) -> None:
+    paths = web.send("GET", "/openapi.json").json["paths"]
+
+    def conditions(path: str, verb: str) -> list[str]:
+        headers = [one for one in paths[path][verb]["parameters"] if one["in"] == "header"]
+        assert all(one["description"] and not one.get("required") for one in headers)
+        return [one["name"] for one in headers]
+
+    story = "/v1/stories/{story}"
+    assert conditions(story, "get") == conditions("/v1/stories", "get") == ["If-None-Match"]
+    for path, verb in ((story, "patch"), (story, "delete"), (f"{story}:undelete", "post")):
+        assert conditions(path, verb) == ["If-Match"]
+    assert conditions("/v1/stories", "post") == conditions(f"{story}:vote", "post") == []
+    paths = document(web.running.platform.model, custom={f"{SERVICE}/UpdateStory"})["paths"]
+    assert (conditions(story, "patch"), conditions(story, "delete")) == ([], ["If-Match"])
 
 
 def test_the_document_has_an_example_of_every_body_that_can_be_sent(web: Web) -> None:

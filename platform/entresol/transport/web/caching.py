@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from entresol.schema.model import MethodKind
 from entresol.service.call import CONSISTENCY_KEY, READ_MASK_KEY, SESSION_KEY, SHOW_VERSION_KEY
 from entresol.service.table import Route
-from entresol.transport.web.exchange import Headers, Request, Response
+from entresol.transport.web.exchange import Request, Response
+from entresol.transport.web.validators import validator
 
 # What a reply depends on beside its URL.
 _PERSONAL = (
@@ -22,22 +21,23 @@ _VARY = ", ".join(("accept-encoding", *_PERSONAL))
 _ASK = "private, no-cache"
 
 
-def cached(route: Route, request: Request, name: str, headers: Headers, body: bytes) -> Response:
+def cached(route: Route, request: Request, name: str, message: bytes, reply: Response) -> Response:
     """Return the reply of a GET with what caches need to know, or 304 when the client has it already.
 
-    `name` is what a Get asks for: a mask may leave it out of the reply. The content type is the first of `headers`.
+    `name` is what a Get asks for: a mask may leave it out of `message`. The content type is the first of the headers.
     """
-    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    assert isinstance(reply.body, bytes)
+    etag = validator(route, message, reply.body)
     lifetime = _lifetime(route, request)
-    if lifetime != _ASK:  # what is shown to everybody tells nothing of one call
-        headers = headers[:1]
+    # What is shown to everybody tells nothing of one call.
+    headers = reply.headers if lifetime == _ASK else reply.headers[:1]
     headers = [*headers, ("etag", etag), ("cache-control", lifetime), ("vary", _VARY)]
     if keys := _surrogate_keys(route, name):
         headers.append(("surrogate-key", keys))
     known = request.headers.get("if-none-match")
     if known is not None and is_known(etag, known):
         return Response(304, headers)
-    return Response(200, headers, body)
+    return Response(200, headers, reply.body)
 
 
 def is_known(etag: str, known: str) -> bool:

@@ -1,4 +1,7 @@
-"""Conditions of writes (RFC 9110, 13): a request with `If-Match` writes only where the etag check proves it."""
+"""Conditions of writes (RFC 9110, 13): a request with `If-Match` writes only where the etag check proves it.
+
+It takes the record's `etag`, or the validator that a GET of the record answered with, which holds it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from entresol.errors import InvalidArgumentError, StaleEtagError
-from entresol.schema.model import MethodKind
-from entresol.service.standard import request_field
+from entresol.schema.model import Method, MethodKind, Role
+from entresol.service.standard import request_field, resource_of
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
+from entresol.transport.web.validators import record_etag
 
 _IF_MATCH, _IF_NONE_MATCH = "if-match", "if-none-match"
-_CHECKED = (MethodKind.UPDATE, MethodKind.DELETE, MethodKind.UNDELETE)
+_CHECKED = (MethodKind.DELETE, MethodKind.UNDELETE)  # by an etag of their requests
 
 
 def require(route: Route, headers: Mapping[str, str], message: Any) -> None:
@@ -45,21 +49,27 @@ def _match(route: Route, wanted: str, message: Any) -> None:
         told = "asks that the record is there, allow_missing that it need not be; leave out one of them"
     elif wanted == "*":
         return  # the method fails where there is no record
-    elif holder.etag.strip('"') not in ("", wanted.strip('"')):
+    elif holder.etag.strip('"') not in ("", record_etag(wanted).strip('"')):
         told = "is not the etag that the request has; leave out one of them"
     else:
-        holder.etag = wanted
+        holder.etag = record_etag(wanted)
         return
     raise InvalidArgumentError.of(_IF_MATCH, told)
 
 
+def checks_etag(method: Method) -> bool:
+    """Tell whether a standard method of this shape checks an etag, so that `If-Match` can ask for it."""
+    if method.kind is MethodKind.UPDATE:
+        return Role.ETAG in resource_of(method).by_role
+    return method.kind in _CHECKED and "etag" in method.input.fields_by_name
+
+
 def _holder(route: Route, message: Any) -> Any:
-    """Return the message whose `etag` the method checks: the record of an Update, else the request; or None."""
+    """Return the message whose `etag` the method checks; None when it checks none."""
     method = route.method
-    if method.kind not in _CHECKED or route.is_custom:
+    if route.is_custom or not checks_etag(method):
         return None
-    holder = getattr(message, request_field(method)) if method.kind is MethodKind.UPDATE else message
-    return holder if "etag" in holder.DESCRIPTOR.fields_by_name else None
+    return getattr(message, request_field(method)) if method.kind is MethodKind.UPDATE else message
 
 
 def unmet(headers: Mapping[str, str], error: CallFailedError) -> CallFailedError | None:
@@ -72,5 +82,5 @@ def unmet(headers: Mapping[str, str], error: CallFailedError) -> CallFailedError
         return None
     status = Status()
     status.CopyFrom(error.status)
-    status.message += "; If-Match takes the `etag` in the record, not the header of that name"
+    status.message += "; If-Match takes the `etag` in the record, or that header of its GET without a mask"
     return CallFailedError(status)

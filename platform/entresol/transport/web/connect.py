@@ -89,7 +89,8 @@ class Connect:
         kind = ("content-type", JSON if is_json else PROTO)
         headers: Headers = [kind, *leading_texts(call), *_trailers(call)]
         if request.method == "GET":
-            return caching.cached(route, request, self._name(route, request), headers, body)
+            name = self._name(route, request)
+            return caching.cached(route, request, name, message, Response(200, headers, body))
         if len(body) >= _PACK_BYTES_MIN and takes_gzip(request):
             body = packed(body)
             headers.append(("content-encoding", "gzip"))

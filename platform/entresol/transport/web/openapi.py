@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -12,6 +12,7 @@ from entresol.schema.comments import comments_of
 from entresol.schema.model import Behavior, Method, Model
 from entresol.schema.paths import Binding, variables
 from entresol.schema.resources import blank
+from entresol.transport.web.conditions import checks_etag
 from entresol.transport.web.examples import example
 
 _TEXT = {"type": "string"}
@@ -69,14 +70,17 @@ _ERROR_SCHEMA = {
 }
 
 
-def document(model: Model, title: str = "Entresol") -> dict[str, Any]:
-    """Return the document, ready for JSON."""
-    return _Document(model).whole(title)
+def document(
+    model: Model, title: str = "Entresol", *, custom: Container[str] = frozenset()
+) -> dict[str, Any]:
+    """Return the document, ready for JSON. `custom` are the paths of methods that functions answer."""
+    return _Document(model, custom).whole(title)
 
 
 class _Document:
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, custom: Container[str]) -> None:
         self._model = model
+        self._custom = custom
         self._comments = comments_of(model.descriptor_set)
         self._schemas: dict[str, Any] = {_ERROR: _ERROR_SCHEMA}
         patterns = [pattern.text for one in model.resources.values() for pattern in one.patterns]
@@ -106,7 +110,7 @@ class _Document:
             "operationId": f"{service.rpartition('.')[2]}_{name}" + (f"_{index}" if index else ""),
             "tags": [service],
             **_summary(self._comments.get(method.full_name, "")),
-            "parameters": list(self._parameters(method, binding, names)),
+            "parameters": [*self._parameters(method, binding, names), *self._conditions(method, binding)],
             "responses": {
                 "200": _content(self._reference(method.output), "The reply."),
                 "default": _content({"$ref": f"#/components/schemas/{_ERROR}"}, "What went wrong."),
@@ -133,6 +137,16 @@ class _Document:
             if field.name not in taken:
                 told = self._described(field.full_name)
                 yield {"name": field.json_name, "in": "query", **told, "schema": self._field(field)}
+
+    def _conditions(self, method: Method, binding: Binding) -> Iterable[dict[str, Any]]:
+        """Yield the headers that ask for something of the record, or of a reply that the client has."""
+        if binding.verb == "GET" and method.safe and not method.server_streaming:
+            yield _header(
+                "If-None-Match", "The `etag` header of a reply that is at hand; 304 while it is the same."
+            )
+        elif checks_etag(method) and method.path not in self._custom:
+            told = "The record's `etag`, or that header of its GET; 412 when it has another. `*`: any."
+            yield _header("If-Match", told)
 
     def _path(self, path: str) -> tuple[str, list[str]]:
         """Return a path as OpenAPI writes it, and its parameters: one for each `*`, named as the resource names it."""
@@ -205,6 +219,10 @@ def _summary(comment: str) -> dict[str, Any]:
 
 def _enum(descriptor: EnumDescriptor) -> dict[str, Any]:
     return {"type": "string", "enum": [value.name for value in descriptor.values]}
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": description, "schema": _TEXT}
 
 
 def _content(schema: Mapping[str, Any], description: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from importlib.resources import files
 
 from entresol.schema.model import Model
@@ -15,8 +15,8 @@ OPENAPI, TRY = "/openapi.json", "/"
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
 
 
-def pages(model: Model) -> Mapping[str, Response]:
-    """Return the pages by path, made once."""
+def pages(model: Model, custom: Container[str]) -> Mapping[str, Response]:
+    """Return the pages by path, made once. `custom` are the paths of methods that functions answer."""
     folder = files("entresol.transport.web") / "page"
 
     def page(name: str, kind: str) -> Response:
@@ -28,7 +28,7 @@ def pages(model: Model) -> Mapping[str, Response]:
         return Response(200, headers, (folder / name).read_bytes())
 
     return {
-        OPENAPI: Response(200, [("content-type", JSON)], json.dumps(document(model)).encode()),
+        OPENAPI: Response(200, [("content-type", JSON)], json.dumps(document(model, custom=custom)).encode()),
         TRY: page("try.html", "text/html; charset=utf-8"),
         "/try.js": page("try.js", "text/javascript; charset=utf-8"),
         "/try.css": page("try.css", "text/css; charset=utf-8"),

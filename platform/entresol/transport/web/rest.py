@@ -90,7 +90,8 @@ class Rest:
         body = self._codec.text(route.method.output, message)
         headers: Headers = [("content-type", JSON), *leading_texts(call), *texts(call)]
         if request.method == "GET" and route.method.safe:
-            return caching.cached(route, request, self._values.get("name", ""), headers, body)
+            name = self._values.get("name", "")
+            return caching.cached(route, request, name, message, Response(200, headers, body))
         if len(body) >= _PACK_BYTES_MIN and takes_gzip(request):
             return Response(200, [*headers, ("content-encoding", "gzip")], packed(body))
         return Response(200, headers, body)

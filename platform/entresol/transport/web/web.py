@@ -34,7 +34,7 @@ class Web:
         self._grpcweb = GrpcWeb(clock, self.size_bytes_max)
         self._router = Router(table.values())
         self._origins: Sequence[str] = settings.web_origins
-        self._pages = pages(model)
+        self._pages = pages(model, {path for path, route in table.items() if route.is_custom})
 
     def answer(self, request: Request) -> Answer:
         """Return the answer, or what to await for it."""

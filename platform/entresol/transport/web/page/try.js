@@ -17,7 +17,7 @@ function addressOf(path, operation, form) {
     const value = form.elements[parameter.name].value;
     if (parameter.in === "path") {
       address = address.replace(`{${parameter.name}}`, encodeURIComponent(value));
-    } else if (value) {
+    } else if (value && parameter.in === "query") {
       query.set(parameter.name, value);
     }
   }
@@ -25,8 +25,14 @@ function addressOf(path, operation, form) {
   return text ? `${address}?${text}` : address;
 }
 
+function headersOf(operation, form) {
+  const named = operation.parameters.filter((one) => one.in === "header" && form.elements[one.name].value);
+  return Object.fromEntries(named.map((one) => [one.name, form.elements[one.name].value]));
+}
+
 async function send(verb, path, operation, form, shown) {
-  const headers = session ? { "entresol-session": session } : {};
+  const headers = headersOf(operation, form);
+  if (session) headers["entresol-session"] = session;
   const options = { method: verb.toUpperCase(), headers };
   if (operation.requestBody) {
     headers["content-type"] = "application/json";
