@@ -16,10 +16,12 @@ from entresol.schema.shapes import behaviors_of, descriptor_of, holds, shape_of
 
 __all__ = [
     "NOTHING",
+    "UNWRITABLE",
     "WHOLE",
     "Mask",
     "apply_read",
     "immutable_violations",
+    "is_composite",
     "merge",
     "parse_mask",
     "parse_mask_text",
@@ -27,7 +29,7 @@ __all__ = [
     "stored_fields",
 ]
 
-_UNWRITABLE = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER})
+UNWRITABLE = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER})
 
 
 def apply_read(mask: Mask, message: Message) -> None:
@@ -94,7 +96,7 @@ def merge(mask: Mask, source: Message, target: Message) -> None:
 def _covered(mask: Mask, message: Descriptor) -> Iterator[tuple[FieldDescriptor, Mask]]:
     for field in message.fields:
         part = mask.at(field.name)
-        if part is not None and not behaviors_of(field) & _UNWRITABLE:
+        if part is not None and not behaviors_of(field) & UNWRITABLE:
             yield field, part
 
 
@@ -159,15 +161,15 @@ def populated(message: Message) -> Mask:
     """
     parts: dict[str, Mask] = {}
     for field, value in message.ListFields():
-        if behaviors_of(field) & _UNWRITABLE:
+        if behaviors_of(field) & UNWRITABLE:
             continue
-        part = populated(value) if _is_composite(field) else WHOLE
+        part = populated(value) if is_composite(field) else WHOLE
         if part.parts != {}:
             parts[field.name] = part
     return Mask(parts)
 
 
-def _is_composite(field: FieldDescriptor) -> bool:
+def is_composite(field: FieldDescriptor) -> bool:
     """Whether a value of the field is a message whose fields stand for themselves."""
     shape = shape_of(field)
     well_known = shape.message is not None and shape.message.full_name.startswith("google.protobuf.")
@@ -209,7 +211,7 @@ def _changed(old: Message, new: Message, prefix: str) -> Iterator[str]:
         if Behavior.IMMUTABLE in behaviors_of(field):
             if not _same(field, old, new):
                 yield path
-        elif _is_composite(field) and old.HasField(field.name):
+        elif is_composite(field) and old.HasField(field.name):
             yield from _changed(getattr(old, field.name), getattr(new, field.name), f"{path}.")
 
 

@@ -68,14 +68,19 @@ class Updater:
             DeletedError: it is marked as deleted.
             InvalidArgumentError: an immutable field would change, or fields break a rule together.
         """
-        fields = wish.fields
-        if not self.is_one_statement(wish):
-            row, merged = await self._merged(transaction, wish)
-            if wish.ensures and self._is_so(row, merged):
-                return row
-            fields = tuple(field for field in fields if not field.immutable)
-            return await transaction.update(self._resource, merged, fields, version=wish.version)
-        return await transaction.update(self._resource, wish.wanted, fields, version=wish.version, live=True)
+        if not wish.fields:
+            return await self._as_it_is(transaction, wish)
+        if self.is_one_statement(wish):
+            return await transaction.update(
+                self._resource, wish.wanted, wish.fields, version=wish.version, live=True
+            )
+        row, merged = await self._merged(transaction, wish)
+        if wish.ensures and self._is_so(row, merged):
+            return row
+        fields = tuple(field for field in wish.fields if not field.immutable)
+        if not fields:
+            return await self._as_it_is(transaction, wish)
+        return await transaction.update(self._resource, merged, fields, version=wish.version)
 
     async def create(self, transaction: Transaction, request: Any, wish: Wish) -> Row:
         """Create the record that was not there, with all its fields (rule 102)."""
@@ -97,8 +102,8 @@ class Updater:
         )
 
     def is_light(self, wish: Wish) -> bool:
-        """Tell whether, beside that, nothing of it waits for other records, or for a fence (rule R9)."""
-        if self._resource.is_fenced or not self.is_one_statement(wish):
+        """Tell whether, beside that, it writes something that waits for no other record, and for no fence (rule R9)."""
+        if not wish.fields or self._resource.is_fenced or not self.is_one_statement(wish):
             return False
         columns = [field.column.name for field in wish.fields if field.column]
         return self._resource.entangled.isdisjoint(columns)
@@ -117,6 +122,17 @@ class Updater:
         if etag is not None:
             setattr(merged, etag.name, getattr(before, etag.name))
         return bool(before == merged)
+
+    async def _as_it_is(self, transaction: Transaction, wish: Wish) -> Row:
+        """Return the record, of which nothing is to change, if it could be changed; no version is written."""
+        name = wish.wanted.name
+        row = await transaction.get(self._resource, name)
+        if row is None:
+            raise NotFoundError(name)
+        self._refuse_deleted(self._resource.message_class.FromString(row.message))
+        if wish.version is not None and wish.version != row.version:
+            raise StaleEtagError(name)
+        return row
 
     async def _merged(self, transaction: Transaction, wish: Wish) -> tuple[Row, Any]:
         """Return the record as it is, locked, and as it is to be."""

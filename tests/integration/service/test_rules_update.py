@@ -50,6 +50,41 @@ def test_rule_98_without_a_mask_nested_fields_stand_for_themselves(halls: Api) -
     assert (changed.place.wing, changed.place.floor) == ("east", 2)
 
 
+@pytest.mark.parametrize(
+    ("fields", "mask"),
+    [
+        ({}, ""),
+        ({"score": 0, "tags": []}, ""),
+        ({"uid": "x", "createTime": "2026-01-31T09:30:00Z"}, ""),
+        ({"uid": "x"}, "uid,create_time,name"),
+    ],
+)
+def test_rule_98_where_nothing_is_to_be_written_no_version_is(
+    api: Api, story: Any, fields: dict[str, Any], mask: str
+) -> None:
+    wanted, how = {"name": story.name, **fields}, {"update_mask": mask} if mask else {}
+    assert api.call("UpdateStory", story=wanted, **how) == story
+    assert api.call("UpdateStory", story=wanted, allow_missing=True, **how) == story
+    assert api.call("UpdateStory", story={**wanted, "etag": story.etag}, **how) == story
+    assert api.call("UpdateStory", story=wanted, validate_only=True, **how) == story
+    assert api.call("GetStory", name=story.name) == story
+
+
+def test_rule_98_what_writes_nothing_is_judged_as_what_writes(
+    api: Api, halls: Api, story: Any, ann: str
+) -> None:
+    api.refused(Code.NOT_FOUND, "UpdateStory", story={"name": "stories/nothing"})
+    api.refused(Code.ABORTED, "UpdateStory", story={"name": story.name, "etag": '"0000000000000001"'})
+    same = api.call("UpdateStory", story={"name": story.name, "author": ann})
+    assert same == story
+    api.refused(Code.INVALID_ARGUMENT, "UpdateStory", story={"name": story.name, "author": "users/other"})
+    api.call("DeleteStory", name=story.name)
+    api.refused(Code.FAILED_PRECONDITION, "UpdateStory", story={"name": story.name})
+    hall = halls.call("CreateHall", hall={"title": "Hall", "alarm_code": "1234"})
+    halls.refused(Code.PERMISSION_DENIED, "UpdateHall", STRANGER, hall={"name": hall.name})
+    assert halls.call("UpdateHall", hall={"name": hall.name}) == hall
+
+
 def test_rule_99_a_star_replaces_everything(api: Api, story: Any, ann: str) -> None:
     wanted = {"name": story.name, "title": "other", "author": ann}
     changed = api.call("UpdateStory", story=wanted, update_mask="*")

@@ -1,4 +1,7 @@
-"""Examples of request bodies as JSON: what is required has a value to replace, all else is null, as if left out."""
+"""Examples of request bodies as JSON: what is required has a value to replace, all else is null, as if left out.
+
+In a PATCH, null clears, so there all else is left out; where nothing is required, the first field has a value.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from entresol.schema.masks import UNWRITABLE
 from entresol.schema.model import Behavior, Kind, Method, MethodKind, Model
 from entresol.schema.paths import Binding, variables
 from entresol.schema.shapes import behaviors_of, reference_of, shape_of
 
-_UNWRITABLE = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER})
 _VALUES: Mapping[Kind, Any] = {
     Kind.BYTES: "ZXhhbXBsZQ==",
     Kind.BOOL: True,
@@ -25,18 +28,20 @@ _VALUES: Mapping[Kind, Any] = {
 
 def example(model: Model, method: Method, binding: Binding) -> dict[str, Any]:
     """Return a body for this way to call a method."""
-    fixed = {Behavior.IMMUTABLE} if method.kind is MethodKind.UPDATE else set()
+    is_patch = method.kind is MethodKind.UPDATE
+    fixed = {Behavior.IMMUTABLE} if is_patch else set()
     part = method.input.fields_by_name.get(binding.body)
     taken = {variable.field.partition(".")[0] for variable in variables(binding.path)}
-    examples = _Examples(model, _UNWRITABLE | fixed)
+    examples = _Examples(model, UNWRITABLE | fixed, sparse=is_patch)
     if part is None or part.message_type is None:
         return examples.message(method.input, taken)
     return examples.message(part.message_type)
 
 
 class _Examples:
-    def __init__(self, model: Model, unwanted: Set[Behavior]) -> None:
+    def __init__(self, model: Model, unwanted: Set[Behavior], *, sparse: bool) -> None:
         self._model = model
+        self._sparse = sparse
         self._unwanted = unwanted
         self._within: set[str] = set()
 
@@ -44,10 +49,16 @@ class _Examples:
         if descriptor.full_name in self._within:  # it holds itself
             return {}
         self._within.add(descriptor.full_name)
-        found = {
-            field.json_name: self._value(field) if Behavior.REQUIRED in behaviors_of(field) else None
+        writable = [
+            field
             for field in descriptor.fields
             if field.name not in taken and not behaviors_of(field) & self._unwanted
+        ]
+        required = [field for field in writable if Behavior.REQUIRED in behaviors_of(field)]
+        shown = required or writable[:1] if self._sparse else writable
+        found = {
+            field.json_name: self._value(field) if self._sparse or field in required else None
+            for field in shown
         }
         self._within.discard(descriptor.full_name)
         return found

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from entresol.schema.comments import comments_of
-from entresol.schema.model import Behavior, Method, Model
+from entresol.schema.model import Behavior, Method, MethodKind, Model
 from entresol.schema.paths import Binding, variables
 from entresol.schema.resources import blank
 from entresol.transport.web.conditions import checks_etag
@@ -52,6 +52,7 @@ _WELL_KNOWN: Mapping[str, Mapping[str, Any]] = {
     "google.protobuf.DoubleValue": _NUMBER,
 }
 _VARIABLE = re.compile(r"\{([^}]*)\}")
+_PATCH = "Without a mask, the fields that are there change; null, 0 and what is empty clear them."
 _ERROR = "Error"
 _ERROR_SCHEMA = {
     "type": "object",
@@ -123,7 +124,9 @@ class _Document:
                 "schema": self._reference(body or method.input),
                 "example": example(self._model, method, binding),
             }
-            operation["requestBody"] = {"content": {"application/json": content}, "required": True}
+            is_patch = method.kind is MethodKind.UPDATE and method.path not in self._custom
+            told = {"description": _PATCH} if is_patch else {}
+            operation["requestBody"] = {**told, "content": {"application/json": content}, "required": True}
         return operation
 
     def _parameters(self, method: Method, binding: Binding, names: Iterable[str]) -> Iterable[dict[str, Any]]:

@@ -25,6 +25,7 @@ from entresol.transport.web.calls import Streaming, body_of, leading_texts, pack
 from entresol.transport.web.exchange import JSON, Answer, Headers, Request, Response, code_of
 from entresol.transport.web.json_codec import JsonCodec
 from entresol.transport.web.json_mistakes import BODY
+from entresol.transport.web.patches import imply_mask
 from entresol.transport.web.router import Target
 from entresol.transport.wire import timeout_s
 
@@ -143,6 +144,7 @@ class Rest:
                 raise InvalidArgumentError.of(BODY, f"is no {descriptor.full_name}") from error
         if at:
             target.SetInParent()
+            imply_mask(self._target.route, message, data)
 
     async def _lines(self, route: Route, request: Request, headers: Headers) -> AsyncIterator[bytes]:
         """Yield the replies of a stream, a line of JSON each; an error is the last line."""
