@@ -120,19 +120,20 @@ class Quick:
         None takes the handler: for a request or a token that is not good, or not known to be, and for what the policy
         does not allow. `begin` makes the call, if anybody wants to see it.
         """
-        names = self.read(request)
-        if names is None or (self.permit is not None and not _is_allowed(self.permit, request, begin())):
-            return None
-        session = EMPTY
-        if token:
-            try:
-                session = self.session_of(token)
-            except InvalidArgumentError:
+        try:
+            names = self.read(request)
+            if names is None or (self.permit is not None and not _is_allowed(self.permit, request, begin())):
                 return None
-        begun_s = time.perf_counter()
-        copies = self.hits.copies(self.resource, names, session)
-        reply = self.reply(copies, begun_s)
-        return Look(self, session, begun_s, names, copies) if reply is None else reply
+            session = self.session_of(token) if token else EMPTY
+            begun_s = time.perf_counter()
+            copies = self.hits.copies(self.resource, names, session)
+            reply = self.reply(copies, begun_s)
+            return Look(self, session, begun_s, names, copies) if reply is None else reply
+        except InvalidArgumentError:  # the token is not good
+            return None
+        except Exception:  # else it would end the connection, and all calls on it
+            log.exception("copies could not be looked through")
+            return None
 
     def reply(self, messages: Sequence[bytes | None], begun_s: float) -> bytes | None:
         """Return the reply of a call that began at `begun_s`; None when a message is missing."""

@@ -279,6 +279,8 @@ def test_only_what_promises_no_more_than_a_hit_has_a_quick_way(running: RunningP
     model, settings = running.platform.model, running.settings
     table = build(model, records, Registry(functions={"stories.v1.StoryService.VoteStory": _never}), settings)
     assert table[GET].quick is not None
+    broken = replace(table[GET].quick, read=_broken)
+    assert broken.look(b"", "", _broken) is None  # what is broken is told by the ordinary way
     awaited = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=_never)
     assert build(model, records, awaited, settings)[GET].quick is None
     method = model.methods[GET]
@@ -298,6 +300,10 @@ def test_only_what_promises_no_more_than_a_hit_has_a_quick_way(running: RunningP
         ),
     ):
         assert quick(changed, records, _never, None, batch_size_max=10) is None
+
+
+def _broken(*_: Any) -> Any:
+    raise RuntimeError("broken")
 
 
 async def _never(*_: Any) -> Any:

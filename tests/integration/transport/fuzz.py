@@ -301,7 +301,7 @@ def fuzz(seconds: float, seed: int) -> dict[str, Any]:
 class Copies:
     """The quick way of Carry, without stores: it knows a third at once, a third in a moment, the rest not."""
 
-    def look(self, request: bytes, _token: str) -> Any:
+    def look(self, request: bytes, _token: str, _begin: Any) -> Any:
         """Answer as `Quick.look` does."""
         try:
             parcel = Parcel.FromString(request)
