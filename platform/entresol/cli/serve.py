@@ -17,7 +17,7 @@ from entresol.config import Settings, described
 @click.option("--protos", help="Folder of .proto files, or a descriptor set.")
 @click.option("--functions", help="Modules, files or folders with custom methods, separated by commas.")
 @click.option("--listen", help="host:port to listen on; port 0 takes a free one.")
-@click.option("--transport", help="What speaks gRPC: grpcio, or http2, the fast one.")
+@click.option("--transport", help="What speaks gRPC: http2 (the default), or grpcio.")
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes that share the port.")
 @click.option(
     "--help-settings", is_flag=True, help="List every setting with its meaning, unit and default, and exit."
