@@ -59,14 +59,22 @@ def test_fields_are_messages_lists_maps_and_json(platform: ServedPlatform, autho
 
 
 WRONG = [
-    ("GetStory", {"nam": "x"}, "nam: GetStoryRequest has no field 'nam'; it has name"),
-    ("CreateStory", {"story": {"titel": "x"}}, "story.titel: Story has no field 'titel'; it has name, "),
+    ("GetStory", {"nam": "x"}, "nam: GetStoryRequest has no field 'nam'; did you mean name?"),
+    (
+        "CreateStory",
+        {"story": {"titel": "x"}},
+        "story.titel: Story has no field 'titel'; did you mean title?",
+    ),
     (
         "BatchCreateStories",
         {"requests": [{}, {"story": {"titel": "x"}}]},
-        "requests[1].story.titel: Story has no field 'titel'; it has name, ",
+        "requests[1].story.titel: Story has no field 'titel'; did you mean title?",
     ),
-    ("CreateStory", {"story": {"score": "many"}}, "story.score: Failed to parse score field"),
+    (
+        "CreateStory",
+        {"story": {"score": "many"}},
+        "story.score: must be a whole number from -2147483648 to 2147483647",
+    ),
     ("CreateStory", {"story": "x"}, "story: is a Story: write an object of name, "),
     ("BatchCreateStories", {"requests": ["x"]}, "requests[0]: is a CreateStoryRequest: write "),
     ("GetStori", {}, "stories.v1.StoryService has no method 'GetStori'; it has GetStory"),
