@@ -212,7 +212,7 @@ class Ground:
     async def start_server(self, name: str, arguments: Sequence[str] = (), **settings: str) -> None:
         """Start a server and return when it listens."""
         # Both transports serve, side by side; what a client sees must not tell them apart.
-        transport = ("grpcio", "http2")[self.server_names.index(name) % 2]
+        transport = ("http2", "grpcio")[self.server_names.index(name) % 2]
         more = {"ENTRESOL_LISTEN": self.address(name), "ENTRESOL_TRANSPORT": transport, **settings}
         await self.start_process(name, arguments or self.cast.serve, more)
 
