@@ -210,7 +210,7 @@ SYSTEMS: Mapping[str, System] = {
     for system in (
         Entresol(),
         Entresol("entresol_near", near_age_s=1.0),
-        Entresol("entresol_policy", near_age_s=1.0, domain=GUARDED),
+        Entresol("entresol_policy", near_age_s=1.0, domain=GUARDED, kinds=frozenset({"get"})),
         Entresol("entresol_grpcio", transport="grpcio"),
         Entresol("entresol_grpcio_near", transport="grpcio", near_age_s=1.0),
         Entresol("entresol_json", speech="json"),
