@@ -125,8 +125,8 @@ class Lookups:
             found = CacheError("the connection was closed", "closed")
         except CacheError as error:
             found = error
-        except ValueError as error:  # somebody else has written there
-            found = CacheError(f"the replies make no sense: {error}", "senseless")
+        except Exception as error:  # somebody else has written there; whoever waits must be told
+            found = CacheError(f"the replies make no sense: {error!r}", "senseless")
         for told in waiting:
             try:
                 told(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
 
 from entresol.clock import Identifiers
 from entresol.config import Settings
@@ -17,7 +16,7 @@ from entresol.service import methods
 from entresol.service.call import Answer, Call, Handler, Link
 from entresol.service.chain import compose
 from entresol.service.creation import Creator
-from entresol.service.links.authorize import authorize, guard
+from entresol.service.links.authorize import authorize, guard, is_awaited
 from entresol.service.links.deadline import deadline
 from entresol.service.links.decode import decode
 from entresol.service.links.errors import errors
@@ -71,7 +70,7 @@ def build(
         before = (deadline(settings), decode(settings, records.tokens))
         links: tuple[Link, ...] = (trace, errors, shared_quota, *before, validate(check), authorize(policy))
         direct = None
-        if not function and not iscoroutinefunction(policy):  # what must be awaited is not quick
+        if not function and not is_awaited(policy):  # what must be awaited is not quick
             # Nothing is validated for it: what is quickly answered is known to be good, or has entries by its names.
             permit = None if policy is None else compose(before, guard(policy))
             direct = quick(method, records, check, permit, batch_size_max=settings.batch_size_max)

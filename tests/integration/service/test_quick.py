@@ -238,6 +238,11 @@ class Asked:
         return True
 
 
+class Awaited:
+    async def __call__(self, *_: Any) -> bool:
+        raise AssertionError("nobody calls this")
+
+
 async def _yes() -> bool:
     await asyncio.sleep(0)
     return True
@@ -266,7 +271,9 @@ async def test_a_policy_that_need_not_be_awaited_is_asked_each_time_and_hits_sta
                 assert bool(noted) is (role in ("", "friend"))
                 assert {request.DESCRIPTOR.name for request, _ in asked.calls} == {f"{method}Request"}
                 assert (api.trailing.get("noted") == "yes") is (role == "noted")
+            asked.calls.clear()
             api.refused(Code.PERMISSION_DENIED, method, {"role": "stranger"}, **fields)
+            assert len(asked.calls) == 2
             api.refused(Code.INTERNAL, method, {"role": "broken"}, **fields)
         noted.clear()
         api.refused(Code.PERMISSION_DENIED, "GetUser", {"role": "stranger"}, name="users/nobody")
@@ -281,8 +288,9 @@ def test_only_what_promises_no_more_than_a_hit_has_a_quick_way(running: RunningP
     assert table[GET].quick is not None
     broken = replace(table[GET].quick, read=_broken)
     assert broken.look(b"", "", _broken) is None  # what is broken is told by the ordinary way
-    awaited = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=_never)
-    assert build(model, records, awaited, settings)[GET].quick is None
+    for policy in (_never, Awaited()):
+        awaited = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=policy)
+        assert build(model, records, awaited, settings)[GET].quick is None
     method = model.methods[GET]
     assert method.resource is not None
     cache = method.resource.cache

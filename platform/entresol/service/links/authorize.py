@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
 from google.protobuf.message import Message
@@ -33,6 +34,11 @@ def authorize(policy: Policy | None) -> Link:
         return await finished(following(request, call))
 
     return link
+
+
+def is_awaited(policy: Policy | None) -> bool:
+    """Tell whether a policy is known to need awaiting: a function, or an object that is called as one."""
+    return iscoroutinefunction(policy) or iscoroutinefunction(getattr(policy, "__call__", None))  # noqa: B004
 
 
 def guard(policy: Policy) -> Handler:
@@ -69,10 +75,12 @@ def _close(answer: object) -> None:
     """Let go of what nobody will await."""
     if isinstance(answer, Coroutine):
         answer.close()
+    elif isinstance(answer, asyncio.Future):
+        answer.cancel()
 
 
 def _place(policy: Policy) -> str:
     """Return the name of a policy, and its file and line if it is a function."""
     name = getattr(policy, "__qualname__", type(policy).__qualname__)
-    code = getattr(inspect.unwrap(policy), "__code__", None)
+    code = getattr(unwrap(policy), "__code__", None)
     return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"

@@ -53,7 +53,7 @@ class Plain:
         if isinstance(look, bytes) and len(look) < PIECE_BYTES:
             self._reply(look)
         else:
-            self.stream().end(look)
+            self.stream().end(look, looked=True)
 
     def stream(self) -> Stream:
         """Return what the call becomes when there is more to it."""

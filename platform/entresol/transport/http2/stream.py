@@ -138,8 +138,8 @@ class Stream:
             self.body = bytearray(self.body)
         self.body += data
 
-    def end(self, look: Look | bytes | None = None) -> None:
-        """Go on: the request is whole. `look` is what copies had of it, if they were asked already."""
+    def end(self, look: Look | bytes | None = None, *, looked: bool = False) -> None:
+        """Go on: the request is whole. `look` is what copies had of it, if they were `looked` through already."""
         self._ended = True
         if self._requests is not None:
             if self._unframer is not None and self._unframer.size_bytes:
@@ -153,7 +153,7 @@ class Stream:
             self.fail(failure(error, self.call))
             return
         self.connection.counters.receive(self.connection.loop.time())
-        if look is None and self.route.quick is not None and self.head.token is not None:
+        if not looked and self.route.quick is not None and self.head.token is not None:
             look = self.route.quick.look(message, self.head.token, lambda: self.call)
         if look is None:
             self._run(message)
