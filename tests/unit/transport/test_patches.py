@@ -34,6 +34,12 @@ message Hall {
     Place sold_at = 9;
   }
   Place seen = 10 [(google.api.field_behavior) = OUTPUT_ONLY];
+  Door main_door = 11;
+}
+
+message Door {
+  string key = 1 [(google.api.field_behavior) = INPUT_ONLY];
+  string color = 2;
 }
 
 message Place {
@@ -68,6 +74,10 @@ def hall(tmp_path_factory: pytest.TempPathFactory) -> Descriptor:
         ({"openTime": "2026-01-31T09:30:00Z", "notes": {"a": 1}, "rank": 0}, ["open_time", "notes", "rank"]),
         ({"soldAt": {"wing": "x"}}, ["sold_at.wing"]),
         ({"text": None}, ["text"]),
+        ({"mainDoor": {}}, []),
+        ({"mainDoor": None}, ["main_door"]),
+        ({"mainDoor": {"key": ""}}, ["main_door.key"]),
+        ({"mainDoor": {"color": "red"}}, ["main_door.color"]),
         ({"name": "halls/a", "seen": {"wing": "x"}, "mainPlace": {"code": "x"}}, []),
     ],
 )

@@ -1,6 +1,7 @@
 """What a PATCH without a mask changes: every field that its JSON has, also to nothing; `null` clears.
 
-A message cannot tell a field that was set to 0 from one that was left out; JSON can (rule 98).
+A message cannot tell a field that was set to 0 from one that was left out; JSON can (rule 98). An empty object of
+which some fields are never shown (INPUT_ONLY) changes nothing: whoever read it cannot know that it is empty.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from google.protobuf.descriptor import Descriptor
 
 from entresol.schema.mask_parser import SEGMENTS_MAX
 from entresol.schema.masks import UNWRITABLE, is_composite
-from entresol.schema.model import MethodKind, Role
-from entresol.schema.shapes import behaviors_of
+from entresol.schema.model import Behavior, MethodKind, Role
+from entresol.schema.shapes import behaviors_of, holds
 from entresol.service.standard import request_field, resource_of
 from entresol.service.table import Route
 
@@ -42,12 +43,14 @@ def paths(descriptor: Descriptor, value: Mapping[str, Any], depth: int = 1) -> I
     named = {name: field for field in descriptor.fields for name in (field.json_name, field.name)}
     for key, below in value.items():
         field = named.get(key)
-        if (
-            field is None or behaviors_of(field) & UNWRITABLE
-        ):  # an extension, which has no path, or the server's
+        # An extension, which has no path, or the server's.
+        if field is None or behaviors_of(field) & UNWRITABLE:
             continue
-        if below and is_composite(field) and depth < SEGMENTS_MAX:
+        if isinstance(below, dict) and is_composite(field) and depth < SEGMENTS_MAX:
             holder: Any = field.message_type
-            yield from (f"{field.name}.{path}" for path in paths(holder, below, depth + 1))
+            if below:
+                yield from (f"{field.name}.{path}" for path in paths(holder, below, depth + 1))
+            elif not holds(holder, Behavior.INPUT_ONLY):  # else it may hold what is never shown
+                yield field.name
         else:
             yield field.name
