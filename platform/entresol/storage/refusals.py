@@ -58,14 +58,26 @@ def renamed(table: Table, column: TableColumn, before: TableColumn) -> Refusal:
 
 def retyped(table: Table, column: TableColumn, have: TableColumn) -> Refusal:
     """Refuse a change of type, which would rewrite the table under an exclusive lock."""
+    element = f"{table.name}.{column.name}"
+    problem = f"the column is {have.type}, the model wants {column.type}; changing a type rewrites the table"
+    stopped = (
+        "Where servers may stop: write this to the next file of your migrations (NNNN_title.sql), stop them, run "
+        "`entresol migrate`, and start those of the new protos. Where a cast does not convert the values, write what "
+        f"does.{_sql(retyping.at_once(table, column, have))}"
+    )
+    if not retyping.is_widened(column, have):
+        beside = (
+            "Where they may not: servers of both types would change or refuse each other's values. Leave the field as "
+            "it is, add another one of the new type, set both wherever you write, fill the new one in batches, and "
+            "remove the old one when nobody reads it."
+        )
+        return Refusal(element, problem, (stopped, beside))
     new = retyping.successor(column).name
     return Refusal(
-        f"{table.name}.{column.name}",
-        f"the column is {have.type}, the model wants {column.type}; changing a type rewrites the table",
+        element,
+        problem,
         (
-            "Where servers may stop: write this to the next file of your migrations (NNNN_title.sql), stop them, run "
-            "`entresol migrate`, and start those of the new protos; that is all. Where a cast does not convert "
-            f"the values, here or below, write what does.{_sql(retyping.at_once(table, column))}",
+            stopped,
             "Where they may not, expand, while all servers have the old protos. A file with"
             f"{_sql(retyping.expand(table, column, have))}\nThe next one begins with the line "
             f"`-- entresol: no transaction`, and has{_sql(retyping.backfill(table, column, have))}\n"

@@ -12,14 +12,29 @@ from entresol.storage.identifiers import fitted, quote, quote_table
 from entresol.storage.tables import Table, TableColumn
 
 
-def at_once(table: Table, column: TableColumn) -> str:
+def at_once(table: Table, column: TableColumn, have: TableColumn) -> str:
     """Return the statement that rewrites the table, under a lock that nobody reads or writes beside."""
     name = quote(column.name)
-    actions = ["DROP DEFAULT", f"TYPE {column.type} USING {name}::{column.type}"]
+    converted = f"{name}::{column.type}"
+    if have.nullable and not column.nullable and column.default is not None:
+        converted = f"COALESCE({converted}, {column.default})"
+    actions = ["DROP DEFAULT", f"TYPE {column.type} USING {converted}"]
     actions += [] if column.default is None else [f"SET DEFAULT {column.default}"]
+    if have.nullable != column.nullable:
+        actions.append("DROP NOT NULL" if column.nullable else "SET NOT NULL")
     return (
         f"ALTER TABLE {quote_table(table.name)} {', '.join(f'ALTER COLUMN {name} {one}' for one in actions)};"
     )
+
+
+def is_widened(column: TableColumn, have: TableColumn) -> bool:
+    """Tell whether the new type has all values of the old one, and both columns say alike that there is none.
+
+    Only then may servers of either run side by side: each write goes to the other column and back as it was.
+    """
+    is_wider = (have.type, column.type) == ("integer", "bigint")
+    is_alike = (have.nullable, have.default is None) == (column.nullable, column.default is None)
+    return is_wider and is_alike
 
 
 def successor(column: TableColumn) -> TableColumn:

@@ -178,7 +178,7 @@ def apply(cli: Cli, *files: str) -> None:
 STORY = "INSERT INTO stories (name, author, {column}) VALUES ('stories/{story}', 'users/a', {value})"
 
 
-@pytest.mark.parametrize(("kind", "value"), [("int64", 7), ("string", "7")])
+@pytest.mark.parametrize(("kind", "value"), [("int64", 7), ("string", "7"), ("optional string", "7")])
 def test_a_type_is_changed_at_once_by_the_first_step(
     cli: Cli, protos: Path, kind: str, value: int | str
 ) -> None:
@@ -191,6 +191,24 @@ def test_a_type_is_changed_at_once_by_the_first_step(
         cli.run("plan", "--protos", path).stdout
         == "nothing to do: the database has what the protos ask for\n"
     )
+
+
+def test_with_the_type_a_column_gets_or_loses_its_nulls(cli: Cli, protos: Path) -> None:
+    cli.rows("INSERT INTO users (name) VALUES ('users/a')")
+    cli.rows("ALTER TABLE stories ALTER COLUMN score DROP NOT NULL, ALTER COLUMN score DROP DEFAULT")
+    cli.rows(STORY.format(story=1, column="score", value="NULL"))
+    path = change(protos, "story.proto", r"int32 score = 7", "int64 score = 7")
+    (at_once,) = told(cli, path)
+    apply(cli, at_once)
+    assert cli.rows("SELECT score FROM stories") == [(0,)]
+    assert cli.run("plan", "--protos", path).stdout.startswith("nothing to do")
+
+
+@pytest.mark.parametrize("kind", ["string", "optional int64", "double"])
+def test_only_a_type_that_has_all_the_old_values_is_changed_beside_running_servers(
+    cli: Cli, protos: Path, kind: str
+) -> None:
+    assert len(told(cli, change(protos, "story.proto", r"int32 score = 7", f"{kind} score = 7"))) == 1
 
 
 def test_a_type_is_changed_beside_running_servers_by_the_other_steps(cli: Cli, protos: Path) -> None:
