@@ -202,7 +202,7 @@ def immutable_violations(
 
 
 def _immutable(path: str) -> Violation:
-    return Violation(path, "cannot be changed after creation; leave it out of the mask", "IMMUTABLE_FIELD")
+    return Violation(path, "cannot be changed after creation; leave it out", "IMMUTABLE_FIELD")
 
 
 def _changed(old: Message, new: Message, prefix: str) -> Iterator[str]:
