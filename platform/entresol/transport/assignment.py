@@ -23,6 +23,8 @@ def assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
     Raises:
         InvalidArgumentError: of `path`, or one below it: there is no such field, or the text does not fit it.
     """
+    if len(names) > DEPTH_MAX:
+        raise _too_deep(path)
     field = _field(message.DESCRIPTOR, names[0], path)
     if len(names) > 1:
         if field.message_type is None or field.is_repeated:
@@ -46,7 +48,7 @@ def fill(message: Any, values: Mapping[str, Any], path: str = "") -> None:
         InvalidArgumentError: of a field's path: there is no such field, or the value does not fit it.
     """
     if path.count(".") >= DEPTH_MAX:
-        raise InvalidArgumentError.of(path.partition(".")[0], f"is nested more than {DEPTH_MAX} deep")
+        raise _too_deep(path)
     for name, value in values.items():
         at = f"{path}.{name}" if path else name
         _set(message, _field(message.DESCRIPTOR, name, at), value, at)
@@ -62,6 +64,10 @@ def _field(descriptor: Descriptor, name: str, path: str) -> Any:
     if found is None:
         raise InvalidArgumentError.of(path, no_field(descriptor, name), "UNKNOWN_FIELD")
     return found
+
+
+def _too_deep(path: str) -> InvalidArgumentError:
+    return InvalidArgumentError.of(path.partition(".")[0], f"is nested more than {DEPTH_MAX} deep")
 
 
 def _set(message: Any, field: Any, value: Any, path: str) -> None:
