@@ -17,28 +17,28 @@ from entresol.transport.remedies import expected, is_object, no_field
 DEPTH_MAX = 100  # of messages within messages, as many as protobuf itself takes
 
 
-def assign(message: Any, names: Sequence[str], text: str, path: str) -> None:
-    """Set the field that `names` lead to, or add to it when it is repeated.
+def assign(message: Any, names: Sequence[str], text: str, path: str, *, nearest: bool = True) -> None:
+    """Set the field that `names` lead to, or add to it when it is repeated; `nearest` as for `no_field`.
 
     Raises:
         InvalidArgumentError: of `path`, or one below it: there is no such field, or the text does not fit it.
     """
     if len(names) > DEPTH_MAX:
         raise _too_deep(path)
-    field = _field(message.DESCRIPTOR, names[0], path)
+    field = _field(message.DESCRIPTOR, names[0], path, nearest=nearest)
     if len(names) > 1:
         if field.message_type is None or field.is_repeated:
             raise InvalidArgumentError.of(
                 path, f"{field.name} has no fields of its own; write {field.name}=value"
             )
-        assign(getattr(message, field.name), names[1:], text, path)
+        assign(getattr(message, field.name), names[1:], text, path, nearest=nearest)
     elif field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
         try:
             setattr(message, field.name, text)
         except ValueError as error:
             raise InvalidArgumentError.of(path, "is no Unicode text") from error
     else:
-        _set(message, field, _json_value(field, text, path), path)
+        _set(message, field, _json_value(field, text, path), path, nearest=nearest)
 
 
 def fill(message: Any, values: Mapping[str, Any], path: str = "") -> None:
@@ -59,10 +59,10 @@ def field_of(descriptor: Descriptor, name: str) -> Any:
     return descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name.get(name)
 
 
-def _field(descriptor: Descriptor, name: str, path: str) -> Any:
+def _field(descriptor: Descriptor, name: str, path: str, *, nearest: bool = True) -> Any:
     found = field_of(descriptor, name)
     if found is None:
-        raise InvalidArgumentError.of(path, no_field(descriptor, name), "UNKNOWN_FIELD")
+        raise InvalidArgumentError.of(path, no_field(descriptor, name, nearest=nearest), "UNKNOWN_FIELD")
     return found
 
 
@@ -70,7 +70,7 @@ def _too_deep(path: str) -> InvalidArgumentError:
     return InvalidArgumentError.of(path.partition(".")[0], f"is nested more than {DEPTH_MAX} deep")
 
 
-def _set(message: Any, field: Any, value: Any, path: str) -> None:
+def _set(message: Any, field: Any, value: Any, path: str, *, nearest: bool = True) -> None:
     """Give the field a value that is written as JSON has it; to lists and maps it is added."""
     type_ = "" if field.message_type is None else field.message_type.full_name
     if isinstance(value, str) and type_ == "google.protobuf.FieldMask":
@@ -88,7 +88,7 @@ def _set(message: Any, field: Any, value: Any, path: str) -> None:
             ParseDict({field.name: value}, given, descriptor_pool=field.file.pool)
         except (ParseError, ValueError, RecursionError) as error:
             # Of a map the library's words say more.
-            told = str(error) if map_entry(field) else expected(field, value)
+            told = str(error) if map_entry(field) else expected(field, value if nearest else None)
             raise InvalidArgumentError.of(path, told) from error
         message.MergeFrom(given)  # which adds to lists and maps what stands there already
 

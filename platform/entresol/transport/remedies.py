@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+# So often in one request the nearest name is looked for: it is compared with each that there is, at 15 us for one.
+NEAREST_MAX = 5
 _SHOWN_MAX = 64  # characters of a name that a client made up
 _NAMES_MAX = 20  # of a message or an enum, beyond which only the nearest are told
 _NUMBER = 'must be a number up to {}, or "NaN", "Infinity" or "-Infinity"'
@@ -40,7 +42,7 @@ def is_object(descriptor: Descriptor) -> bool:
 
 
 def expected(field: FieldDescriptor, given: object = None) -> str:
-    """Return what one value of a field must be, as JSON or as text. Of an enum, the name nearest to `given` is told."""
+    """Return what one value of a field must be, as JSON or as text. Of an enum, the name nearest to `given`, if any."""
     if field.message_type is not None:
         return expected_message(field.message_type)
     if field.enum_type is not None:
@@ -60,11 +62,12 @@ def expected_message(descriptor: Descriptor) -> str:
     return _WELL_KNOWN.get(descriptor.full_name, "must be an object")
 
 
-def no_field(descriptor: Descriptor, name: str) -> str:
-    """Return what is told of a field that a message does not have."""
+def no_field(descriptor: Descriptor, name: str, *, nearest: bool = True) -> str:
+    """Return what is told of a field that a message does not have; its nearest one, if that is to be looked for."""
     has = [field.name for field in descriptor.fields]
     known = [*has, *(field.json_name for field in descriptor.fields)]
-    return f"{descriptor.name} has no field {name[:_SHOWN_MAX]!r}{_remedy(name, known, has, 'it has')}"
+    remedy = _remedy(name if nearest else "", known, has, "it has")
+    return f"{descriptor.name} has no field {name[:_SHOWN_MAX]!r}{remedy}"
 
 
 def _expected_name(enum: EnumDescriptor, given: object) -> str:
@@ -76,7 +79,7 @@ def _expected_name(enum: EnumDescriptor, given: object) -> str:
 
 
 def _remedy(name: str, known: Sequence[str], names: Sequence[str], are: str) -> str:
-    near = difflib.get_close_matches(name[:_SHOWN_MAX], known, 1)
+    near = difflib.get_close_matches(name[:_SHOWN_MAX], known, 1) if name else ()
     if near:
         return f"; did you mean {near[0]}?"
     return f"; {are} {', '.join(names)}" if 0 < len(names) <= _NAMES_MAX else ""

@@ -55,6 +55,9 @@ def test_every_mistake_of_a_query_is_told_with_what_is_expected(web: Web) -> Non
     }
     many = "&".join(f"x{number}=1" for number in range(1000))
     assert 20 < len(told(web.send("GET", f"/v1/stories?{many}"))) <= 100
+    alike = "&".join(f"orderBy{number}=1" for number in range(8))
+    near = ["did you mean" in one for one in told(web.send("GET", f"/v1/stories?{alike}")).values()]
+    assert near == [True] * 5 + [False] * 3
 
 
 def test_the_mistakes_of_query_and_body_are_told_together(web: Web) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import SequenceMatcher
 from typing import Any
 
 import pytest
@@ -62,7 +63,13 @@ message Vehicle {
 }
 
 message Empty {}
+
+message Order {
+  repeated Kind kinds = 1;
+}
 """
+KINDS = [f"KIND_OF_PART_{number}" for number in range(600)]
+KINDS_PROTO = f"enum Kind {{ {' '.join(f'{kind} = {number};' for number, kind in enumerate(KINDS))} }}"
 WHOLE_32 = "must be a whole number from -2147483648 to 2147483647"
 TIME = 'must be a time as RFC 3339 has it, such as "2026-01-31T09:30:00Z"'
 SECONDS = 'must be seconds with an s behind, such as "1.5s"'
@@ -75,7 +82,7 @@ DOUBLE = 'must be a number up to 1.7e308, or "NaN", "Infinity" or "-Infinity"'
 @pytest.fixture(scope="module")
 def codec_and_pool(tmp_path_factory: pytest.TempPathFactory) -> tuple[JsonCodec, DescriptorPool]:
     folder = tmp_path_factory.mktemp("protos")
-    (folder / "garage.proto").write_text(PROTO, encoding="utf-8")
+    (folder / "garage.proto").write_text(PROTO + KINDS_PROTO, encoding="utf-8")
     descriptors = compile_protos(folder)
     pool = DescriptorPool()
     for file in FileDescriptorSet.FromString(descriptors).file:
@@ -205,6 +212,13 @@ def test_of_what_is_no_json_the_place_is_told(
     assert "body" in told(codec, vehicle, text, "vehicle")
 
 
+def test_of_a_text_that_ends_in_no_unicode_the_first_mistake_is_told(
+    codec: JsonCodec, vehicle: Descriptor
+) -> None:
+    (description,) = told(codec, vehicle, b'{"plate": 1, "owner": "\xff"}').values()
+    assert description.startswith("is no JSON of garage.v1.Vehicle: ")
+
+
 def test_no_more_is_told_than_a_hundred_things_and_of_no_key_more_than_its_beginning(
     codec: JsonCodec, vehicle: Descriptor
 ) -> None:
@@ -221,6 +235,114 @@ def test_no_more_is_told_than_a_hundred_things_and_of_no_key_more_than_its_begin
 def test_of_a_text_that_is_long_the_first_mistake_is_told(codec: JsonCodec, vehicle: Descriptor) -> None:
     (description,) = told(codec, vehicle, json.dumps({"tags": ["x"] * 20_000, "plat": 1})).values()
     assert description.startswith("is no JSON of garage.v1.Vehicle: ")
+
+
+class CountingCodec(JsonCodec):
+    """Counts the bytes of what is read."""
+
+    read_bytes = 0
+
+    def _binary(self, descriptor: Descriptor, text: bytes) -> bytes:
+        self.read_bytes += len(text)
+        return super()._binary(descriptor, text)
+
+
+@pytest.fixture
+def counting(codec_and_pool: tuple[JsonCodec, DescriptorPool], vehicle: Descriptor) -> CountingCodec:
+    files = FileDescriptorSet()
+    names = [file.name for file in vehicle.file.dependencies]
+    for name in [*names, vehicle.file.name]:
+        codec_and_pool[1].FindFileByName(name).CopyToProto(files.file.add())  # type: ignore[no-untyped-call]
+    return CountingCodec(files.SerializeToString())
+
+
+def nested(depth: int, innermost: dict[str, Any]) -> str:
+    """Return the JSON of a vehicle with so many trailers, each behind the other."""
+    value = innermost
+    for _ in range(depth):
+        value = {"trailer": value}
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("field", ["trailer", "twins", "parts"])
+def test_what_is_asked_of_the_codec_is_bounded_by_the_length_of_the_text(
+    counting: CountingCodec, vehicle: Descriptor, field: str
+) -> None:
+    value: Any = {"owner": "x" * 30_000, "plate": 1}
+    for _ in range(45):
+        value = {field: {"trailer": value, "twins": {"true": value}, "parts": [value]}[field]}
+    text = json.dumps(value)
+    ((at, description),) = told(counting, vehicle, text).items()
+    assert counting.read_bytes <= 21 * len(text)
+    assert at.startswith(field), "the field that was reached"
+    assert len(at) < 20 * len('twins["true"].')
+    assert description.startswith("is no JSON of garage.v1.Vehicle: ")
+    assert "plate" in description
+
+
+def test_a_mistake_that_is_deep_in_a_short_text_is_told(counting: CountingCodec, vehicle: Descriptor) -> None:
+    path = ".".join([*["trailer"] * 30, "plate"])
+    assert told(counting, vehicle, nested(30, {"plate": 1})) == {path: "must be a string"}
+
+
+def test_what_was_found_until_no_more_is_asked_is_told(counting: CountingCodec, vehicle: Descriptor) -> None:
+    text = f'{{"seats": "many", {nested(90, {"owner": "x" * 30_000, "plate": 1})[1:]}'
+    assert told(counting, vehicle, text) == {"seats": WHOLE_32}
+    assert counting.read_bytes <= 21 * len(text)
+
+
+def test_a_hundred_mistakes_of_a_short_text_are_all_told(
+    counting: CountingCodec, vehicle: Descriptor
+) -> None:
+    text = f'{{"service_times":[{",".join("1" * 100)}]}}'
+    assert len(told(counting, vehicle, text)) == 100
+    assert counting.read_bytes > 20 * len(text)
+
+
+def test_the_nearest_name_is_looked_for_in_the_first_five_mistakes(
+    codec: JsonCodec, codec_and_pool: tuple[JsonCodec, DescriptorPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = []
+    set_seq1 = SequenceMatcher.set_seq1
+
+    def count(matcher: Any, name: str) -> None:
+        compared.append(name)
+        set_seq1(matcher, name)
+
+    monkeypatch.setattr(SequenceMatcher, "set_seq1", count)
+    order = codec_and_pool[1].FindMessageTypeByName("garage.v1.Order")
+    found = list(told(codec, order, json.dumps({"kinds": ["KIND_OF_PARD_7"] * 100})).values())
+    must = "must be the name or the number of a value of Kind"
+    assert found == [f"{must}; did you mean KIND_OF_PART_7?"] * 5 + [must] * 95
+    assert len(compared) <= 5 * (len(KINDS) + 1)
+    compared.clear()
+    near = list(told(codec, order, json.dumps({f"kind{number}": 1 for number in range(100)})).values())
+    assert [text.partition("; ")[2] for text in near] == ["did you mean kinds?"] * 5 + ["it has kinds"] * 95
+    assert len(compared) <= 5 * 3
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 5000])
+def test_where_the_codec_takes_a_number_beyond_all_it_is_no_mistake(
+    codec: JsonCodec, vehicle: Descriptor, number: str
+) -> None:
+    codec.binary(vehicle, f'{{"note": {number}}}'.encode())
+    text = f'{{"note": {number}, "price": {number}, "plate": 1}}'
+    assert told(codec, vehicle, text) == {"price": DOUBLE, "plate": "must be a string"}
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_number_of_thousands_of_digits_is_json(codec: JsonCodec, vehicle: Descriptor, sign: str) -> None:
+    number = sign + "1" * 5000
+    assert told(codec, vehicle, f'{{"seats": {number}}}') == {"seats": WHOLE_32}
+    assert told(codec, vehicle, f'{{"price": {number}}}') == {"price": DOUBLE}
+    assert told(codec, vehicle, f'{{"seats": {number}, "plate": 1}}') == {
+        "seats": WHOLE_32,
+        "plate": "must be a string",
+    }
+    (description,) = told(codec, vehicle, f'{{"seats": {number}, "owner": "{"x" * 40_000}"}}').values()
+    assert description.startswith("is no JSON of garage.v1.Vehicle: number out of range")
+    (description,) = told(codec, vehicle, f'{{"seats": {number}, "plate" 1}}').values()
+    assert description.startswith("is no JSON: ")
 
 
 LEAVES = st.one_of(

@@ -5,11 +5,8 @@ protobuf-py is native code of the makers of Connect, and ten times as quick as `
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 from protobuf import Message
@@ -21,9 +18,8 @@ from entresol.transport.web.json_mistakes import BODY, mistakes
 _REFUSED = (ValueError, TypeError, OverflowError)
 # What is asked for again and again is written once: of so many messages the text is kept, if they are small.
 _KNOWN_MAX, _KNOWN_BYTES_MAX = 2048, 4096
-_DEPTH_MAX = (
-    100  # as protobuf's own parsers have it; the native JSON parser has no bound, and would end the process
-)
+# As protobuf's own parsers have it; the native JSON parser has no bound, and would end the process.
+_DEPTH_MAX = 100
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -65,9 +61,9 @@ class JsonCodec:
         message = self._class(descriptor.full_name).from_json(text, registry=self._registry)
         return bytes(message.to_binary())
 
-    def _accepts(self, descriptor: Descriptor, value: Mapping[str, Any]) -> bool:
+    def _accepts(self, descriptor: Descriptor, text: bytes) -> bool:
         try:
-            self._binary(descriptor, json.dumps(value).encode())
+            self._binary(descriptor, text)
         except _REFUSED:
             return False
         return True

@@ -20,6 +20,7 @@ from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.transport.assignment import assign, field_of
 from entresol.transport.calls import failed
+from entresol.transport.remedies import NEAREST_MAX
 from entresol.transport.web import caching, conditions
 from entresol.transport.web.calls import Streaming, body_of, leading_texts, packed, takes_gzip, texts, unary
 from entresol.transport.web.exchange import JSON, Answer, Headers, Request, Response, code_of
@@ -111,7 +112,7 @@ class Rest:
                 continue
             try:
                 self._refuse_taken(name)
-                assign(message, name.split("."), text, name)
+                assign(message, name.split("."), text, name, nearest=len(wrong) < NEAREST_MAX)
             except InvalidArgumentError as error:
                 wrong += error.violations
             if len(wrong) >= VIOLATIONS_MAX:
