@@ -15,13 +15,12 @@ from google.protobuf.message import Message
 from entresol.errors import ConfigurationError, Violation
 from entresol.schema.check_walk import key_shown
 from entresol.schema.mask_tree import EVERY, Mask
-from entresol.schema.model import Behavior
+from entresol.schema.model import UNWRITABLE
 from entresol.schema.shapes import behaviors_of, descriptor_of, messages_below, shape_of
 
 # Tag of field 1159, which buf.validate has in the options of messages, oneofs and fields. Options that hold these
 # two bytes by chance cost a call that finds nothing.
 _TAG = b"\xbaH"
-_UNWRITABLE = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER})
 _REASON = "RULE_VIOLATED"
 
 
@@ -115,7 +114,7 @@ def _of_the_server(proto: Any, message: Descriptor | None) -> bool:
         field = message.fields_by_name.get(element.field_name) if message is not None else None
         if field is None:
             return False
-        if behaviors_of(field) & _UNWRITABLE:
+        if behaviors_of(field) & UNWRITABLE:
             return True
         value = shape_of(field).value
         message = field.message_type if value is None else value.message_type

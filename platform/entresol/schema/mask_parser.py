@@ -12,15 +12,13 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from entresol.errors import InvalidArgumentError, Violation
 from entresol.schema.mask_tree import EVERY, NOTHING, WHOLE, Mask, branch, union
-from entresol.schema.model import Behavior, Kind
+from entresol.schema.model import UNWRITABLE, Kind
 from entresol.schema.shapes import behaviors_of, shape_of
 
 WRITE_FIELD = "update_mask"
 READ_FIELD = "read_mask"
 PATHS_MAX = 1000
 SEGMENTS_MAX = 32
-# What only the server writes, and what never changes: an update that names them leaves them alone.
-_UNWRITABLE = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER})
 _SEGMENT = re.compile(r"`((?:[^`]|``)*)`|([^.`,]+)")
 _INDEX = re.compile(r"-?[0-9]+")
 _SHOWN_MAX = 80
@@ -138,7 +136,7 @@ def _resolve(segments: Sequence[_Segment], message: Descriptor, *, write: bool) 
                 place = None  # all fields of the message: the message itself
                 continue
             field = _field(place, segment)
-            if write and behaviors_of(field) & _UNWRITABLE:
+            if write and behaviors_of(field) & UNWRITABLE:
                 return None
             names.append(field.name)
             place = _inside(field)

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from entresol.errors import Violation
 from entresol.schema.mask_parser import parse_mask, parse_mask_text
 from entresol.schema.mask_tree import EVERY, NOTHING, WHOLE, Mask
-from entresol.schema.model import Behavior, Field, Kind, Resource, Role
+from entresol.schema.model import UNWRITABLE, Behavior, Field, Kind, Resource, Role
 from entresol.schema.shapes import behaviors_of, descriptor_of, holds, shape_of
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
     "populated",
     "stored_fields",
 ]
-
-UNWRITABLE = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER})
 
 
 def apply_read(mask: Mask, message: Message) -> None:

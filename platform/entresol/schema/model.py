@@ -51,6 +51,10 @@ class Behavior(enum.Enum):
     IDENTIFIER = 8
 
 
+# What only the server writes, and what never changes: an update that names them leaves them alone.
+UNWRITABLE = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER})
+
+
 class Consistency(enum.IntEnum):
     """What a read promises; the numbers of `entresol.options.v1.Consistency`."""
 
