@@ -15,7 +15,7 @@ from entresol.errors import Violation
 from entresol.schema import check_names, check_values
 from entresol.schema.check_values import Leaf
 from entresol.schema.mask_tree import EVERY, NOTHING, WHOLE, Mask
-from entresol.schema.model import Behavior, Kind, Model
+from entresol.schema.model import UNWRITABLE, Behavior, Kind, Model
 from entresol.schema.shapes import Shape, behaviors_of, is_uuid4, reference_of, shape_of
 
 # Judges a value and appends what is wrong: value, path, the mask that covers it, violations.
@@ -26,7 +26,6 @@ _JSON_FORMS = frozenset(
 )
 _SIZES = frozenset({"page_size", "skip"})
 REQUIRED = "is required; give it a value"
-_NOT_REQUIRED = frozenset({Behavior.OUTPUT_ONLY, Behavior.IDENTIFIER})
 _KEY_SHOWN_MAX = 40
 
 
@@ -90,7 +89,7 @@ class Compiler:
     def _fill(self, check: MessageCheck, message: Descriptor, *, wildcard: bool) -> None:
         for one in message.fields:
             behaviors = behaviors_of(one)
-            if Behavior.REQUIRED in behaviors and not behaviors & _NOT_REQUIRED:
+            if Behavior.REQUIRED in behaviors and not behaviors & UNWRITABLE:
                 check.required.append((one.name, _absence(one)))
             rule = self._rule(one, wildcard=wildcard and one.name == "parent")
             if rule is not None:

@@ -12,7 +12,8 @@ from entresol.schema.model import MethodKind, Model
 from entresol.schema.report import Report
 from entresol.schema.services import has_standard_name
 from entresol.service.imports import RULE
-from entresol.service.registry import Registry, place
+from entresol.service.places import place
+from entresol.service.registry import Registry
 
 _LIKENESS_MIN = 0.95  # full names of one service are alike for most of their length
 

@@ -41,9 +41,9 @@ def _import(one: Path | str, report: Report) -> bool:
         if error.metadata.get("setting") == "functions":
             raise
         report.note(Mistake(*_place(error, one), RULE, "", error.message))
-    except Exception as error:  # whatever the file does when it is run
+    except (Exception, SystemExit) as error:  # whatever the file does when it is run
         text = error.msg if isinstance(error, SyntaxError) else str(error)
-        problem = f"cannot be imported: {type(error).__name__}: {text}"
+        problem = ": ".join(filter(None, ("cannot be imported", type(error).__name__, text)))
         report.note(
             Mistake(*_place(error, one), RULE, "", problem, "none of its functions counts until it can")
         )
@@ -84,7 +84,7 @@ def _nothing(problem: str) -> ConfigurationError:
     )
 
 
-def _place(error: Exception, one: Path | str) -> tuple[str, int]:
+def _place(error: BaseException, one: Path | str) -> tuple[str, int]:
     """Return the line that failed: the innermost that stands beside or below the file that was to be imported."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
         return os.path.relpath(error.filename), error.lineno or 1

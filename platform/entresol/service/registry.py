@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from entresol.records import Records
 from entresol.schema.model import Model, Resource
 from entresol.service.call import PRIMARY, Call, Caller
 from entresol.service.links.authorize import Policy
+from entresol.service.places import place
 from entresol.storage.transaction import Transaction
 
 
@@ -130,14 +129,6 @@ class Registry:
             raise _twice("there are two authorizers", self.policy, policy)
         self.policy = policy
         return policy
-
-
-def place(function: Callable[..., Any]) -> tuple[str, int]:
-    """Return the file, relative to the working folder, and line of a function; of another callable, its module."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None:
-        return type(function).__module__, 1
-    return os.path.relpath(code.co_filename), code.co_firstlineno
 
 
 def _twice(problem: str, *functions: Callable[..., Any]) -> ConfigurationError:

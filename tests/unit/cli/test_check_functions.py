@@ -142,6 +142,16 @@ def test_an_authorizer_names_its_parameters_as_it_likes(
     assert check(folder)["ok"] is True
 
 
+def test_a_class_that_is_registered_as_authorizer_is_told_where_it_stands(folder: Path) -> None:
+    text = (
+        "import entresol\n\n\n@entresol.authorizer\nclass Rules:\n    def __init__(self, all):\n        ...\n"
+    )
+    (folder / "protos/functions.py").write_text(text)
+    (mistake,) = check(folder)["mistakes"]
+    assert (mistake["file"], mistake["line"]) == ("protos/functions.py", 4)
+    assert mistake["problem"] == "takes (all), and is called with (request, call)"
+
+
 def test_of_two_authorizers_both_places_are_told(folder: Path) -> None:
     one = "import entresol\n\n\n@entresol.authorizer\nasync def {}(request, call):\n    return True\n"
     for name in ("first", "second"):
@@ -173,6 +183,8 @@ def test_of_two_functions_for_one_method_both_places_are_told(folder: Path) -> N
             5,
             "ZeroDivisionError: division by zero",
         ),
+        ("import sys\n\nsys.exit('no licence')\n", 3, "SystemExit: no licence"),
+        ("raise SystemExit\n", 1, "SystemExit"),
         ("import json\n\njson.loads('')\n", 3, "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
     ],
 )

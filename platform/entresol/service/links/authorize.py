@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from inspect import iscoroutinefunction, unwrap
+from inspect import iscoroutinefunction
 from typing import Any
 
 from google.protobuf.message import Message
 
 from entresol.errors import PermissionDeniedError
 from entresol.service.call import Answer, Call, Handler, Link, Reply, finished
+from entresol.service.places import place
 
 # Tells whether the call may go on: at once, or awaited. It sees the parsed request and must not look the resource up.
 Policy = Callable[[Message, Call], bool | Awaitable[bool]]
@@ -63,7 +64,9 @@ def _require(policy: Policy, allowed: object, call: Call) -> None:
         return
     if allowed is not False:
         _close(allowed)
-        raise TypeError(f"{_place(policy)} returned {allowed!r}; a policy returns True or False")
+        name = getattr(policy, "__qualname__", type(policy).__qualname__)
+        file, line = place(policy)
+        raise TypeError(f"{name} ({file}:{line}) returned {allowed!r}; a policy returns True or False")
     caller = call.caller.subject or "an anonymous caller"
     raise PermissionDeniedError(
         f"{caller} may not call {call.method.full_name} here",
@@ -77,10 +80,3 @@ def _close(answer: object) -> None:
         answer.close()
     elif isinstance(answer, asyncio.Future):
         answer.cancel()
-
-
-def _place(policy: Policy) -> str:
-    """Return the name of a policy, and its file and line if it is a function."""
-    name = getattr(policy, "__qualname__", type(policy).__qualname__)
-    code = getattr(unwrap(policy), "__code__", None)
-    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
