@@ -17,6 +17,9 @@ from entresol.embedded import EmbeddedServers
 
 CONNECT_TIMEOUT_S = 10.0
 REPLAY_TIMEOUT_S = 60.0
+CACHE_BYTES = (
+    "2gb"  # so that nothing of a system is evicted for another's sake; only what is kept takes memory
+)
 
 HAS_REPLAYED = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn FROM pg_sleep(0.02)"
 END_READERS_OF_SLOTS = """
@@ -102,4 +105,5 @@ def _with_database(url: str, database: str) -> str:
 async def start(folder: Path) -> AsyncIterator[Stores]:
     """Start the embedded servers for the length of the block."""
     async with await EmbeddedServers.start(folder, replicas=1, durable=True) as servers:
+        await servers.redis.command("CONFIG", "SET", "maxmemory", CACHE_BYTES)
         yield Stores(servers.write_url, servers.read_urls[0], servers.cache_url)
