@@ -181,6 +181,6 @@ def test_a_function_in_place_of_a_standard_method_is_asked_no_condition(web: Web
     route = web.running.platform.table[f"{SERVICE}/UpdateStory"]
     request = route.method.input_class()
     conditions.require(route, {"if-match": '"a"'}, request)
-    assert request.story.etag == '"a"'  # type: ignore[attr-defined]  # the class is made from the proto
+    assert request.story.etag == '"a"'
     with pytest.raises(InvalidArgumentError, match="checks no etag"):
         conditions.require(replace(route, is_custom=True), {"if-match": '"a"'}, request)

@@ -50,7 +50,7 @@ def box() -> Any:
     inner = message.field.add(name="inner", number=2, type="TYPE_MESSAGE", label="LABEL_OPTIONAL")
     inner.type_name = ".shop.v1.Box"
     pool = DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return GetMessageClass(pool.FindMessageTypeByName("shop.v1.Box"))
 
 

@@ -86,7 +86,7 @@ def codec_and_pool(tmp_path_factory: pytest.TempPathFactory) -> tuple[JsonCodec,
     descriptors = compile_protos(folder)
     pool = DescriptorPool()
     for file in FileDescriptorSet.FromString(descriptors).file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     return JsonCodec(descriptors), pool
 
 
@@ -252,7 +252,7 @@ def counting(codec_and_pool: tuple[JsonCodec, DescriptorPool], vehicle: Descript
     files = FileDescriptorSet()
     names = [file.name for file in vehicle.file.dependencies]
     for name in [*names, vehicle.file.name]:
-        codec_and_pool[1].FindFileByName(name).CopyToProto(files.file.add())  # type: ignore[no-untyped-call]
+        codec_and_pool[1].FindFileByName(name).CopyToProto(files.file.add())
     return CountingCodec(files.SerializeToString())
 
 

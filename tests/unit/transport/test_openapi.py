@@ -94,4 +94,4 @@ def test_an_example_has_a_value_where_one_is_required_and_null_elsewhere(
     assert example == {"parcel": parcel, "note": None}
     method = model.methods["/post.v1.PostService/SendParcel"]
     data = JsonCodec(model.descriptor_set).binary(method.input, json.dumps(example).encode())
-    assert method.input_class.FromString(data).parcel.motto.value == "motto"  # type: ignore[attr-defined]  # from the proto
+    assert method.input_class.FromString(data).parcel.motto.value == "motto"

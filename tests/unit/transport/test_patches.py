@@ -57,7 +57,7 @@ def hall(tmp_path_factory: pytest.TempPathFactory) -> Descriptor:
     (folder / "museum.proto").write_text(PROTO, encoding="utf-8")
     pool = DescriptorPool()
     for file in FileDescriptorSet.FromString(compile_protos(folder)).file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     return pool.FindMessageTypeByName("museum.v1.Hall")
 
 

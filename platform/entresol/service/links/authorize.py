@@ -39,7 +39,7 @@ def authorize(policy: Policy | None) -> Link:
 
 def is_awaited(policy: Policy | None) -> bool:
     """Tell whether a policy is known to need awaiting: a function, or an object that is called as one."""
-    return iscoroutinefunction(policy) or iscoroutinefunction(getattr(policy, "__call__", None))  # noqa: B004
+    return iscoroutinefunction(policy) or iscoroutinefunction(type(policy).__call__)
 
 
 def guard(policy: Policy) -> Handler:
