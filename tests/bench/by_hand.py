@@ -7,13 +7,13 @@ from typing import Any
 import entresol
 
 
-@entresol.method("stories.v1.StoryService.GetStory")
+@entresol.method("stories.v1.StoryService.GetStory", replaces=True)
 async def get_story(request: Any, context: entresol.Context) -> Any:
     """Return a story through the cache."""
     return await context.get("stories.v1.Story", request.name)
 
 
-@entresol.method("stories.v1.StoryService.UpdateStory")
+@entresol.method("stories.v1.StoryService.UpdateStory", replaces=True)
 async def update_story(request: Any, context: entresol.Context) -> bytes:
     """Set the fields of the mask."""
     stories = context.resource("stories.v1.Story")

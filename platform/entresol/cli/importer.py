@@ -12,7 +12,7 @@ import click
 
 from entresol.app import load_model
 from entresol.cli.imports.job import ImportJob
-from entresol.cli.imports.mapping import parse_mapping
+from entresol.cli.imports.mapping import parse_mapping, refuse_lacking
 from entresol.cli.imports.rejects import Rejects
 from entresol.cli.imports.source import Source
 from entresol.cli.progress import ProgressBar
@@ -36,7 +36,10 @@ Example:
     "--resource", "message", required=True, help="Full name of the resource's message: stories.v1.Story."
 )
 @click.option(
-    "--map", "pairs", multiple=True, help="FIELD=COLUMN, or FIELD='text {column}'. Default: equal names."
+    "--map",
+    "pairs",
+    multiple=True,
+    help="FIELD=COLUMN, or FIELD='text {column}'. Fields without: equal names.",
 )
 @click.option(
     "--create", "create", multiple=True, help="Create missing records of this message that the rows refer to."
@@ -94,6 +97,8 @@ def command(
         )
         if facts["rejected"]:
             click.echo(f"rejects: {facts['rejects']}")
+    if facts["rejected"] and not (facts["loaded"] or facts["begun"] or again):
+        raise SystemExit(1)
 
 
 async def load_file(
@@ -114,6 +119,7 @@ async def load_file(
     source = Source(file)
     last_line = source.check()
     sources = parse_mapping(pairs, resource, source)
+    refuse_lacking(resource, sources)
     async with AsyncExitStack() as stack:
         pools = await Pools.open(settings)
         stack.push_async_callback(pools.close)

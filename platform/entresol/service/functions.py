@@ -15,6 +15,11 @@ from entresol.service.imports import RULE
 from entresol.service.places import place
 from entresol.service.registry import Registry
 
+_REPLACES = ("is a custom method: its function replaces nothing", "leave out replaces=True")
+_STANDS_IN = (
+    "is a standard method, and a function would take its masks, etags, validate_only and request_id away",
+    "remove the function, or register it with replaces=True and see to them",
+)
 _LIKENESS_MIN = 0.95  # full names of one service are alike for most of their length
 
 
@@ -41,6 +46,9 @@ def check_functions(model: Model, registry: Registry, report: Report, *, complet
             near = difflib.get_close_matches(name, custom, 1, _LIKENESS_MIN)
             remedy = f"did you mean {near[0]!r}?" if near else "declare the method, or remove the function"
             problem = "has a function and is declared in no proto"
+            report.note(Mistake(*place(function), RULE, name, problem, remedy))
+        elif (name in custom) is (name in registry.replacing):
+            problem, remedy = _REPLACES if name in custom else _STANDS_IN
             report.note(Mistake(*place(function), RULE, name, problem, remedy))
         _check_parameters(name, function, ("request", "context"), report)
     if registry.policy is not None:

@@ -103,9 +103,13 @@ class Registry:
 
     functions: dict[str, Function] = field(default_factory=dict)
     policy: Policy | None = None
+    replacing: set[str] = field(default_factory=set)  # standard methods that functions answer on purpose
 
-    def method(self, full_name: str) -> Callable[[Function], Function]:
+    def method(self, full_name: str, *, replaces: bool = False) -> Callable[[Function], Function]:
         """Register the decorated function for `stories.v1.StoryService.VoteStory`.
+
+        `replaces` is for a standard method, which then has none of what the platform does for it: no read mask, etag,
+        `validate_only`, `request_id` or cache but what the function sees to.
 
         Raises:
             ConfigurationError: another function has this name already; the text names the places of both.
@@ -115,6 +119,8 @@ class Registry:
             if full_name in self.functions:
                 raise _twice(f"{full_name} has two functions", self.functions[full_name], function)
             self.functions[full_name] = function
+            if replaces:
+                self.replacing.add(full_name)
             return function
 
         return register

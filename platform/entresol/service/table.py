@@ -13,9 +13,10 @@ from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.pages import PageTokens
 from entresol.service import methods
-from entresol.service.call import Answer, Call, Handler, Link
+from entresol.service.call import Call, Handler, Link
 from entresol.service.chain import compose
 from entresol.service.creation import Creator
+from entresol.service.custom import custom
 from entresol.service.links.authorize import authorize, guard, is_awaited
 from entresol.service.links.deadline import deadline
 from entresol.service.links.decode import decode
@@ -24,7 +25,7 @@ from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
 from entresol.service.quick import Look, Quick, quick, token_of
-from entresol.service.registry import Context, Function, Registry
+from entresol.service.registry import Registry
 from entresol.service.singletons import Inserter
 from entresol.service.updates import Updater
 from entresol.service.writes import Writes
@@ -66,26 +67,16 @@ def build(
     for path, method in model.methods.items():
         check = RequestCheck(method, model, batch_size_max=settings.batch_size_max)
         function = registry.functions.get(method.full_name)
-        handler = custom(function, records, model) if function else standard.handler(method, check)
+        handler = custom(method, function, records, model) if function else standard.handler(method, check)
         before = (deadline(settings), decode(settings, records.tokens))
-        links: tuple[Link, ...] = (trace, errors, shared_quota, *before, validate(check), authorize(policy))
+        links: tuple[Link, ...] = (trace, errors, shared_quota, *before, authorize(policy), validate(check))
         direct = None
         if not function and not is_awaited(policy):  # what must be awaited is not quick
-            # Nothing is validated for it: what is quickly answered is known to be good, or has entries by its names.
             permit = None if policy is None else compose(before, guard(policy))
             direct = quick(method, records, check, permit, batch_size_max=settings.batch_size_max)
         whole = compose(links, handler)
         table[path] = Route(method, whole, policy is not None, direct, function is not None)
     return table
-
-
-def custom(function: Function, records: Records, model: Model) -> Handler:
-    """Return the handler of a custom method: the function, with its context."""
-
-    def handler(request: object, call: Call) -> Answer:
-        return function(request, Context(call, records, model))
-
-    return handler
 
 
 class _Standard:

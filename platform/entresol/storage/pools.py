@@ -183,8 +183,14 @@ class Pools:
             ) from failure
         if not any(replica.live for replica in self._replicas):
             where = ", ".join(map(str, addresses(self.settings.database_write)))
+            is_default = self.settings.database_write == Settings().database_write
+            says = (
+                "the default, for no `entresol up` runs in this folder"
+                if is_default
+                else "where ENTRESOL_DATABASE_WRITE says"
+            )
             raise StoreUnavailableError(
-                f"no database answers at {where}, where ENTRESOL_DATABASE_WRITE says: {self._primary.reason}"
+                f"no database answers at {where}, {says}: {self._primary.reason}"
             ) from cause
 
     async def _try_primary(self) -> StoreUnavailableError | None:

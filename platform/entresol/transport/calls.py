@@ -23,9 +23,8 @@ def serialized(reply: Any) -> bytes:
     """Return the bytes of one reply, which may be bytes already."""
     if isinstance(reply, bytes):
         return reply
-    if isinstance(reply, Message):
-        return reply.SerializeToString()
-    return bytes(reply)
+    message: Message = reply
+    return message.SerializeToString()
 
 
 @asynccontextmanager

@@ -211,6 +211,9 @@ def test_a_mapping_that_cannot_be_is_one_sentence(cli: Cli) -> None:
         ("--resource", "stories.v1.Story", "--map", "nothing=id"): "nothing is not a field to import",
         (*STORIES, "--map", "url=link"): "posts.csv has no column link; it has id, title",
         (*USERS, "--map", "about=title"): "nothing gives `name`: add --map name=users/{user}",
+        ("--resource", "stories.v1.Comment", "--map", "name=id"): (
+            "nothing gives text, which every record needs: add --map text=COLUMN"
+        ),
         (*STORIES, "--create", "stories.v1.Comment"): "a comment needs author, text; import it first",
         (*STORIES, "--rejects", "nowhere/r.csv"): "cannot be written",
     }
@@ -239,3 +242,16 @@ def test_without_json_a_person_reads_what_happened_and_where_the_rejects_are(cli
     assert lines[1] == "rejects: bad.csv"
     again: Any = cli.run("import", file, *STORIES, "--rejects", "bad.csv").stdout
     assert "went on after line 3" in again
+
+
+def test_fields_without_a_map_come_from_columns_of_their_names(cli: Cli) -> None:
+    file = cli.write("named.csv", "id,display_name\nann,Ann\n")
+    assert (
+        cli.json("import", file, "--resource", "stories.v1.User", "--map", "name=users/{id}")["loaded"] == 1
+    )
+    assert cli.rows("SELECT name, display_name FROM users") == [("users/ann", "Ann")]
+
+
+def test_an_import_that_loads_nothing_fails(cli: Cli) -> None:
+    file = cli.write("bad.csv", HEADER + "1,,ann,5,,,\n")
+    assert "1 rejected" in cli.run("import", file, *STORIES, fails=True).output

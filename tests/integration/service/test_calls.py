@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +23,7 @@ from entresol.clock import Clock
 from entresol.errors import Code, ConfigurationError, SchemaError
 from entresol.schema.model import Model
 from entresol.service.call import ANSWERED_BY_KEY, Call, finished
-from entresol.service.registry import Registry
+from entresol.service.registry import Context, Registry
 from entresol.service.status import CallFailedError
 from entresol.service.table import Route
 from entresol.testing.running import RunningPlatform
@@ -303,3 +303,46 @@ def test_a_server_that_stops_says_so_and_finishes_what_is_running(
             assert held.result(10).name == hall
         stopping.result(20)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("reply", "given"),
+    [(0, "int"), ({}, "dict"), (None, "NoneType"), (True, "bool"), ("hall", "museum.v1.HoldHallRequest")],
+)
+def test_a_function_that_returns_something_else_fails_with_its_place(
+    museum_database: Database, caplog: pytest.LogCaptureFixture, reply: Any, given: str
+) -> None:
+    functions = registry()
+
+    async def hold(request: Any, context: Context) -> Any:
+        return request if reply == "hall" else reply
+
+    functions.functions[f"{SERVICE}.HoldHall"] = hold
+    with another(museum_database, functions) as running, Caller(running.address) as caller:
+        Api(caller, running.platform.model).refused(Code.INTERNAL, "HoldHall", name="halls/a")
+    assert (
+        f"test_calls.py:{hold.__code__.co_firstlineno}) returned {given}; it returns museum.v1.Hall"
+        in caplog.text
+    )
+
+
+def test_a_stream_that_yields_something_else_fails_with_its_place(
+    museum_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    functions = registry()
+
+    async def watch(request: Any, context: Context) -> AsyncIterator[Any]:
+        yield context.new("museum.v1.Hall", name=request.name)
+        yield request
+
+    functions.functions[f"{SERVICE}.WatchHall"] = watch
+    with another(museum_database, functions) as running, Caller(running.address) as caller:
+        method = caller.method(f"{SERVICE}/WatchHall")
+        request = caller.filled(caller.new(method.input_type), {"name": "halls/a"})
+        rpc = caller._channel.unary_stream(f"/{SERVICE}/WatchHall")
+        replies = rpc(request.SerializeToString(), timeout=5)
+        assert len([next(replies)]) == 1
+        with pytest.raises(grpc.RpcError) as caught:
+            next(replies)
+        assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert "returned museum.v1.WatchHallRequest; it returns museum.v1.Hall" in caplog.text

@@ -277,7 +277,9 @@ async def test_a_policy_that_need_not_be_awaited_is_asked_each_time_and_hits_sta
             api.refused(Code.INTERNAL, method, {"role": "broken"}, **fields)
         noted.clear()
         api.refused(Code.PERMISSION_DENIED, "GetUser", {"role": "stranger"}, name="users/nobody")
-        api.refused(Code.INVALID_ARGUMENT, "GetUser", {"role": "stranger"}, name="nobody/1")
+        api.refused(Code.PERMISSION_DENIED, "GetUser", {"role": "stranger"}, name="nobody/1")
+        api.refused(Code.PERMISSION_DENIED, "BatchGetUsers", {"role": "stranger"}, names=["nobody/1"])
+        api.refused(Code.INVALID_ARGUMENT, "BatchGetUsers", {"role": "friend"}, names=["nobody/1"])
         assert not noted
 
 

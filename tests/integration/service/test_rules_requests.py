@@ -21,9 +21,10 @@ def hall(halls: Api, **fields: object) -> Any:
     return halls.call("CreateHall", hall={"title": "Hall", **fields}, hall_id=new_id("hall"))
 
 
-def test_rule_20_a_request_is_checked_before_its_caller(halls: Api) -> None:
-    halls.refused(Code.INVALID_ARGUMENT, "GetHall", STRANGER, name="not a name")
-    halls.refused(Code.INVALID_ARGUMENT, "ListHalls", STRANGER, filter="no_such_field = 1")
+def test_rule_20_a_caller_is_checked_before_the_request(halls: Api) -> None:
+    halls.refused(Code.PERMISSION_DENIED, "GetHall", STRANGER, name="not a name")
+    halls.refused(Code.PERMISSION_DENIED, "ListHalls", STRANGER, filter="no_such_field = 1")
+    halls.refused(Code.PERMISSION_DENIED, "CreateHall", STRANGER)
 
 
 def test_rule_20_a_caller_is_checked_before_what_an_earlier_request_was_answered(halls: Api) -> None:

@@ -163,6 +163,28 @@ def test_of_two_authorizers_both_places_are_told(folder: Path) -> None:
     assert (mistake["file"], mistake["line"]) == ("protos/second/functions.py", 4)
 
 
+@pytest.mark.parametrize(
+    ("method", "replaces", "problem"),
+    [
+        ("GetStory", "", "is a standard method, and a function would take its masks"),
+        ("GetStory", ", replaces=True", None),
+        ("VoteStory", ", replaces=True", "is a custom method: its function replaces nothing"),
+    ],
+)
+def test_a_standard_method_is_replaced_only_on_purpose(
+    folder: Path, method: str, replaces: str, problem: str | None
+) -> None:
+    if method == "VoteStory":
+        (folder / "protos/stories/functions.py").unlink()
+    decorator = f'@entresol.method("{SERVICE}.{method}"{replaces})'
+    text = f"import entresol\n\n\n{decorator}\nasync def answer(request, context):\n    ...\n"
+    (folder / "protos/functions.py").write_text(text)
+    problems = [one["problem"] for one in check(folder).get("mistakes", ())]
+    assert [found.startswith(problem or "") for found in problems] == ([] if problem is None else [True]), (
+        problems
+    )
+
+
 def test_of_two_functions_for_one_method_both_places_are_told(folder: Path) -> None:
     text = f'import entresol\n\n\n@entresol.method("{SERVICE}.VoteStory")\nasync def vote(request, context):\n    ...\n'
     (folder / "protos/functions.py").write_text(text)

@@ -53,25 +53,34 @@ def _present(value: Any) -> Any:
 
 
 def parse_mapping(pairs: Sequence[str], resource: Resource, source: Source) -> tuple[FieldSource, ...]:
-    """Return where each field comes from; without `pairs`, from the columns that bear the fields' names.
+    """Return where each field comes from: what `pairs` say, else the column of its own name, if there is one.
 
     Raises:
         ConfigurationError: a pair names a field or column that does not exist, or `name` has no source.
     """
     importable = [field.name for field in resource.fields if field.role not in _SERVER_ROLES]
-    given = bool(pairs)
-    if not given:
-        absent = source.lacking(set(importable))
-        pairs = [f"{name}={name}" for name in importable if name not in absent]
-    sources = tuple(_field_source(pair, resource, importable) for pair in pairs)
-    _refuse_repetition(sources)
-    if given:
-        _refuse_absent(sources, source)
+    given = tuple(_field_source(pair, resource, importable) for pair in pairs)
+    _refuse_repetition(given)
+    _refuse_absent(given, source)
+    others = [name for name in importable if name not in {one.field.name for one in given}]
+    absent = source.lacking(set(others))
+    equal = (_field_source(f"{name}={name}", resource, importable) for name in others if name not in absent)
+    sources = (*given, *equal)
     if not any(one.field.role is Role.NAME for one in sources):
         raise ConfigurationError(
             f"nothing gives `name`: add --map name={resource.patterns[0].text} with columns in the braces"
         )
     return sources
+
+
+def refuse_lacking(resource: Resource, sources: Sequence[FieldSource]) -> None:
+    """Raise ConfigurationError of a field that every record needs and no row will have."""
+    lacking = {field.name for field in resource.fields if field.required} - {
+        one.field.name for one in sources
+    }
+    if lacking:
+        names, maps = ", ".join(sorted(lacking)), " ".join(f"--map {name}=COLUMN" for name in sorted(lacking))
+        raise ConfigurationError(f"nothing gives {names}, which every record needs: add {maps}")
 
 
 def _field_source(pair: str, resource: Resource, importable: Sequence[str]) -> FieldSource:

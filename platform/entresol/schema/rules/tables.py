@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor
 
 from entresol.schema import options
 from entresol.schema.columns import RESERVED_COLUMNS, SYSTEM_COLUMNS, is_identifier
-from entresol.schema.model import Column, Field, Resource, Role
+from entresol.schema.model import Column, Field, Kind, Resource, Role
 from entresol.schema.resources import DEFAULT_SCHEMA
 from entresol.schema.rules.scope import Scope, message_of
 from entresol.schema.source import Element
@@ -20,6 +20,34 @@ _IDENTIFIER = "lower-case letters, digits and underscores, first no digit, at mo
 _OWN_SCHEMAS = re.compile(r"entresol|information_schema|pg_.*")
 # `numeric(10, 2)`, `timestamp with time zone`, `news.rank[]`: one type, and no way to end it and go on.
 _TYPE = re.compile(r"[a-z_][a-z0-9_]*([. ][a-z_][a-z0-9_]*)*(\(\d+(, ?\d+)?\))?( [a-z ]+)?(\[\])*")
+_INTEGERS = frozenset({"smallint", "int2", "integer", "int", "int4", "bigint", "int8", "numeric", "decimal"})
+_FLOATS = frozenset({"real", "float4", "double precision", "float8", "numeric", "decimal"})
+_DOCUMENTS = frozenset({"jsonb", "json"})
+# What PostgreSQL has of itself for values of a kind. Types that extensions add, such as citext, nobody here can judge.
+_FITTING = {
+    Kind.STRING: frozenset({"text", "varchar", "character varying", "char", "character", "bpchar"}),
+    Kind.BYTES: frozenset({"bytea"}),
+    Kind.BOOL: frozenset({"boolean", "bool"}),
+    Kind.INT: _INTEGERS,
+    Kind.FLOAT: _FLOATS,
+    Kind.DOUBLE: _FLOATS,
+    Kind.ENUM: _INTEGERS,
+    Kind.TIMESTAMP: frozenset({"timestamptz", "timestamp with time zone"}),
+    Kind.DURATION: frozenset({"interval"}),
+    Kind.MESSAGE: _DOCUMENTS,
+    Kind.MAP: _DOCUMENTS,
+}
+_BUILT_IN = frozenset[str]().union(*_FITTING.values()) | {
+    "uuid",
+    "date",
+    "time",
+    "timestamp",
+    "inet",
+    "cidr",
+    "money",
+    "xml",
+}
+_MODIFIER = re.compile(r"\(.*\)|(\[\])+$")
 _CONSTANT = re.compile(r"(-?\d+(\.\d+)?|'([^'\\]|'')*'|true|false)(::[a-z_][a-z0-9_ ]*(\[\])?)?")
 
 
@@ -100,6 +128,17 @@ def _field(scope: Scope, field: Field) -> None:
         problem = f"column_type {option.column_type!r} is not a type"
         remedy = "write one as PostgreSQL prints it: 'numeric(10,2)'"
         scope.report.add(field.descriptor, _RULE, problem, remedy, option=options.FIELD)
+    elif option.column_type and not _fits(field, option.column_type):
+        problem = (
+            f"column_type {option.column_type!r} cannot hold the values of a field of kind {field.kind.value}"
+        )
+        remedy = f"leave it out, or choose of {', '.join(sorted(_FITTING[field.kind]))}"
+        scope.report.add(field.descriptor, _RULE, problem, remedy, option=options.FIELD)
+
+
+def _fits(field: Field, type_: str) -> bool:
+    type_ = _MODIFIER.sub("", type_).strip()
+    return type_ not in _BUILT_IN or type_ in _FITTING[field.kind]
 
 
 def _server_column(scope: Scope, resource: Resource, column: Column) -> None:

@@ -11,6 +11,7 @@ from entresol.cache.tokens import SessionTokens
 from entresol.config import Settings
 from entresol.errors import InvalidArgumentError, MessageTooLargeError
 from entresol.records import Demand
+from entresol.schema.clearing import clear_output_only
 from entresol.schema.model import Consistency
 from entresol.service.call import CONSISTENCY_KEY, SESSION_KEY, Answer, Call, Handler, Link
 
@@ -19,19 +20,21 @@ _PLAIN = {consistency: Demand(consistency=consistency) for consistency in (None,
 
 
 def decode(settings: Settings, tokens: SessionTokens) -> Link:
-    """Return the link for these settings."""
+    """Return the link for these settings; what only the server writes is cleared, so that nobody trusts it."""
     size_bytes_max = settings.message_size_bytes_max
 
     def parsed(request: bytes, call: Call) -> Message:
         if len(request) > size_bytes_max:
             raise MessageTooLargeError(len(request), size_bytes_max)
         try:
-            return call.method.input_class.FromString(request)
+            message = call.method.input_class.FromString(request)
         except DecodeError as error:
             name = call.method.input.full_name
             raise InvalidArgumentError.of(
                 "request", f"is not a valid {name}: check its encoding and UTF-8"
             ) from error
+        clear_output_only(message)
+        return message
 
     async def each(requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[Message]:
         async for request in requests:

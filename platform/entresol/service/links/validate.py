@@ -8,15 +8,14 @@ from typing import Any
 from google.protobuf.message import Message
 
 from entresol.errors import InvalidArgumentError
-from entresol.schema.checks import RequestCheck, clear_output_only
+from entresol.schema.checks import RequestCheck
 from entresol.service.call import Answer, Call, Handler, Link
 
 
 def validate(check: RequestCheck) -> Link:
-    """Return the link for one method's compiled checks; what only the server writes is cleared first."""
+    """Return the link for one method's compiled checks."""
 
     def valid(request: Message) -> Message:
-        clear_output_only(request)
         violations = check.violations(request)
         if violations:
             raise InvalidArgumentError(violations)

@@ -120,6 +120,18 @@ def test_a_column_type_is_a_type(mistakes: list[str]) -> None:
     assert mistakes == ["entresol/column Book.size: column_type 'int; drop table books' is not a type"]
 
 
+@pytest.mark.edits(size('(entresol.options.v1.field).column_type = "uuid"'))
+def test_a_column_type_holds_the_values_of_its_field(mistakes: list[str]) -> None:
+    assert mistakes == [
+        "entresol/column Book.size: column_type 'uuid' cannot hold the values of a field of kind int"
+    ]
+
+
+@pytest.mark.edits(size('(entresol.options.v1.field).column_type = "citext"'))
+def test_a_column_type_of_an_extension_is_not_judged(mistakes: list[str]) -> None:
+    assert mistakes == []
+
+
 @pytest.mark.edits(size('(entresol.options.v1.field).column_type = "numeric(10,2)"'))
 def test_a_column_type_replaces_the_mapping(library_set: bytes) -> None:
     size_field = load(library_set).by_table["books"].by_name["size"]
