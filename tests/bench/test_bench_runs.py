@@ -332,8 +332,9 @@ def test_the_best_peer_is_the_one_that_needs_least() -> None:
     figures = {"entresol": 2.0, "entresol_near": 1.0, "echo": 1.0, "fastify": 3.0, "go": 2.5}
     systems = {name: {"p99_ms": value} for name, value in figures.items()}
     lines = judged({"latency_half": {"systems": systems}}, {})
-    (line,) = (line for line in lines if line["work"].startswith("p99 of Get, half"))
-    assert (line["work"].rpartition(" ")[2], line["ratio"], line["verdict"]) == ("go", 0.8, "pass")
+    found = [line for line in lines if line["work"].startswith("p99 of Get, half")]
+    told = [(line["work"].rpartition(" ")[2], line["ratio"], line["verdict"]) for line in found]
+    assert told == [("go", 0.4, "pass"), ("go", 0.8, "pass")]
 
 
 def test_what_is_created_is_new_and_what_is_read_is_there_already() -> None:
