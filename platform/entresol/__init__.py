@@ -20,7 +20,8 @@ if TYPE_CHECKING:
         UnavailableError,
     )
     from entresol.service.call import Call, Caller
-    from entresol.service.registry import Context, authorizer, method
+    from entresol.service.jobs import Job
+    from entresol.service.registry import Context, authorizer, job, method
     from entresol.storage.transaction import Transaction
 
 # Where each name lives. They are imported when first used, so that `import entresol` costs nothing.
@@ -33,6 +34,7 @@ _HOMES = {
     "EntresolError": "entresol.errors",
     "FailedPreconditionError": "entresol.errors",
     "InvalidArgumentError": "entresol.errors",
+    "Job": "entresol.service.jobs",
     "NotFoundError": "entresol.errors",
     "PermissionDeniedError": "entresol.errors",
     "Platform": "entresol.app",
@@ -41,6 +43,7 @@ _HOMES = {
     "Transaction": "entresol.storage.transaction",
     "UnavailableError": "entresol.errors",
     "authorizer": "entresol.service.registry",
+    "job": "entresol.service.registry",
     "method": "entresol.service.registry",
 }
 
@@ -53,6 +56,7 @@ __all__ = [
     "EntresolError",
     "FailedPreconditionError",
     "InvalidArgumentError",
+    "Job",
     "NotFoundError",
     "PermissionDeniedError",
     "Platform",
@@ -61,6 +65,7 @@ __all__ = [
     "Transaction",
     "UnavailableError",
     "authorizer",
+    "job",
     "method",
 ]
 

@@ -26,15 +26,18 @@ from entresol.clock import Clock
 from entresol.codegen.protos import compile_protos, located
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, SchemaError, StoreUnavailableError, UnavailableError
+from entresol.jobs.worker import Worker
 from entresol.records import Records
 from entresol.schema.load import examine
 from entresol.schema.model import Model
 from entresol.service.functions import check_functions
 from entresol.service.imports import import_functions
+from entresol.service.jobs import kinds
 from entresol.service.registry import Registry, registry
 from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
 from entresol.storage.identifiers import full_name
+from entresol.storage.jobs import Jobs
 from entresol.storage.plan import command as plan_command
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream, open_stream
@@ -80,7 +83,7 @@ class Platform:
         model = load_served(settings, functions or registry)
         async with AsyncExitStack() as stack:
             pools, records = await _open_records(settings, model, stack, near=True)
-            table = build(model, records, functions or registry, settings)
+            table = build(model, records, functions or registry, settings, jobs=Jobs(pools))
             return cls(settings, model, records, table, pools, clock, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
 
@@ -124,6 +127,21 @@ class Platform:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, queues: Sequence[str], *, functions: Registry | None = None
+) -> AsyncIterator[Worker]:
+    """Give a worker of these queues, for who lets it `run`; what is raised is as for `Platform.open`."""
+    telemetry.look()
+    model = load_served(settings, functions or registry)
+    async with AsyncExitStack() as stack:
+        pools, records = await _open_records(settings, model, stack)
+        known = kinds(model, records, functions or registry, Clock())
+        if not known:
+            raise ConfigurationError("no job is registered: a function becomes one by @entresol.job(METHOD)")
+        yield Worker(Jobs(pools), known, queues, settings)
 
 
 @asynccontextmanager

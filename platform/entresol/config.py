@@ -180,6 +180,15 @@ class Settings:
         "nothing; it lets callers make tokens up.",
     )
 
+    jobs_concurrency: int = _setting(100, "Jobs that one worker runs at once, at most.")
+    jobs_lease_s: float = _setting(
+        15.0, "How long the jobs of a worker that is heard of no more stay its own; then others run them."
+    )
+    jobs_kept_days: int = _setting(
+        7, "How long the operations of jobs that succeeded or were cancelled are kept."
+    )
+    jobs_poll_s: float = _setting(0.25, "How often a worker looks for jobs that nobody told it of.")
+
     postgres_bin: str = _setting(
         "",
         "Folder of the embedded PostgreSQL's programs (`entresol up`, `demo`, tests). Empty: the newest of the "

@@ -56,7 +56,7 @@ def test_the_tests_of_the_readme_pass_again_and_in_parallel(folder: Path) -> Non
 
 def test_under_the_policy_of_the_readme_they_pass_with_what_it_asks_for(folder: Path) -> None:
     functions = folder / "protos" / "functions.py"
-    _, policy, *_ = blocks("python", README.read_text())
+    policy = next(block for block in blocks("python", README.read_text()) if "@entresol.authorizer" in block)
     functions.write_text(f"{functions.read_text()}\n\n{policy}")
     code, output = run(folder, "pytest")
     assert code == 1

@@ -18,6 +18,8 @@ COMMANDS = {
     "plan": ("plan", "Print the SQL that the database still lacks for the protos."),
     "migrate": ("migrate", "Apply the migrations that are pending."),
     "serve": ("serve", "Serve every method of the protos over gRPC."),
+    "work": ("work", "Run jobs until told to stop."),
+    "jobs": ("jobs", "Look after jobs: what waits, runs and failed."),
     "relay": ("relay", "Relay changes to the cache until told to stop."),
     "import": ("importer", "Load a CSV or NDJSON file into a resource."),
     "purge": ("purge", "Delete the records that a filter matches."),

@@ -291,6 +291,18 @@ class MethodKind(enum.Enum):
     CUSTOM = "custom"
 
 
+@dataclass(frozen=True, slots=True)
+class JobPolicy:
+    """How the job is run that a long-running method begins, and what its operation answers with in the end."""
+
+    response: str  # full name of a message
+    metadata: str  # likewise
+    queue: str = "default"
+    timeout_s: float = 3600.0  # of one attempt
+    attempts_max: int = 10
+    priority: int = 0
+
+
 @dataclass(frozen=True)
 class Method:
     """One rpc. `resource` and `resource_field` are set for standard methods.
@@ -314,6 +326,7 @@ class Method:
     idempotent: bool = False  # safe to repeat: reads, and methods marked so in the proto
     safe: bool = False  # changes nothing: a GET may call it, and so may whoever prefetches links
     bindings: tuple[Binding, ...] = ()  # how it is called over HTTP, the main way first
+    job: JobPolicy | None = None  # of a method that answers with an operation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from entresol.schema import options
-from entresol.schema.model import Consistency, Method, MethodKind, Resource, Service
+from entresol.schema.model import Consistency, JobPolicy, Method, MethodKind, Resource, Service
 from entresol.schema.resources import snake
 from entresol.schema.source import Source
 
@@ -69,6 +69,29 @@ def read_method(source: Source, method: MethodDescriptor, resources: Mapping[str
         safe=kind in _READS or method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
         bindings=options.bindings(source, method),
         idempotent=kind in _READS or method.GetOptions().idempotency_level in _SAFE_LEVELS,
+        job=_job(source, method, option),
+    )
+
+
+def _job(source: Source, method: MethodDescriptor, option: Any) -> JobPolicy | None:
+    info = source.option(method, options.OPERATION)
+    if info is None or method.output_type.full_name != OPERATION:
+        return None
+    package = method.containing_service.file.package
+    response, metadata = (
+        name if "." in name else f"{package}.{name}" for name in (info.response_type, info.metadata_type)
+    )
+    policy = JobPolicy(response, metadata)
+    given = None if option is None else option.job
+    if given is None:
+        return policy
+    return JobPolicy(
+        response,
+        metadata,
+        given.queue or policy.queue,
+        given.timeout.ToTimedelta().total_seconds() or policy.timeout_s,
+        given.attempts or policy.attempts_max,
+        given.priority,
     )
 
 

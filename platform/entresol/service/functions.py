@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from entresol.errors import Mistake
-from entresol.schema.model import MethodKind, Model
+from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.report import Report
 from entresol.schema.services import has_standard_name
 from entresol.service.imports import RULE
+from entresol.service.operations import METADATA, provided_operations
 from entresol.service.places import place
 from entresol.service.registry import Registry
 
@@ -29,17 +30,22 @@ def check_functions(model: Model, registry: Registry, report: Report, *, complet
     Unless `complete`, some functions could not be imported, so that one which is not there is no mistake of its own.
     """
     declared = {method.full_name: method for method in model.methods.values()}
-    custom = [name for name, method in declared.items() if method.kind is MethodKind.CUSTOM]
+    provided = provided_operations(model)
+    custom = [
+        name for name, method in declared.items() if method.kind is MethodKind.CUSTOM and name not in provided
+    ]
     flawed = bool(report.mistakes)
     for name in custom:
         # A standard method of a resource that cannot be read looks like a custom one: no mistake of its own.
         if (
             complete
             and name not in registry.functions
+            and name not in registry.jobs
             and not (flawed and has_standard_name(name.rpartition(".")[2]))
         ):
-            remedy = f"register one with @entresol.method({name!r})"
             method = model.pool.FindMethodByName(name)
+            decorator = "method" if declared[name].job is None else "job"
+            remedy = f"register one with @entresol.{decorator}({name!r})"
             report.add(method, RULE, "is declared and has no function", remedy)
     for name, function in registry.functions.items():
         if name not in declared:
@@ -47,13 +53,31 @@ def check_functions(model: Model, registry: Registry, report: Report, *, complet
             remedy = f"did you mean {near[0]!r}?" if near else "declare the method, or remove the function"
             problem = "has a function and is declared in no proto"
             report.note(Mistake(*place(function), RULE, name, problem, remedy))
+        elif name in registry.jobs:
+            problem = "has a function that answers it, and a job"
+            report.note(Mistake(*place(function), RULE, name, problem, "keep one"))
         elif (name in custom) is (name in registry.replacing):
             problem, remedy = _REPLACES if name in custom else _STANDS_IN
             report.note(Mistake(*place(function), RULE, name, problem, remedy))
         _check_parameters(name, function, ("request", "context"), report)
+    for name, job in registry.jobs.items():
+        _check_job(name, job, declared.get(name), report)
     if registry.policy is not None:
         name = getattr(registry.policy, "__qualname__", "the authorizer")
         _check_parameters(name, registry.policy, ("request", "call"), report)
+
+
+def _check_job(name: str, function: Callable[..., Any], method: Method | None, report: Report) -> None:
+    policy = None if method is None else method.job
+    if policy is None:
+        problem = "has a job and answers with no google.longrunning.Operation"
+        remedy = "declare a method of this name that does, with operation_info, or remove the function"
+        report.note(Mistake(*place(function), RULE, name, problem, remedy))
+    elif policy.metadata != METADATA:
+        problem = f"has a job and names {policy.metadata} for the metadata of its operation"
+        remedy = f"name {METADATA!r}, and import its file"
+        report.note(Mistake(*place(function), RULE, name, problem, remedy))
+    _check_parameters(name, function, ("request", "job"), report)
 
 
 def _check_parameters(

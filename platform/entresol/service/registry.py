@@ -14,8 +14,10 @@ from entresol.errors import ConfigurationError
 from entresol.records import Records
 from entresol.schema.model import Model, Resource
 from entresol.service.call import PRIMARY, Call, Caller
+from entresol.service.enqueue import new_job, operation_name
 from entresol.service.links.authorize import Policy
 from entresol.service.places import place
+from entresol.storage.jobs import enqueue
 from entresol.storage.transaction import Transaction
 
 
@@ -83,6 +85,33 @@ class Context:
             self.call.answered_by(PRIMARY)
         return count
 
+    async def enqueue(
+        self,
+        transaction: Transaction,
+        method: str,
+        request: Message,
+        *,
+        tenant: str = "",
+        delay_s: float = 0.0,
+    ) -> str:
+        """Put in the job of a long-running method, by its full name, and return the name of its operation.
+
+        It is there if `transaction` commits, and then ready in `delay_s`; tenants of one queue get equal shares of it.
+
+        Raises:
+            InvalidArgumentError: the method does not answer with an operation, or takes another request.
+        """
+        service, _, name = method.rpartition(".")
+        job = new_job(
+            self.model.methods[f"/{service}/{name}"],
+            request,
+            caller=self.caller.subject,
+            tenant=tenant,
+            delay_s=delay_s,
+        )
+        await enqueue(transaction, [job])
+        return operation_name(job.id)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction on the primary; the cache and the caller's session know of it when the block ends."""
@@ -95,15 +124,18 @@ class Context:
 
 
 Function = Callable[[Any, Context], Awaitable[Message | bytes] | AsyncIterator[Message | bytes]]
+# Given the request and a `service.jobs.Job`.
+JobFunction = Callable[[Any, Any], Awaitable[Message | None]]
 
 
 @dataclass(slots=True)
 class Registry:
-    """The functions of custom methods, by full name, and at most one policy that decides who may call what."""
+    """The functions of custom methods and jobs, by full name, and at most one policy that decides who may call what."""
 
     functions: dict[str, Function] = field(default_factory=dict)
     policy: Policy | None = None
     replacing: set[str] = field(default_factory=set)  # standard methods that functions answer on purpose
+    jobs: dict[str, JobFunction] = field(default_factory=dict)
 
     def method(self, full_name: str, *, replaces: bool = False) -> Callable[[Function], Function]:
         """Register the decorated function for `stories.v1.StoryService.VoteStory`.
@@ -121,6 +153,21 @@ class Registry:
             self.functions[full_name] = function
             if replaces:
                 self.replacing.add(full_name)
+            return function
+
+        return register
+
+    def job(self, full_name: str) -> Callable[[JobFunction], JobFunction]:
+        """Register the decorated function for the work of a method that answers with an operation.
+
+        Raises:
+            ConfigurationError: another function has this name already; the text names the places of both.
+        """
+
+        def register(function: JobFunction) -> JobFunction:
+            if full_name in self.jobs:
+                raise _twice(f"{full_name} has two jobs", self.jobs[full_name], function)
+            self.jobs[full_name] = function
             return function
 
         return register
@@ -145,4 +192,5 @@ def _twice(problem: str, *functions: Callable[..., Any]) -> ConfigurationError:
 # What the decorators of the public API write to, and what a server serves unless it is given another.
 registry = Registry()
 method = registry.method
+job = registry.job
 authorizer = registry.authorizer

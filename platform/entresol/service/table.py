@@ -17,6 +17,7 @@ from entresol.service.call import Call, Handler, Link
 from entresol.service.chain import compose
 from entresol.service.creation import Creator
 from entresol.service.custom import custom
+from entresol.service.jobs import begin
 from entresol.service.links.authorize import authorize, guard, is_awaited
 from entresol.service.links.deadline import deadline
 from entresol.service.links.decode import decode
@@ -24,11 +25,13 @@ from entresol.service.links.errors import errors
 from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
+from entresol.service.operations import operations
 from entresol.service.quick import Look, Quick, quick, token_of
 from entresol.service.registry import Registry
 from entresol.service.singletons import Inserter
 from entresol.service.updates import Updater
 from entresol.service.writes import Writes
+from entresol.storage.jobs import Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def build(
     registry: Registry,
     settings: Settings,
     identifiers: Identifiers | None = None,
+    jobs: Jobs | None = None,
 ) -> Mapping[str, Route]:
     """Return the table, by path; every custom method has its function (`check_functions` sees to that).
 
@@ -63,11 +67,17 @@ def build(
     """
     shared_quota, policy = quota(settings), registry.policy
     standard = _Standard(model, records, settings, identifiers or Identifiers())
+    provided = {} if jobs is None else operations(model, jobs)
     table = {}
     for path, method in model.methods.items():
         check = RequestCheck(method, model, batch_size_max=settings.batch_size_max)
-        function = registry.functions.get(method.full_name)
-        handler = custom(method, function, records, model) if function else standard.handler(method, check)
+        function = provided.get(method.full_name) or registry.functions.get(method.full_name)
+        if function:
+            handler = custom(method, function, records, model)
+        elif method.full_name in registry.jobs:
+            handler = begin(method, records)
+        else:
+            handler = standard.handler(method, check)
         before = (deadline(settings), decode(settings, records.tokens))
         links: tuple[Link, ...] = (trace, errors, shared_quota, *before, authorize(policy), validate(check))
         direct = None

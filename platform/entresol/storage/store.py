@@ -23,6 +23,7 @@ from entresol.storage.sqlstate import DRIVER_ERRORS, is_recovery_conflict, is_se
 from entresol.storage.statements import run
 from entresol.storage.together import Committed, Together, Wanted
 from entresol.storage.transaction import UNKNOWN_OUTCOME, BeforeCommit, Transaction
+from entresol.storage.wakeups import Wakeups
 from entresol.storage.writer import Change, Schema, Writer
 
 __all__ = [
@@ -74,6 +75,7 @@ class Store:
         self._pools = pools
         self._schema = Schema(model)
         self._together = Together(pools)
+        self._wakeups = Wakeups(pools)
 
     async def get(
         self,
@@ -180,6 +182,8 @@ class Store:
                         transaction = Transaction(writer, autocommit=autocommit)
                         yield transaction
                         await transaction.finish(before_commit)
+                        if transaction.committed and transaction.has_jobs:
+                            self._wakeups.tell()
                         return
                     finally:
                         writer.lent = None

@@ -42,6 +42,7 @@ class Transaction:
         self._rollback_only = False
         self.committed = False
         self.commit_lsn = 0
+        self.has_jobs = False  # whether workers are to be told when it is committed
 
     @property
     def changes(self) -> list[Change]:

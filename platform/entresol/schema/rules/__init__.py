@@ -9,6 +9,7 @@ from entresol.schema.rules.bindings import check_bindings
 from entresol.schema.rules.declarative import check_declarative
 from entresol.schema.rules.graph import check_graph
 from entresol.schema.rules.indexes import check_indexes
+from entresol.schema.rules.jobs import check_jobs
 from entresol.schema.rules.list_scopes import check_list_scopes
 from entresol.schema.rules.messages import check_messages
 from entresol.schema.rules.methods import check_methods
@@ -37,4 +38,5 @@ RULES: tuple[Rule, ...] = (
     check_indexes,
     check_policies,
     check_list_scopes,
+    check_jobs,
 )

@@ -1,0 +1,178 @@
+"""`entresol jobs`: what waits, runs and failed, and what an operator does about it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+from google.rpc import status_pb2
+from rich.console import Console
+from rich.table import Table
+
+from entresol.cli.counts import counted
+from entresol.cli.run import run
+from entresol.config import Settings
+from entresol.errors import InvalidArgumentError, NotFoundError
+from entresol.storage.jobs import Jobs, JobState
+from entresol.storage.pools import Pools
+
+_PREFIX = "operations/"
+_STATES = ("waiting", "ready", "running", "dead", "succeeded", "cancelled")
+_Option = Callable[[Any], Any]
+
+
+@click.group("jobs")
+def command() -> None:
+    """Look after jobs: what waits, runs and failed, and what is to become of it."""
+
+
+def _chosen(function: Any) -> Any:
+    """Add the options by which dead jobs are chosen: names, or a filter; `--all` where neither is given."""
+    options: tuple[_Option, ...] = (
+        click.argument("names", nargs=-1),
+        click.option("--queue", default="", help="Those of this queue."),
+        click.option("--kind", default="", help="Those of this method."),
+        click.option("--all", "every", is_flag=True, help="All of them."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@command.command("list")
+@click.option("--queue", default="", help="Those of this queue.")
+@click.option("--kind", default="", help="Those of this method.")
+@click.option("--state", type=click.Choice(_STATES), help="Those in this state.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="So many, the newest."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each.")
+def list_(queue: str, kind: str, state: str | None, limit: int, as_json: bool) -> None:
+    """List jobs, the newest first."""
+
+    async def work() -> list[JobState]:
+        async with _jobs() as jobs:
+            return await jobs.page(queue=queue, kind=kind, state=state or "", limit=limit)
+
+    found = run(work())
+    if as_json:
+        for job in found:
+            click.echo(json.dumps(_facts(job)))
+        return
+    table = Table("name", "method", "state", "attempt", "done", "step", "began", box=None, pad_edge=False)
+    for job in found:
+        began = "" if job.start_time is None else f"{job.start_time:%Y-%m-%d %H:%M:%S}"
+        done = f"{job.percent} %"
+        table.add_row(f"{_PREFIX}{job.id}", job.kind, job.state, str(job.attempt), done, job.step, began)
+    Console(width=None if Console().is_terminal else 200).print(table)
+
+
+@command.command("queues")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each.")
+def queues(as_json: bool) -> None:
+    """Tell how many jobs each queue has, and for how long the oldest has been ready."""
+
+    async def work() -> list[Any]:
+        async with _jobs() as jobs:
+            return await jobs.depths()
+
+    table = Table("queue", "waiting", "ready", "running", "dead", "oldest ready", box=None, pad_edge=False)
+    for depth in run(work()):
+        facts = {name: getattr(depth, name) for name in depth.__slots__}
+        if as_json:
+            click.echo(json.dumps(facts))
+        *texts, ready_s = facts.values()
+        table.add_row(*map(str, texts), f"{ready_s:.1f} s")
+    if not as_json:
+        Console(width=None if Console().is_terminal else 200).print(table)
+
+
+@command.command("show")
+@click.argument("name")
+def show(name: str) -> None:
+    """Tell all that is known of a job as JSON, with every failure."""
+
+    async def work() -> tuple[JobState, list[bytes]]:
+        id_ = _id(name)
+        async with _jobs() as jobs:
+            found = await jobs.read([id_])
+            if id_ not in found:
+                raise NotFoundError(name)
+            return found[id_], await jobs.failures(id_)
+
+    job, failures = run(work())
+    told = [status_pb2.Status.FromString(failure) for failure in failures]
+    facts = _facts(job) | {"failures": [{"code": one.code, "message": one.message} for one in told]}
+    click.echo(json.dumps(facts, indent=2))
+
+
+@command.command("cancel")
+@click.argument("names", nargs=-1, required=True)
+def cancel(names: tuple[str, ...]) -> None:
+    """Cancel jobs: those that have not begun at once, others as soon as they look."""
+    _change(lambda jobs: jobs.cancel([_id(name) for name in names]), "cancelled, or told to end")
+
+
+@command.command("retry")
+@_chosen
+def retry(names: tuple[str, ...], queue: str, kind: str, every: bool) -> None:
+    """Let dead jobs be ready again, with as many attempts as they had at first."""
+    ids = _ids(names, queue, kind, every)
+    _change(lambda jobs: jobs.retry(queue=queue, kind=kind, ids=ids), "ready again")
+
+
+@command.command("purge")
+@_chosen
+def purge(names: tuple[str, ...], queue: str, kind: str, every: bool) -> None:
+    """Delete dead jobs, with their requests and failures."""
+    ids = _ids(names, queue, kind, every)
+    _change(lambda jobs: jobs.purge(queue=queue, kind=kind, ids=ids), "deleted")
+
+
+def _change(change: Callable[[Jobs], Coroutine[Any, Any, set[uuid.UUID]]], what: str) -> None:
+    async def work() -> set[uuid.UUID]:
+        async with _jobs() as jobs:
+            return await change(jobs)
+
+    click.echo(f"{counted(len(run(work())), 'job')} {what}")
+
+
+@asynccontextmanager
+async def _jobs() -> AsyncIterator[Jobs]:
+    pools = await Pools.open(Settings.load())
+    try:
+        yield Jobs(pools)
+    finally:
+        await pools.close()
+
+
+def _ids(names: tuple[str, ...], queue: str, kind: str, every: bool) -> list[uuid.UUID] | None:
+    if not (names or queue or kind or every):
+        raise click.UsageError("name the jobs, or give --queue, --kind or --all")
+    return [_id(name) for name in names] or None
+
+
+def _id(name: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(name.removeprefix(_PREFIX))
+    except ValueError as error:
+        raise InvalidArgumentError.of("name", f"{name} is no job's: write {_PREFIX} and its id") from error
+
+
+def _facts(job: JobState) -> dict[str, Any]:
+    times = {"create_time": job.create_time, "start_time": job.start_time, "done_time": job.done_time}
+    return {
+        "name": f"{_PREFIX}{job.id}",
+        "queue": job.queue,
+        "kind": job.kind,
+        "state": job.state,
+        "attempt": job.attempt,
+        "percent": job.percent,
+        "step": job.step,
+        "caller": job.caller,
+        **{name: time.isoformat() for name, time in times.items() if time is not None},
+    }

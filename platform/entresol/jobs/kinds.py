@@ -1,0 +1,77 @@
+"""What a worker knows of a kind of job: how one attempt of it is made, and what a failure of it means."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from entresol.errors import Code, EntresolError
+from entresol.storage.jobs import Claimed
+
+RETRY_FIRST_S = 1.0
+RETRY_MAX_S = 3600.0
+# What another attempt would only meet again.
+_FINAL = frozenset(
+    {
+        Code.INVALID_ARGUMENT,
+        Code.NOT_FOUND,
+        Code.ALREADY_EXISTS,
+        Code.PERMISSION_DENIED,
+        Code.FAILED_PRECONDITION,
+        Code.UNIMPLEMENTED,
+        Code.UNAUTHENTICATED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of job. `run` makes one attempt and returns its result; `describe` tells a failure in bytes."""
+
+    name: str
+    run: Callable[[Claimed, Reports], Awaitable[bytes]]
+    describe: Callable[[Exception, Claimed | None], bytes]
+
+
+Kinds = Mapping[str, Kind]
+
+
+class Reports:
+    """What an attempt has told of itself and nobody has written down yet. The last word of each thing counts."""
+
+    __slots__ = ("checkpoint", "is_new", "percent", "step")
+
+    def __init__(self) -> None:
+        self.percent = 0
+        self.step: str | None = None
+        self.checkpoint: bytes | None = None
+        self.is_new = False
+
+    def tell(
+        self, percent: int | None = None, step: str | None = None, checkpoint: bytes | None = None
+    ) -> None:
+        """Note how far the attempt is; percent never falls."""
+        self.percent = max(self.percent, min(percent or 0, 100))
+        self.step = self.step if step is None else step
+        self.checkpoint = self.checkpoint if checkpoint is None else checkpoint
+        self.is_new = True
+
+    def take(self) -> bool:
+        """Tell whether there is something to write down, which is then taken to be."""
+        was, self.is_new = self.is_new, False
+        return was
+
+
+def retry_s(error: Exception, number: int, attempts_max: int) -> float | None:
+    """Return in how many seconds the attempt after the one of this number is made; None when there is none.
+
+    The pauses double and half of each is random, so that what failed together does not come back together; an error
+    that says when to come again has its way.
+    """
+    if number >= attempts_max or (isinstance(error, EntresolError) and error.code in _FINAL):
+        return None
+    if isinstance(error, EntresolError) and error.retry_after_s is not None:
+        return error.retry_after_s
+    longest_s = min(RETRY_FIRST_S * 2.0 ** min(number - 1, 30), RETRY_MAX_S)
+    return longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - a pause, not a secret

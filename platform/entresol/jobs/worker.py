@@ -1,0 +1,253 @@
+"""A worker: claims jobs of its queues, runs so many at once, and says how each attempt ended until it is heard."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
+
+from entresol.config import Settings
+from entresol.errors import EntresolError, UnavailableError
+from entresol.jobs.attempts import GRACE_S, Running, StoppedError, Why
+from entresol.jobs.heart import Heart
+from entresol.jobs.kinds import Kinds, retry_s
+from entresol.jobs.shares import shares
+from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState
+from entresol.storage.wakeups import listen
+from entresol.turns import Turn
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+SURVEY_S = 0.25  # between two looks at all lanes, while there is something to do
+SURVEY_JOBS = 1000  # or after so many jobs
+LOOK_S = 0.5  # between two looks at what became of the jobs that run here
+KEEP_S = 3600.0  # between two looks at how long jobs that are over have been so
+_AGAIN_S = 0.2
+
+_End = tuple[Attempt, str, bytes | None]
+_Failure = tuple[Attempt, float | None, bytes]
+
+
+class Worker:
+    """Works from `run` until `stop`. Several may share a queue, on as many machines as one likes."""
+
+    def __init__(self, jobs: Jobs, kinds: Kinds, queues: Sequence[str], settings: Settings) -> None:
+        self._jobs = jobs
+        self._kinds = kinds
+        self._queues = queues
+        self._settings = settings
+        self._id = uuid.uuid4()
+        self._heart = Heart(settings.database_write, settings.jobs_lease_s, self._lose)
+        self._running: dict[Attempt, Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lanes: list[LaneState] = []
+        self._surveyed_s = 0.0
+        self._claimed = 0  # since the last survey
+        self._turn = 0
+        self._stopping = False
+        self._stirred = asyncio.Event()  # there may be something to claim, or room for it
+        self._ends: Turn[_End, bool] = Turn(self._finish_all, running_max=1)
+        self._failures: Turn[_Failure, bool] = Turn(self._fail_all, running_max=1)
+
+    async def run(self) -> None:
+        """Work until `stop`; then what still runs after `drain_s` is handed back, for others to begin again at once.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached when the worker begins. Later it is waited for.
+        """
+        await self._join()
+        try:
+            async with asyncio.TaskGroup() as group:
+                hearing = listen(self._settings.database_write, self._stirred.set)
+                chores = [
+                    group.create_task(chore) for chore in (self._sweep(), self._look(), self._keep(), hearing)
+                ]
+                await self._claim_all()
+                await self._drain()
+                for chore in chores:
+                    chore.cancel()
+        finally:
+            await self._heart.stop()
+            with suppress(EntresolError):
+                await self._jobs.leave(self._id)
+
+    def stop(self) -> None:
+        """Claim no more, finish what runs, and end."""
+        self._stopping = True
+        self._stirred.set()
+
+    async def _join(self) -> None:
+        settings = self._settings
+        host, process = socket.gethostname(), os.getpid()
+        await self._jobs.join(self._id, host, process, self._queues, lease_s=settings.jobs_lease_s)
+        self._heart.start(self._id)
+
+    def _lose(self) -> None:
+        """Begin anew as another worker: this one's lease is over, and others have its jobs."""
+        log.error("the lease of worker %s is over: its %d jobs are others' now", self._id, len(self._running))
+        for running in self._running.values():
+            running.stop(Why.LOST)
+        if not self._stopping:
+            self._id = uuid.uuid4()
+            self._spawn(self._insist(self._join))
+
+    async def _claim_all(self) -> None:
+        while not self._stopping:
+            self._stirred.clear()
+            room = self._settings.jobs_concurrency - len(self._running)
+            claimed = await self._insist(lambda room=room: self._claim(room)) if room else []  # type: ignore[misc]
+            for one in claimed:
+                self._begin(one)
+            if not claimed:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stirred.wait(), self._settings.jobs_poll_s if room else None)
+
+    async def _claim(self, room: int) -> list[Claimed]:
+        now_s = asyncio.get_running_loop().time()
+        is_idle = not any(lane.has_jobs for lane in self._lanes)
+        if is_idle or self._claimed >= SURVEY_JOBS or now_s - self._surveyed_s > SURVEY_S:
+            floors = {lane.id: lane.floor for lane in self._lanes}
+            self._lanes = await self._jobs.survey(self._queues, [*self._kinds], floors)
+            self._surveyed_s, self._claimed = now_s, 0
+        wanted = shares(self._lanes, room, self._turn)
+        if not wanted:
+            return []
+        self._turn += 1
+        claimed = await self._jobs.claim(self._id, wanted)
+        self._claimed += len(claimed)
+        given = Counter(one.lane for one in claimed)
+        # Who gives less than was asked for has no more, until the next survey.
+        empty = {lane.id for lane, share in wanted if given[lane.id] < share}
+        self._lanes = [replace(lane, has_jobs=lane.has_jobs and lane.id not in empty) for lane in self._lanes]
+        return claimed
+
+    def _begin(self, claimed: Claimed) -> None:
+        end_s = asyncio.get_running_loop().time() + claimed.timeout_s
+        running = Running(claimed, self._kinds[claimed.kind], end_s)
+        self._running[claimed.attempt] = running
+        self._spawn(self._attempt(running))
+
+    async def _attempt(self, running: Running) -> None:
+        attempt = running.claimed.attempt
+        try:
+            await self._end(running)
+        finally:
+            del self._running[attempt]
+            self._stirred.set()
+
+    async def _end(self, running: Running) -> None:
+        claimed, attempt = running.claimed, running.claimed.attempt
+        try:
+            result = await running.run()
+        except StoppedError as error:
+            await self._write_down([running])
+            if error.why is Why.CANCELLED:
+                await self._ends.submit((attempt, "cancelled", None))
+            elif error.why is Why.RELEASED:
+                await self._insist(lambda: self._jobs.release([attempt]))
+            return
+        except Exception as error:
+            await self._write_down([running])
+            pause_s = retry_s(error, claimed.number, claimed.attempts_max)
+            failure = running.kind.describe(error, claimed)
+            is_ours = await self._failures.submit((attempt, pause_s, failure))
+        else:
+            await self._write_down([running])
+            is_ours = await self._ends.submit((attempt, "succeeded", result))
+        if not is_ours:
+            log.warning("attempt %d at job %s ended when it was another's", claimed.number, attempt.id)
+
+    async def _write_down(self, running: Iterable[Running]) -> None:
+        """Write down what attempts have reported since the last time."""
+        reports = [
+            (one.claimed.attempt, one.reports.percent, one.reports.step, one.reports.checkpoint)
+            for one in running
+            if one.reports.take()
+        ]
+        if reports:
+            await self._insist(lambda: self._jobs.report(reports))
+
+    async def _finish_all(self, ends: list[_End]) -> list[bool]:
+        done = await self._insist(lambda: self._jobs.finish(ends))
+        return [attempt.id in done for attempt, _, _ in ends]
+
+    async def _fail_all(self, failures: list[_Failure]) -> list[bool]:
+        done = await self._insist(lambda: self._jobs.fail(failures))
+        return [attempt.id in done for attempt, _, _ in failures]
+
+    async def _sweep(self) -> None:
+        """Let jobs be ready whose time has come, and those of workers that are gone."""
+        lost = next(iter(self._kinds.values())).describe(UnavailableError("the worker was lost"), None)
+        while True:
+            swept = await self._insist(lambda: self._jobs.sweep(lost))
+            if swept:
+                log.warning("%d jobs of workers that are gone are ready again, or dead", swept)
+            if swept or await self._insist(self._jobs.promote):
+                self._stirred.set()
+            await asyncio.sleep(min(self._settings.jobs_poll_s * 2, 1.0))
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self._jobs.keep(self._settings.jobs_kept_days)
+            except Exception:  # it may do so next time, and jobs are run meanwhile
+                log.exception("jobs that were over long ago could not be forgotten")
+            await asyncio.sleep(KEEP_S)
+
+    async def _look(self) -> None:
+        """Write down what attempts report, and tell them what became of them."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            running = dict(self._running)
+            ends = [one.end_s for one in running.values()]
+            self._heart.allow(min(ends) - loop.time() + 2 * GRACE_S if ends else None)
+            if not running:
+                continue
+            await self._write_down(running.values())
+            ours = await self._insist(lambda running=running: self._jobs.look([*running]))  # type: ignore[misc]
+            for attempt, one in running.items():
+                if attempt not in ours:
+                    one.stop(Why.LOST)
+                elif ours[attempt]:
+                    one.stop(Why.CANCELLED)
+
+    async def _drain(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._settings.drain_s)
+        for running in self._running.values():
+            running.stop(Why.RELEASED)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        assert isinstance(task, asyncio.Task)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("an attempt could not be ended", exc_info=task.exception())
+
+    async def _insist(self, ask: Callable[[], Awaitable[Result]]) -> Result:
+        """Return what the database answers, however long it is away."""
+        away = False
+        while True:
+            try:
+                return await ask()
+            except EntresolError as error:
+                if not away:
+                    log.warning("the queue does not answer, and is asked again: %s", error.message)
+                away = True
+                self._lanes = []  # what was known of them may be another server's
+                await asyncio.sleep(_AGAIN_S)

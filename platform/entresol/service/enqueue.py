@@ -1,0 +1,39 @@
+"""From a long-running method and a request to its job, and from a job to the name of its operation."""
+
+from __future__ import annotations
+
+import uuid
+
+from google.protobuf.message import Message
+
+from entresol.errors import InvalidArgumentError
+from entresol.schema.model import Method
+from entresol.storage.jobs import Lane, NewJob, new_id
+
+PREFIX = "operations/"
+
+
+def operation_name(id_: uuid.UUID) -> str:
+    """Return the name of a job's operation."""
+    return f"{PREFIX}{id_}"
+
+
+def new_job(
+    method: Method, request: Message, *, caller: str = "", tenant: str = "", delay_s: float = 0.0
+) -> NewJob:
+    """Return the job of a long-running method with this request, ready in `delay_s`.
+
+    Raises:
+        InvalidArgumentError: the method does not answer with an operation, or takes another request.
+    """
+    policy = method.job
+    if policy is None:
+        raise InvalidArgumentError.of("method", f"{method.full_name} does not answer with an operation")
+    if request.DESCRIPTOR.full_name != method.input.full_name:
+        given = request.DESCRIPTOR.full_name
+        raise InvalidArgumentError.of(
+            "request", f"is a {given}; {method.full_name} takes a {method.input.full_name}"
+        )
+    lane = Lane(policy.queue, method.full_name, tenant, policy.priority)
+    data = request.SerializeToString()
+    return NewJob(new_id(), lane, data, policy.attempts_max, policy.timeout_s, delay_s, caller)

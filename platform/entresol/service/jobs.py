@@ -1,0 +1,128 @@
+"""Long-running methods whose work is a job: the call puts it in and answers with its operation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from entresol.clock import Clock
+from entresol.errors import ConflictError
+from entresol.jobs.kinds import Kind, Reports
+from entresol.records import Records
+from entresol.schema.model import Method, Model
+from entresol.service.call import Call, Caller, Handler, Reply
+from entresol.service.enqueue import new_job, operation_name
+from entresol.service.places import place
+from entresol.service.registry import Context, JobFunction, Registry
+from entresol.service.status import status_of
+from entresol.storage.jobs import Claimed, enqueue, hold
+from entresol.storage.transaction import Transaction
+
+
+class AttemptLostError(ConflictError):
+    """Another attempt at the job has begun, or it is over: nothing that this one does counts."""
+
+    reason = "ATTEMPT_LOST"
+
+
+@dataclass(slots=True)
+class Job(Context):
+    """What the function of a job is given beside its request: a context, and what is special of an attempt."""
+
+    claimed: Claimed
+    reports: Reports
+
+    @property
+    def name(self) -> str:
+        """Return the name of the job's operation."""
+        return operation_name(self.claimed.attempt.id)
+
+    @property
+    def attempt(self) -> int:
+        """Return which attempt this is, the first being 1."""
+        return self.claimed.number
+
+    @property
+    def checkpoint(self) -> bytes | None:
+        """Return what `report` was last given as a checkpoint, by this attempt or an earlier one."""
+        return self.claimed.checkpoint if self.reports.checkpoint is None else self.reports.checkpoint
+
+    def report(
+        self, percent: int | None = None, step: str | None = None, checkpoint: bytes | None = None
+    ) -> None:
+        """Tell how far the job is, for who polls its operation, and where another attempt is to go on.
+
+        It costs nothing: what was told last is written down within a second.
+        """
+        self.reports.tell(percent, step, checkpoint)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction that commits only if the job is still this attempt's own.
+
+        Raises:
+            AttemptLostError: it is not.
+        """
+        async with Context.transaction(self) as transaction:
+            if not await hold(transaction, self.claimed.attempt):
+                raise AttemptLostError(f"{self.name} is no longer this attempt's")
+            yield transaction
+
+
+def begin(method: Method, records: Records) -> Handler:
+    """Return the handler of a method whose work is a job."""
+
+    async def handler(request: Message, call: Call) -> Reply:
+        job = new_job(method, request, caller=call.caller.subject)
+        context = Context(call, records, records.model)
+        async with context.transaction() as transaction:
+            await enqueue(transaction, [job])
+        return method.output_class(name=operation_name(job.id))
+
+    return handler
+
+
+def kinds(model: Model, records: Records, registry: Registry, clock: Clock) -> Mapping[str, Kind]:
+    """Return what a worker of these functions can do, by kind."""
+    methods = {method.full_name: method for method in model.methods.values()}
+    return {
+        name: Kind(name, _runner(methods[name], function, records, clock), _describe)
+        for name, function in registry.jobs.items()
+    }
+
+
+def _runner(
+    method: Method, function: JobFunction, records: Records, clock: Clock
+) -> Callable[[Claimed, Reports], Awaitable[bytes]]:
+    async def run(claimed: Claimed, reports: Reports) -> bytes:
+        call = Call(method, {}, clock, claimed.timeout_s, caller=Caller(claimed.caller))
+        call.deadline_s = clock.monotonic_s() + claimed.timeout_s
+        job = Job(call, records, records.model, claimed, reports)
+        answer: Any = function(method.input_class.FromString(claimed.request), job)
+        return _result(method, function, await answer if inspect.isawaitable(answer) else answer)
+
+    return run
+
+
+def _result(method: Method, function: JobFunction, answer: Any) -> bytes:
+    assert method.job is not None, "only such methods have jobs"
+    declared = method.job.response
+    if isinstance(answer, Message) and answer.DESCRIPTOR.full_name == declared:
+        data: bytes = answer.SerializeToString()
+        return data
+    if answer is None and declared == "google.protobuf.Empty":
+        return b""
+    given = answer.DESCRIPTOR.full_name if isinstance(answer, Message) else type(answer).__name__
+    file, line = place(function)
+    raise TypeError(f"the job of {method.full_name} ({file}:{line}) returned {given}; it returns {declared}")
+
+
+def _describe(error: Exception, claimed: Claimed | None) -> bytes:
+    domain, trace = ("", "") if claimed is None else (claimed.kind.rpartition(".")[0], claimed.attempt.id.hex)
+    data: bytes = status_of(error, domain, trace).SerializeToString()
+    return data

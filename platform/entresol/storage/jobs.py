@@ -1,0 +1,294 @@
+"""Jobs in PostgreSQL: put in with a caller's transaction, claimed, reported on and ended by whoever holds the token.
+
+Every statement is one round trip and stands in `queries/jobs`. An attempt is known by its job and the token of its
+claim: what it says when the token is no longer the job's changes nothing, and the answer lacks it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import NamedTuple
+
+from entresol.storage.catalog import read_query
+from entresol.storage.connections import Record
+from entresol.storage.pools import Pools
+from entresol.storage.sql import Statement
+from entresol.storage.sqlstate import translated
+from entresol.storage.transaction import Transaction
+
+_Attempts = Sequence["Attempt"]
+LAST = uuid.UUID(int=2**128 - 1)  # behind every id
+
+
+class Lane(NamedTuple):
+    """Jobs of one kind that are first in, first out. Of a higher `priority` they come first."""
+
+    queue: str
+    kind: str
+    tenant: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be put in. `timeout_s` is for one attempt; it is ready in `delay_s`."""
+
+    id: uuid.UUID
+    lane: Lane
+    request: bytes
+    attempts_max: int
+    timeout_s: float
+    delay_s: float = 0.0
+    caller: str = ""
+    trace: str = ""
+
+
+class Attempt(NamedTuple):
+    """One claim of a job: nobody else has this token."""
+
+    id: uuid.UUID
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that was claimed. `number` is 1 for the first attempt."""
+
+    attempt: Attempt
+    lane: int
+    kind: str
+    number: int
+    attempts_max: int
+    timeout_s: float
+    caller: str
+    trace: str
+    request: bytes
+    checkpoint: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """A lane as a survey found it; nothing of it is ready below the position `floor`."""
+
+    id: int
+    lane: Lane
+    has_jobs: bool
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job as it is, or as it ended. `state` is waiting, ready, running, dead, succeeded, failed or cancelled."""
+
+    id: uuid.UUID
+    queue: str
+    kind: str
+    state: str
+    create_time: datetime
+    start_time: datetime | None
+    done_time: datetime | None
+    attempt: int
+    attempts_max: int | None  # None once it is over
+    percent: int
+    step: str
+    is_cancelled: bool
+    caller: str
+    result: bytes | None
+    failure: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many jobs of a queue are in each state, and for how long the oldest one has been ready."""
+
+    queue: str
+    waiting: int
+    ready: int
+    running: int
+    dead: int
+    ready_s: float
+
+
+def new_id() -> uuid.UUID:
+    """Return an id that begins with the time (RFC 9562, version 7), so that neighbours in time are so on disk."""
+    millis = int(datetime.now(UTC).timestamp() * 1000)
+    return uuid.UUID(int=millis << 80 | 7 << 76 | (uuid.uuid4().int & (2**76 - 1) & ~(3 << 62)) | 2 << 62)
+
+
+def time_of(id_: uuid.UUID) -> datetime:
+    """Return the time that an id begins with."""
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
+
+
+async def enqueue(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid.UUID]:
+    """Put jobs in, which are there once the transaction is committed; return those that were not there already."""
+    put = {record["id"] for record in await transaction.system(_enqueue(jobs))}
+    missing = [job for job in jobs if job.id not in put]
+    if missing:
+        lanes = sorted({job.lane for job in missing})
+        await transaction.system(_statement("add_lanes", *zip(*lanes, strict=True)))
+        put |= {record["id"] for record in await transaction.system(_enqueue(missing))}
+    transaction.has_jobs = True
+    return [job.id for job in jobs if job.id in put]
+
+
+async def hold(transaction: Transaction, attempt: Attempt) -> bool:
+    """Keep an attempt its own until the transaction ends; False when it is no longer."""
+    return bool(await transaction.system(_statement("hold", *attempt)))
+
+
+class Jobs:
+    """The queue of one database, on its primary."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+
+    async def survey(
+        self, queues: Collection[str], kinds: Collection[str], floors: Mapping[int, int]
+    ) -> list[LaneState]:
+        """Return the lanes of these queues and kinds; `floors` are those of the last survey, by lane."""
+        records = await self._run("survey", [*queues], [*kinds], [*floors], [*floors.values()])
+        return [LaneState(record[0], Lane(*record[1:5]), record[5], record[6]) for record in records]
+
+    async def claim(self, worker: uuid.UUID, wanted: Sequence[tuple[LaneState, int]]) -> list[Claimed]:
+        """Claim up to so many jobs of each lane; none for a worker whose lease is over."""
+        lanes, rooms = [lane.id for lane, _ in wanted], [room for _, room in wanted]
+        floors = [lane.floor for lane, _ in wanted]
+        records = await self._run("claim", worker, lanes, floors, rooms)
+        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+
+    async def finish(self, ends: Sequence[tuple[Attempt, str, bytes | None]]) -> set[uuid.UUID]:
+        """End attempts as succeeded, failed or cancelled, with a result; return the jobs that are now over."""
+        attempts, outcomes, results = zip(*ends, strict=True)
+        return await self._change("finish", attempts, outcomes, results)
+
+    async def fail(self, failures: Sequence[tuple[Attempt, float | None, bytes]]) -> set[uuid.UUID]:
+        """Note that attempts failed; each is tried again in so many seconds, or, of None, is dead."""
+        attempts, retries, texts = zip(*failures, strict=True)
+        return await self._change("fail", attempts, retries, texts)
+
+    async def release(self, attempts: _Attempts) -> set[uuid.UUID]:
+        """Hand jobs back unfinished."""
+        return await self._change("release", attempts)
+
+    async def report(
+        self, reports: Sequence[tuple[Attempt, int, str | None, bytes | None]]
+    ) -> set[uuid.UUID]:
+        """Note percent, step and checkpoint of attempts, of each what is not None."""
+        attempts, percents, steps, checkpoints = zip(*reports, strict=True)
+        return await self._change("report", attempts, percents, steps, checkpoints)
+
+    async def look(self, attempts: _Attempts) -> dict[Attempt, bool]:
+        """Return those of the attempts that still are, each with whether somebody asked that it ends."""
+        records = await self._run("look", [attempt.id for attempt in attempts])
+        return {Attempt(record["id"], record["token"]): record["is_cancelled"] for record in records}
+
+    async def promote(self) -> int:
+        """Let jobs whose time has come be ready; return how many, of at most a thousand."""
+        return len(await self._run("promote"))
+
+    async def join(
+        self, worker: uuid.UUID, host: str, process: int, queues: Sequence[str], *, lease_s: float
+    ) -> None:
+        """Become a worker, for so many seconds."""
+        await self._run("join", worker, host, process, [*queues], lease_s)
+
+    async def beat(self, worker: uuid.UUID, *, lease_s: float) -> bool:
+        """Stay a worker for so many seconds from now; False when it is none any more."""
+        return bool(await self._run("beat", worker, lease_s))
+
+    async def leave(self, worker: uuid.UUID) -> None:
+        """Be a worker no more; what it ran must be over or handed back."""
+        await self._run("leave", worker)
+
+    async def sweep(self, failure: bytes) -> int:
+        """Take back what workers ran whose lease is over, and return how many; `failure` says so in their jobs."""
+        return len(await self._run("sweep", failure))
+
+    async def cancel(self, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+        """Cancel jobs that are not over: those that have not begun at once, others as soon as they look."""
+        return {record["id"] for record in await self._run("cancel", [*ids])}
+
+    async def keep(self, days: int) -> None:
+        """Forget jobs that were over more than so many days ago."""
+        await self._run("keep", days)
+
+    async def read(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, JobState]:
+        """Return jobs by their ids; who is missing is not there, or was over long ago."""
+        records = await self._run("read", [*ids], min(map(time_of, ids)))
+        return {record["id"]: JobState(**record) for record in records}
+
+    async def page(
+        self, *, queue: str = "", kind: str = "", state: str = "", after: uuid.UUID = LAST, limit: int = 100
+    ) -> list[JobState]:
+        """Return jobs behind the id `after`, the newest first, of whatever is given."""
+        records = await self._run("list", queue, kind, state, after, limit)
+        return [JobState(**record) for record in records]
+
+    async def failures(self, id_: uuid.UUID) -> list[bytes]:
+        """Return every failure of a job that is not over, or is dead; the first one first."""
+        records = await self._run("failures", id_)
+        return [*records[0][0]] if records else []
+
+    async def retry(
+        self, *, queue: str = "", kind: str = "", ids: Sequence[uuid.UUID] | None = None
+    ) -> set[uuid.UUID]:
+        """Let dead jobs be ready again, of whatever is given, with as many attempts as they had at first."""
+        return {record["id"] for record in await self._run("retry", queue, kind, ids)}
+
+    async def purge(
+        self, *, queue: str = "", kind: str = "", ids: Sequence[uuid.UUID] | None = None
+    ) -> set[uuid.UUID]:
+        """Delete dead jobs, of whatever is given."""
+        return {record["id"] for record in await self._run("purge", queue, kind, ids)}
+
+    async def depths(self) -> list[Depth]:
+        """Return what waits and runs, by queue."""
+        return [Depth(*record) for record in await self._run("depths")]
+
+    async def _change(self, query: str, attempts: _Attempts, *columns: Sequence[object]) -> set[uuid.UUID]:
+        return {record["id"] for record in await self._run(query, *_columns(attempts), *columns)}
+
+    async def _run(self, query: str, *parameters: object) -> list[Record]:
+        statement = _statement(query, *parameters)
+        deadline = self._pools.deadline(None)
+        with translated({}):
+            async with self._pools.write(timeout_s=deadline.left_s()) as connection:
+                return await connection.fetch(
+                    statement.text, *statement.parameters, timeout=deadline.left_s()
+                )
+
+
+def _enqueue(jobs: Sequence[NewJob]) -> Statement:
+    queues, kinds, tenants, priorities = zip(*(job.lane for job in jobs), strict=True)
+    return _statement(
+        "enqueue",
+        [job.id for job in jobs],
+        queues,
+        kinds,
+        tenants,
+        priorities,
+        [job.delay_s for job in jobs],
+        [job.attempts_max for job in jobs],
+        [job.timeout_s for job in jobs],
+        [job.caller for job in jobs],
+        [job.trace for job in jobs],
+        [job.request for job in jobs],
+    )
+
+
+def _columns(attempts: _Attempts) -> tuple[list[uuid.UUID], list[int]]:
+    return [attempt.id for attempt in attempts], [attempt.token for attempt in attempts]
+
+
+def _statement(query: str, *parameters: object) -> Statement:
+    return Statement(_text(query), parameters)
+
+
+@cache
+def _text(query: str) -> str:
+    return read_query(f"jobs/{query}")

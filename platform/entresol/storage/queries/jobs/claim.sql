@@ -1,0 +1,20 @@
+-- Up to `room` jobs of each lane for the worker $1, if it is still one.
+WITH worker AS MATERIALIZED (
+    SELECT id FROM entresol.workers WHERE id = $1 AND lease_time > clock_timestamp() FOR KEY SHARE
+),
+picked AS MATERIALIZED (
+    SELECT job.id
+    FROM unnest($2::integer[], $3::bigint[], $4::integer[]) AS wanted (lane, floor, room)
+    CROSS JOIN LATERAL (
+        SELECT id FROM entresol.jobs
+        WHERE lane = wanted.lane AND state = 'ready' AND position >= wanted.floor AND EXISTS (SELECT FROM worker)
+        ORDER BY position, id LIMIT wanted.room
+        FOR UPDATE SKIP LOCKED
+    ) AS job
+)
+UPDATE entresol.jobs
+SET state = 'running', worker = $1, token = pg_current_xact_id()::text::bigint, attempt = attempt + 1, percent = 0,
+    start_time = coalesce(start_time, now()), update_time = now(), deadline_time = now() + make_interval(secs => timeout_s)
+FROM picked, entresol.lanes
+WHERE jobs.id = picked.id AND lanes.id = jobs.lane
+RETURNING jobs.id, token, lane, kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint

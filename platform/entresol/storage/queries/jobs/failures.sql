@@ -1,0 +1,1 @@
+SELECT failures FROM entresol.jobs WHERE id = $1

@@ -1,0 +1,10 @@
+-- Jobs that are over, if the attempts that say so are theirs.
+WITH ended AS (
+    DELETE FROM entresol.jobs
+    USING unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[]) AS said (id, token, outcome, result)
+    WHERE jobs.id = said.id AND jobs.token = said.token AND state = 'running'
+    RETURNING jobs.id, lane, said.outcome, create_time, start_time, attempt, percent, step, caller, said.result
+)
+INSERT INTO entresol.jobs_done (id, lane, outcome, create_time, start_time, done_time, attempt, percent, step, caller, result)
+SELECT id, lane, outcome, create_time, start_time, now(), attempt, percent, step, caller, result FROM ended
+RETURNING id

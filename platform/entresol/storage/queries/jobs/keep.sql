@@ -1,0 +1,1 @@
+SELECT entresol.keep_jobs_done($1)

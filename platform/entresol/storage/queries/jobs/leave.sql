@@ -1,0 +1,1 @@
+DELETE FROM entresol.workers WHERE id = $1

@@ -1,0 +1,15 @@
+-- Jobs of workers whose lease is over, and those that run far beyond their time: ready again, or dead.
+WITH gone AS MATERIALIZED (
+    SELECT id FROM entresol.workers WHERE lease_time <= clock_timestamp() FOR UPDATE SKIP LOCKED
+),
+lost AS MATERIALIZED (
+    SELECT jobs.id FROM entresol.jobs JOIN gone ON jobs.worker = gone.id WHERE state = 'running' FOR UPDATE OF jobs
+),
+removed AS (DELETE FROM entresol.workers USING gone WHERE workers.id = gone.id)
+UPDATE entresol.jobs
+SET state = CASE WHEN attempt < attempts_max THEN 'ready' ELSE 'dead' END,
+    position = pg_current_xact_id()::text::bigint, worker = NULL, token = 0, deadline_time = NULL, update_time = now(),
+    failures = failures || $1::bytea
+FROM lost
+WHERE jobs.id = lost.id
+RETURNING jobs.id, lane, state, attempt

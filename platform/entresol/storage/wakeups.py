@@ -1,0 +1,66 @@
+"""Wake-ups: workers hear that there are jobs as soon as they are committed. They look by themselves, too.
+
+NOTIFY takes one lock for all databases from before a transaction's commit until after it. So none is part of a
+transaction that does anything else, and all that one process commits within a moment is told at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from entresol.errors import EntresolError, StoreUnavailableError
+from entresol.storage.administration import connect_primary
+from entresol.storage.pools import Pools
+from entresol.storage.sqlstate import DRIVER_ERRORS, translated
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "entresol_jobs"
+MOMENT_S = 0.02
+_PING_S = 10.0
+_AGAIN_S = 1.0
+
+
+class Wakeups:
+    """Tells the workers of a database."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+        self._telling: asyncio.Task[None] | None = None
+        self._again = False
+
+    def tell(self) -> None:
+        """Tell workers to look, now or in a moment; that it fails is no harm."""
+        self._again = True
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell(), name="entresol wake-up")
+
+    async def _tell(self) -> None:
+        try:
+            while self._again:
+                self._again = False
+                deadline = self._pools.deadline(None)
+                with translated({}):
+                    async with self._pools.write(timeout_s=deadline.left_s()) as connection:
+                        await connection.execute(f"NOTIFY {CHANNEL}", timeout=deadline.left_s())
+                await asyncio.sleep(MOMENT_S)
+        except EntresolError as error:
+            log.info("workers were not told of jobs, and will find them: %s", error.message)
+        finally:
+            self._telling = None
+
+
+async def listen(url: str, heard: Callable[[], None]) -> None:
+    """Call `heard` whenever workers are told, for ever; while the database is away nobody is."""
+    while True:
+        try:
+            async with connect_primary(url, {"application_name": "entresol wake-up"}) as connection:
+                await connection.add_listener(CHANNEL, lambda *_: heard())
+                heard()  # of what was told before
+                while True:
+                    await asyncio.sleep(_PING_S)
+                    await connection.execute("SELECT 1", timeout=_PING_S)
+        except (*DRIVER_ERRORS, StoreUnavailableError):
+            await asyncio.sleep(_AGAIN_S)

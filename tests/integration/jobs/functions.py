@@ -1,0 +1,37 @@
+"""The tasks of the workshop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import entresol
+
+SERVICE = "workshop.v1.WorkshopService"
+
+
+@entresol.job(f"{SERVICE}.RunTask")
+async def run_task(request: Any, job: entresol.Job) -> Any:
+    """Go on behind the step that an earlier attempt has noted, and leave a mark at the end."""
+    if request.is_wrong:
+        raise entresol.FailedPreconditionError(f"{request.label} cannot be done")
+    done = int(job.checkpoint or b"0")
+    for step in range(done, request.steps):
+        await asyncio.sleep(request.pause.ToTimedelta().total_seconds())
+        job.report(100 * (step + 1) // request.steps, f"step {step + 1}", str(step + 1).encode())
+    if job.attempt <= request.failures:
+        raise ValueError(f"attempt {job.attempt} fails")
+    if job.attempt == 1:
+        time.sleep(request.block.ToTimedelta().total_seconds())  # noqa: ASYNC251 - the mistake that is tried
+    async with job.transaction() as transaction:
+        mark = job.new("workshop.v1.Mark", name=f"marks/{request.label}-{job.attempt}", label=request.label)
+        await transaction.insert(job.resource("workshop.v1.Mark"), [mark])
+    return job.new("workshop.v1.RunTaskResponse", steps=request.steps - done, attempts=job.attempt)
+
+
+@entresol.job(f"{SERVICE}.HurryTask")
+async def hurry_task(request: Any, job: entresol.Job) -> Any:
+    """Take as long as it is told to."""
+    await asyncio.sleep(request.pause.ToTimedelta().total_seconds())
+    return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)

@@ -1,0 +1,145 @@
+"""A job from the call that begins it to the operation that is done, on real servers and worker processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from tests.integration.jobs.conftest import LEASE_S, Workshop
+
+from entresol.errors import Code
+
+RESPONSE, METADATA = "workshop.v1.RunTaskResponse", "entresol.ops.v1.JobMetadata"
+STATES = ("UNSPECIFIED", "WAITING", "READY", "RUNNING", "SUCCEEDED", "DEAD", "CANCELLED")
+
+
+def until(holds: Callable[[], object], timeout_s: float = 10.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end_s, "it did not come to that in time"
+        time.sleep(0.02)
+
+
+def state(workshop: Workshop, name: str) -> str:
+    metadata = workshop.unpacked(METADATA, workshop.operation(name).metadata)
+    return STATES[metadata.state]
+
+
+def test_a_job_is_done_and_its_operation_has_the_result(workshop: Workshop) -> None:
+    name = workshop.begin(label="a", steps=4, pause="0.3s")
+    begun = workshop.operation(name)
+    metadata = workshop.unpacked(METADATA, begun.metadata)
+    assert (begun.done, STATES[metadata.state], metadata.attempt) == (False, "READY", 0)
+    assert metadata.method == "workshop.v1.WorkshopService.RunTask"
+    with workshop.worker():
+        until(lambda: 25 <= workshop.unpacked(METADATA, workshop.operation(name).metadata).percent < 100)
+        done = workshop.wait(name)
+    response, metadata = (
+        workshop.unpacked(RESPONSE, done.response),
+        workshop.unpacked(METADATA, done.metadata),
+    )
+    assert (response.steps, response.attempts) == (4, 1)
+    assert (STATES[metadata.state], metadata.attempt) == ("SUCCEEDED", 1)
+    assert (
+        metadata.create_time.ToDatetime() <= metadata.start_time.ToDatetime() < metadata.end_time.ToDatetime()
+    )
+    assert workshop.marks() == ["marks/a-1"]
+
+
+def test_an_attempt_that_fails_is_made_again_and_goes_on_where_the_last_was(workshop: Workshop) -> None:
+    name = workshop.begin(label="a", steps=3, failures=1)
+    with workshop.worker():
+        done = workshop.wait(name)
+    response = workshop.unpacked(RESPONSE, done.response)
+    assert (response.steps, response.attempts) == (0, 2)
+    assert workshop.marks() == ["marks/a-2"]
+
+
+def test_what_would_fail_again_is_dead_at_once_and_tells_why(workshop: Workshop) -> None:
+    name = workshop.begin(label="a", is_wrong=True)
+    with workshop.worker():
+        done = workshop.wait(name)
+    assert (done.error.code, done.error.message) == (Code.FAILED_PRECONDITION, "a cannot be done")
+    assert state(workshop, name) == "DEAD"
+    metadata = workshop.unpacked(METADATA, done.metadata)
+    assert metadata.attempt == 1
+
+
+def test_an_attempt_whose_time_is_over_fails(workshop: Workshop) -> None:
+    name = str(workshop.api.call("HurryTask", label="a", pause="20s").name)
+    with workshop.worker():
+        done = workshop.wait(name)
+    assert done.error.code == Code.DEADLINE_EXCEEDED
+
+
+def test_a_job_that_waits_is_cancelled_at_once_and_one_that_runs_soon(workshop: Workshop) -> None:
+    waiting, running = workshop.begin(label="a"), workshop.begin(label="b", steps=1, pause="20s")
+    workshop.api.call("CancelOperation", name=waiting)
+    assert workshop.operation(waiting).error.code == Code.CANCELLED
+    with workshop.worker():
+        until(lambda: state(workshop, running) == "RUNNING")
+        workshop.api.call("CancelOperation", name=running)
+        began_s = time.monotonic()
+        assert workshop.wait(running).error.code == Code.CANCELLED
+        assert time.monotonic() - began_s < 3
+    assert workshop.marks() == []
+
+
+def test_a_killed_worker_s_jobs_are_begun_again_by_another(workshop: Workshop) -> None:
+    names = [workshop.begin(label=f"t{n}", steps=8, pause="0.5s") for n in range(10)]
+    with workshop.worker() as first, workshop.worker():
+        until(lambda: all(state(workshop, name) == "RUNNING" for name in names))
+        time.sleep(1.2)  # so that some steps are noted
+        first.kill()
+        killed_s = time.monotonic()
+        done = [workshop.wait(name, 20) for name in names]
+        took_s = time.monotonic() - killed_s
+    attempts = [workshop.unpacked(RESPONSE, one.response).attempts for one in done]
+    assert set(attempts) <= {1, 2}
+    assert sorted(f"marks/t{n}-{attempt}" for n, attempt in enumerate(attempts)) == workshop.marks()
+    if 2 in attempts:  # who claimed what is chance
+        assert took_s < LEASE_S + 2 + 8 * 0.5
+
+
+@pytest.mark.parametrize("stopped", ["SIGSTOP", "blocked"])
+def test_a_worker_that_stands_still_longer_than_its_lease_commits_nothing(
+    workshop: Workshop, stopped: str
+) -> None:
+    import signal
+
+    block = f"{LEASE_S * 3}s" if stopped == "blocked" else "0s"
+    name = workshop.begin(label="a", steps=1, pause="0.5s", block=block)
+    with workshop.worker() as first:
+        until(lambda: state(workshop, name) == "RUNNING")
+        if stopped == "SIGSTOP":
+            first.send_signal(signal.SIGSTOP)
+        with workshop.worker():
+            if stopped == "SIGSTOP":
+                until(lambda: workshop.unpacked(METADATA, workshop.operation(name).metadata).attempt == 2)
+                first.send_signal(signal.SIGCONT)
+            done = workshop.wait(name, 20)
+            attempts = workshop.unpacked(RESPONSE, done.response).attempts
+            time.sleep(1)
+    # A blocked loop keeps its lease, for its heart beats elsewhere; who is stopped altogether loses it.
+    assert attempts == (2 if stopped == "SIGSTOP" else 1)
+    assert workshop.marks() == [f"marks/a-{attempts}"]
+
+
+def test_a_worker_that_is_told_to_end_hands_its_jobs_back_unused(workshop: Workshop) -> None:
+    name = workshop.begin(label="a", steps=3, pause="1s")
+    with workshop.worker(drain_s=0.2) as first:
+        until(lambda: state(workshop, name) == "RUNNING")
+        first.terminate()
+        assert first.wait(10) == 0
+        assert state(workshop, name) == "READY"
+    with workshop.worker():
+        done = workshop.wait(name)
+    assert workshop.unpacked(RESPONSE, done.response).attempts == 1
+
+
+def test_an_operation_that_is_not_there_is_not_found(workshop: Workshop) -> None:
+    workshop.api.refused(
+        Code.NOT_FOUND, "GetOperation", name="operations/01890a5d-ac96-774b-bcce-b302099a8057"
+    )
+    workshop.api.refused(Code.INVALID_ARGUMENT, "GetOperation", name="operations/nothing")
