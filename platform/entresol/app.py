@@ -28,12 +28,14 @@ from entresol.config import Settings
 from entresol.errors import ConfigurationError, SchemaError, StoreUnavailableError, UnavailableError
 from entresol.jobs.worker import Worker
 from entresol.records import Records
+from entresol.schedules.scheduler import Scheduler
 from entresol.schema.load import examine
 from entresol.schema.model import Model
 from entresol.service.functions import check_functions
 from entresol.service.imports import import_functions
 from entresol.service.jobs import kinds
 from entresol.service.registry import Registry, registry
+from entresol.service.schedules import declared
 from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
 from entresol.storage.identifiers import full_name
@@ -41,6 +43,7 @@ from entresol.storage.jobs import Jobs
 from entresol.storage.plan import command as plan_command
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream, open_stream
+from entresol.storage.schedules import Schedules
 from entresol.storage.slots import prepare
 from entresol.storage.snapshots import Snapshots
 from entresol.storage.store import Store
@@ -133,7 +136,7 @@ class Platform:
 async def open_worker(
     settings: Settings, queues: Sequence[str], *, functions: Registry | None = None
 ) -> AsyncIterator[Worker]:
-    """Give a worker of these queues, for who lets it `run`; what is raised is as for `Platform.open`."""
+    """Give a worker of these queues, for who lets it `run`, and run a scheduler; raises as `Platform.open` does."""
     telemetry.look()
     model = load_served(settings, functions or registry)
     async with AsyncExitStack() as stack:
@@ -141,7 +144,16 @@ async def open_worker(
         known = kinds(model, records, functions or registry, Clock())
         if not known:
             raise ConfigurationError("no job is registered: a function becomes one by @entresol.job(METHOD)")
-        yield Worker(Jobs(pools), known, queues, settings)
+        jobs = Jobs(pools)
+        policies = {method.full_name: method.job for method in model.methods.values() if method.job}
+        scheduler = Scheduler(
+            Schedules(pools),
+            jobs,
+            {name: policies[name] for name in known},
+            declared(model, functions or registry),
+        )
+        await stack.enter_async_context(kept_running(scheduler.run(), "entresol scheduler"))
+        yield Worker(jobs, known, queues, settings)
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ SERVER = "server.address"
 ANSWERED_BY = "entresol.answered_by"
 AGE = "entresol.age"  # seconds
 OUTCOME = "entresol.outcome"
+SCHEDULE = "entresol.schedule"
 EXPLAINED = "entresol.explained"
 
 # Rate, errors and duration of every method.
@@ -65,6 +66,14 @@ QUERY_DURATION = meter.create_histogram(
     "entresol.storage.query.duration",
     unit="s",
     description="Duration of statements, by resource and operation",
+)
+
+# Schedules.
+TICK_DELAY = meter.create_histogram(
+    "entresol.schedules.tick.delay", unit="s", description="How late ticks put their jobs in, by schedule"
+)
+TICKS_SKIPPED = meter.create_counter(
+    "entresol.schedules.ticks.skipped", description="Ticks that put no job in, by schedule and reason"
 )
 
 # `entresol verify`, beside production.

@@ -17,6 +17,7 @@ from entresol.config import Settings
 from entresol.errors import EntresolError, UnavailableError
 from entresol.jobs.attempts import GRACE_S, Running, StoppedError, Why
 from entresol.jobs.heart import Heart
+from entresol.jobs.insist import insist
 from entresol.jobs.kinds import Kinds, retry_s
 from entresol.jobs.shares import shares
 from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState
@@ -30,7 +31,6 @@ SURVEY_S = 0.25  # between two looks at all lanes, while there is something to d
 SURVEY_JOBS = 1000  # or after so many jobs
 LOOK_S = 0.5  # between two looks at what became of the jobs that run here
 KEEP_S = 3600.0  # between two looks at how long jobs that are over have been so
-_AGAIN_S = 0.2
 
 _End = tuple[Attempt, str, bytes | None]
 _Failure = tuple[Attempt, float | None, bytes]
@@ -241,13 +241,8 @@ class Worker:
 
     async def _insist(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Return what the database answers, however long it is away."""
-        away = False
-        while True:
-            try:
-                return await ask()
-            except EntresolError as error:
-                if not away:
-                    log.warning("the queue does not answer, and is asked again: %s", error.message)
-                away = True
-                self._lanes = []  # what was known of them may be another server's
-                await asyncio.sleep(_AGAIN_S)
+        return await insist(ask, self._forget)
+
+    def _forget(self) -> None:
+        """Survey all lanes anew: what was known of them may be another server's."""
+        self._lanes = []

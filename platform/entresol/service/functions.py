@@ -15,6 +15,7 @@ from entresol.service.imports import RULE
 from entresol.service.operations import METADATA, provided_operations
 from entresol.service.places import place
 from entresol.service.registry import Registry
+from entresol.service.schedules import check_schedules
 
 _REPLACES = ("is a custom method: its function replaces nothing", "leave out replaces=True")
 _STANDS_IN = (
@@ -62,6 +63,7 @@ def check_functions(model: Model, registry: Registry, report: Report, *, complet
         _check_parameters(name, function, ("request", "context"), report)
     for name, job in registry.jobs.items():
         _check_job(name, job, declared.get(name), report)
+    check_schedules(model, registry, report)
     if registry.policy is not None:
         name = getattr(registry.policy, "__qualname__", "the authorizer")
         _check_parameters(name, registry.policy, ("request", "call"), report)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.message import Message
@@ -46,6 +47,11 @@ class Job(Context):
     def attempt(self) -> int:
         """Return which attempt this is, the first being 1."""
         return self.claimed.number
+
+    @property
+    def tick_time(self) -> datetime | None:
+        """Return the nominal time of the schedule's tick that put the job in; None where somebody did."""
+        return self.claimed.tick_time
 
     @property
     def checkpoint(self) -> bytes | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf.message import Message
@@ -128,6 +131,22 @@ Function = Callable[[Any, Context], Awaitable[Message | bytes] | AsyncIterator[M
 JobFunction = Callable[[Any, Any], Awaitable[Message | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a job puts itself in. `place` is where the code says so; the rest is as `Registry.schedule` takes it."""
+
+    name: str
+    method: str
+    timing: str
+    zone: str
+    request: Mapping[str, Any]
+    overlap: str
+    missed: str
+    missed_max: int
+    jitter_s: float
+    place: tuple[str, int]
+
+
 @dataclass(slots=True)
 class Registry:
     """The functions of custom methods and jobs, by full name, and at most one policy that decides who may call what."""
@@ -136,6 +155,7 @@ class Registry:
     policy: Policy | None = None
     replacing: set[str] = field(default_factory=set)  # standard methods that functions answer on purpose
     jobs: dict[str, JobFunction] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
 
     def method(self, full_name: str, *, replaces: bool = False) -> Callable[[Function], Function]:
         """Register the decorated function for `stories.v1.StoryService.VoteStory`.
@@ -172,6 +192,38 @@ class Registry:
 
         return register
 
+    def schedule(
+        self,
+        name: str,
+        method: str,
+        timing: str,
+        *,
+        zone: str = "UTC",
+        request: Mapping[str, Any] = MappingProxyType({}),
+        overlap: str = "skip",
+        missed: str = "latest",
+        missed_max: int = 100,
+        jitter_s: float = 0.0,
+    ) -> None:
+        """Let the job of a method put itself in: by five fields of cron, `every 90s`, or `at 2026-01-31T09:30:00Z`.
+
+        `request` has the fields of its request as JSON has them. While a run is not over, the next tick is skipped, or
+        by `overlap` waits for it (`queue`, at most one), begins beside it (`allow`), or ends it (`cancel`). Of ticks
+        that nobody was there for, by `missed` the latest begins, or none (`skip`), or each, the newest up to
+        `missed_max` (`all`). Each waits for up to `jitter_s`, the same for every machine.
+
+        Raises:
+            ConfigurationError: another schedule has this name already; the text names the places of both.
+        """
+        frame = sys._getframe(1)
+        where = (os.path.relpath(frame.f_code.co_filename), frame.f_lineno)
+        if name in self.schedules:
+            places = " and ".join(f"{file}:{line}" for file, line in (self.schedules[name].place, where))
+            raise ConfigurationError(f"there are two schedules {name}, at {places}; keep one")
+        self.schedules[name] = Schedule(
+            name, method, timing, zone, request, overlap, missed, missed_max, jitter_s, where
+        )
+
     def authorizer(self, policy: Policy) -> Policy:
         """Register the decorated function as the policy: it tells whether a call may go on.
 
@@ -193,4 +245,5 @@ def _twice(problem: str, *functions: Callable[..., Any]) -> ConfigurationError:
 registry = Registry()
 method = registry.method
 job = registry.job
+schedule = registry.schedule
 authorizer = registry.authorizer

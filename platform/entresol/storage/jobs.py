@@ -68,6 +68,7 @@ class Claimed:
     trace: str
     request: bytes
     checkpoint: bytes | None
+    tick_time: datetime | None = None  # of the schedule that put it in
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +131,15 @@ async def enqueue(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid
     missing = [job for job in jobs if job.id not in put]
     if missing:
         lanes = sorted({job.lane for job in missing})
-        await transaction.system(_statement("add_lanes", *zip(*lanes, strict=True)))
+        await transaction.system(add_lanes(lanes))
         put |= {record["id"] for record in await transaction.system(_enqueue(missing))}
     transaction.has_jobs = True
     return [job.id for job in jobs if job.id in put]
+
+
+def add_lanes(lanes: Collection[Lane]) -> Statement:
+    """Return the statement that adds lanes, of which there may be some already."""
+    return _statement("add_lanes", *zip(*lanes, strict=True))
 
 
 async def hold(transaction: Transaction, attempt: Attempt) -> bool:

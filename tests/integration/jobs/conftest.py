@@ -50,7 +50,8 @@ class Workshop:
     @contextmanager
     def worker(self, **changes: Any) -> Iterator[subprocess.Popen[str]]:
         """Give a worker of the queue `tasks` that has begun."""
-        settings = dataclasses.replace(self.settings, functions=str(HERE / "functions.py"), **changes)
+        changes = {"functions": str(HERE / "functions.py"), **changes}
+        settings = dataclasses.replace(self.settings, **changes)
         process = subprocess.Popen(
             [ENTRESOL, "work", "--queue", "tasks"],
             env=_environment(settings),

@@ -1,0 +1,29 @@
+"""Ask the database again and again, for what must be heard however long it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from entresol.errors import EntresolError
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+_AGAIN_S = 0.2
+
+
+async def insist(ask: Callable[[], Awaitable[Result]], away: Callable[[], None] = lambda: None) -> Result:
+    """Return what `ask` returns once it raises no error of the platform; `away` is called after each that it does."""
+    is_told = False
+    while True:
+        try:
+            return await ask()
+        except EntresolError as error:
+            if not is_told:
+                log.warning("the database does not answer, and is asked again: %s", error.message)
+            is_told = True
+            away()
+            await asyncio.sleep(_AGAIN_S)

@@ -1,0 +1,1 @@
+"""Schedules: jobs that put themselves in, once for each nominal time, whichever machines live."""

@@ -1,0 +1,105 @@
+"""A scheduler: moves the cursors of schedules whose tick has come. Any number run side by side, and none leads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from entresol import telemetry
+from entresol.jobs.insist import insist
+from entresol.schedules.advance import Advance, advance, jitter_s, job_of
+from entresol.schedules.timing import parse
+from entresol.schema.model import JobPolicy
+from entresol.storage.jobs import Jobs
+from entresol.storage.schedules import Declared, Move, Schedules, Tick
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+DUE_MAX = 1000  # schedules in one statement
+_HELD = float("inf")
+
+
+class Scheduler:
+    """Puts in the jobs of schedules, of the kinds that `policies` has."""
+
+    def __init__(
+        self,
+        schedules: Schedules,
+        jobs: Jobs,
+        policies: Mapping[str, JobPolicy],
+        declared: Sequence[Declared],
+    ) -> None:
+        self._schedules = schedules
+        self._jobs = jobs
+        self._policies = policies
+        self._declared = declared
+
+    async def run(self) -> None:
+        """Declare the schedules, then move cursors for ever; while the database is away it is waited for."""
+        await insist(self._declare)
+        while True:
+            count = await insist(self.tick)
+            await insist(self._schedules.unhold)
+            if count < DUE_MAX:
+                await asyncio.sleep(POLL_S)
+
+    async def tick(self) -> int:
+        """Move the cursors of what is due, at most `DUE_MAX`, and return how many were due."""
+        due = await self._schedules.due(self._policies, DUE_MAX)
+        advances = {one.name: advance(one) for one in due}
+        if not advances:
+            return 0
+        moves = [_move(one) for one in advances.values()]
+        ticks = [
+            (tick, one.due.kind, self._policies[one.due.kind])
+            for one in advances.values()
+            for tick in _ticks(one)
+        ]
+        skips = [skip for one in advances.values() for skip in one.skipped]
+        moved = await self._schedules.advance(moves, ticks, skips)
+        for name in moved:
+            _count(advances[name])
+        await self._cancel([advances[name] for name in moved])
+        return len(due)
+
+    async def _declare(self) -> None:
+        now = await self._schedules.now()
+        for one in self._declared:
+            await self._schedules.declare(one, parse(one.timing, one.zone)(now))
+
+    async def _cancel(self, advances: Sequence[Advance]) -> None:
+        """Cancel the runs before those that have begun, where that is what overlapping ones are to do."""
+        ended = [
+            one.due.last_job
+            for one in advances
+            if one.due.overlap == "cancel" and one.due.is_running and one.begun and one.due.last_job
+        ]
+        if ended:
+            await self._jobs.cancel(ended)
+
+
+def _move(one: Advance) -> Move:
+    return Move(one.due.name, one.due.next_time, one.next_time, _last(one, one.begun), _last(one, one.held))
+
+
+def _last(one: Advance, ticks: Sequence[datetime]) -> uuid.UUID | None:
+    return job_of(one.due.name, ticks[-1]) if ticks else None
+
+
+def _ticks(one: Advance) -> list[Tick]:
+    name, longest_s = one.due.name, one.due.jitter_s
+    begun = [Tick(name, tick, job_of(name, tick), jitter_s(name, tick, longest_s)) for tick in one.begun]
+    return begun + [Tick(name, tick, job_of(name, tick), _HELD) for tick in one.held]
+
+
+def _count(one: Advance) -> None:
+    schedule = {telemetry.SCHEDULE: one.due.name}
+    for tick in (*one.begun, *one.held):
+        telemetry.TICK_DELAY.record((one.due.now - tick).total_seconds(), schedule)
+    for skip in one.skipped:
+        telemetry.TICKS_SKIPPED.add(skip.number, {**schedule, telemetry.REASON: skip.reason})
+        log.warning("%d ticks of %s were skipped: %s", skip.number, one.due.name, skip.reason)

@@ -1,0 +1,149 @@
+"""Schedules in PostgreSQL: one statement moves a schedule's cursor and puts in the jobs of the ticks that it passes.
+
+Whoever moves the cursor from where it was seen puts them in, and nobody else: no leader, no lock, the database's clock.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import NamedTuple
+
+from entresol.schema.model import JobPolicy
+from entresol.storage.catalog import read_query
+from entresol.storage.connections import Record
+from entresol.storage.jobs import Lane, add_lanes
+from entresol.storage.pools import Pools
+from entresol.storage.sql import Statement
+from entresol.storage.sqlstate import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A schedule as code declares it."""
+
+    name: str
+    kind: str
+    request: bytes
+    timing: str
+    zone: str
+    overlap: str
+    missed: str
+    missed_max: int
+    jitter_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A schedule whose tick `next_time` had come at `now`, by the database's clock."""
+
+    name: str
+    kind: str
+    timing: str
+    zone: str
+    overlap: str
+    missed: str
+    missed_max: int
+    jitter_s: float
+    is_paused: bool
+    next_time: datetime
+    now: datetime
+    last_job: uuid.UUID | None = None
+    is_running: bool = False
+    is_held: bool = False
+
+
+class Skip(NamedTuple):
+    """So many ticks of a schedule that put no job in, from the first to the last, and why."""
+
+    schedule: str
+    first_time: datetime
+    last_time: datetime
+    number: int
+    reason: str
+
+
+class Tick(NamedTuple):
+    """A tick that puts a job in, in `delay_s`; of an endless delay, when the run before it is over."""
+
+    schedule: str
+    tick_time: datetime
+    job: uuid.UUID
+    delay_s: float
+
+
+class Move(NamedTuple):
+    """Where a schedule's cursor was seen, where it goes, and the last of its jobs that begin or are held."""
+
+    schedule: str
+    was: datetime
+    next_time: datetime | None
+    last_job: uuid.UUID | None
+    held_job: uuid.UUID | None
+
+
+class Schedules:
+    """The schedules of one database, on its primary."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+        self._lanes: set[Lane] = set()  # those that are known to be there
+
+    async def now(self) -> datetime:
+        """Return the database's time."""
+        found: datetime = (await self._run("clock"))[0][0]
+        return found
+
+    async def declare(self, declared: Declared, next_time: datetime | None) -> bool:
+        """Add a schedule, or bring it up to what is declared; tell whether anything changed."""
+        values = [getattr(declared, name) for name in Declared.__slots__]
+        return bool(await self._run("declare", *values, next_time))
+
+    async def due(self, kinds: Collection[str], limit: int) -> list[Due]:
+        """Return up to so many schedules whose tick has come, of these kinds."""
+        return [Due(**record) for record in await self._run("due", [*kinds], limit)]
+
+    async def advance(
+        self,
+        moves: Sequence[Move],
+        ticks: Sequence[tuple[Tick, str, JobPolicy]],
+        skips: Sequence[Skip],
+    ) -> set[str]:
+        """Move cursors, and put in the jobs of ticks, each with its kind and its policy; return the schedules moved."""
+        lanes = {Lane(policy.queue, kind, "", policy.priority) for _, kind, policy in ticks}
+        if lanes - self._lanes:
+            await self._fetch(add_lanes(lanes))
+            self._lanes |= lanes
+        jobs = [
+            (*tick, policy.queue, kind, policy.priority, policy.attempts_max, policy.timeout_s)
+            for tick, kind, policy in ticks
+        ]
+        parameters = (*_columns(moves, 5), *_columns(jobs, 9), *_columns(skips, 5))
+        return {record["name"] for record in await self._run("advance", *parameters)}
+
+    async def unhold(self) -> int:
+        """Let jobs be ready that waited for the run before them, where it is over; return how many."""
+        return len(await self._run("unhold"))
+
+    async def _run(self, query: str, *parameters: object) -> list[Record]:
+        return await self._fetch(Statement(_text(query), parameters))
+
+    async def _fetch(self, statement: Statement) -> list[Record]:
+        deadline = self._pools.deadline(None)
+        with translated({}):
+            async with self._pools.write(timeout_s=deadline.left_s()) as connection:
+                return await connection.fetch(
+                    statement.text, *statement.parameters, timeout=deadline.left_s()
+                )
+
+
+@cache
+def _text(query: str) -> str:
+    return read_query(f"schedules/{query}")
+
+
+def _columns(rows: Sequence[Sequence[object]], count: int) -> list[list[object]]:
+    return [[row[index] for row in rows] for index in range(count)]
