@@ -71,13 +71,15 @@ class Job(Context):
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction that commits only if the job is still this attempt's own.
 
+        That is asked at its end: a worker that stands still within it must not keep others from its job.
+
         Raises:
             AttemptLostError: it is not.
         """
         async with Context.transaction(self) as transaction:
+            yield transaction
             if not await hold(transaction, self.claimed.attempt):
                 raise AttemptLostError(f"{self.name} is no longer this attempt's")
-            yield transaction
 
 
 def begin(method: Method, records: Records) -> Handler:

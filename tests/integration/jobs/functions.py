@@ -27,6 +27,8 @@ async def run_task(request: Any, job: entresol.Job) -> Any:
     async with job.transaction() as transaction:
         mark = job.new("workshop.v1.Mark", name=f"marks/{request.label}-{job.attempt}", label=request.label)
         await transaction.insert(job.resource("workshop.v1.Mark"), [mark])
+        if job.attempt == 1:
+            await asyncio.sleep(request.stay.ToTimedelta().total_seconds())
     return job.new("workshop.v1.RunTaskResponse", steps=request.steps - done, attempts=job.attempt)
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.jobs.conftest import LEASE_S, Workshop
 
 from entresol.errors import Code
+from entresol.testing.servers import run
 
 RESPONSE, METADATA = "workshop.v1.RunTaskResponse", "entresol.ops.v1.JobMetadata"
 STATES = ("UNSPECIFIED", "WAITING", "READY", "RUNNING", "SUCCEEDED", "DEAD", "CANCELLED")
@@ -124,6 +125,24 @@ def test_a_worker_that_stands_still_longer_than_its_lease_commits_nothing(
     # A blocked loop keeps its lease, for its heart beats elsewhere; who is stopped altogether loses it.
     assert attempts == (2 if stopped == "SIGSTOP" else 1)
     assert workshop.marks() == [f"marks/a-{attempts}"]
+
+
+def test_a_worker_that_is_stopped_within_its_transaction_keeps_nobody_from_its_jobs(
+    workshop: Workshop,
+) -> None:
+    import signal
+
+    names = [workshop.begin(label=label, steps=1, stay="60s") for label in ("a", "b")]
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+    with workshop.worker() as first:
+        until(lambda: run(workshop.database.psql(idle)).strip() == "2")
+        first.send_signal(signal.SIGSTOP)
+        with workshop.worker():
+            done = [workshop.wait(name) for name in names]
+            first.send_signal(signal.SIGCONT)
+            until(lambda: run(workshop.database.psql(idle)).strip() == "0")
+    assert [workshop.unpacked(RESPONSE, one.response).attempts for one in done] == [2, 2]
+    assert workshop.marks() == ["marks/a-2", "marks/b-2"]
 
 
 def test_a_worker_that_is_told_to_end_hands_its_jobs_back_unused(workshop: Workshop) -> None:

@@ -1,11 +1,19 @@
--- Jobs of workers whose lease is over, and those that run far beyond their time: ready again, or dead.
+-- Jobs of workers whose lease is over: ready again, or dead. One that is locked, by who is about to commit or stopped
+-- there, is left for the next time, and its worker with it, so that it keeps no other job waiting.
 WITH gone AS MATERIALIZED (
     SELECT id FROM entresol.workers WHERE lease_time <= clock_timestamp() FOR UPDATE SKIP LOCKED
 ),
 lost AS MATERIALIZED (
-    SELECT jobs.id FROM entresol.jobs JOIN gone ON jobs.worker = gone.id WHERE state = 'running' FOR UPDATE OF jobs
+    SELECT jobs.id FROM entresol.jobs JOIN gone ON jobs.worker = gone.id WHERE state = 'running'
+    FOR UPDATE OF jobs SKIP LOCKED
 ),
-removed AS (DELETE FROM entresol.workers USING gone WHERE workers.id = gone.id)
+removed AS (
+    DELETE FROM entresol.workers USING gone
+    WHERE workers.id = gone.id AND NOT EXISTS (
+        SELECT FROM entresol.jobs
+        WHERE jobs.worker = gone.id AND state = 'running' AND jobs.id NOT IN (SELECT id FROM lost)
+    )
+)
 UPDATE entresol.jobs
 SET state = CASE WHEN attempt < attempts_max THEN 'ready' ELSE 'dead' END,
     position = pg_current_xact_id()::text::bigint, worker = NULL, token = 0, deadline_time = NULL, update_time = now(),
