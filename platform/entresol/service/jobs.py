@@ -55,7 +55,7 @@ class Job(Context):
 
     @property
     def checkpoint(self) -> bytes | None:
-        """Return what `report` was last given as a checkpoint, by this attempt or an earlier one."""
+        """Return the last checkpoint that was reported or committed, by this attempt or an earlier one."""
         return self.claimed.checkpoint if self.reports.checkpoint is None else self.reports.checkpoint
 
     def report(
@@ -68,18 +68,22 @@ class Job(Context):
         self.reports.tell(percent, step, checkpoint)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, checkpoint: bytes | None = None) -> AsyncIterator[Transaction]:
         """Open a transaction that commits only if the job is still this attempt's own.
 
-        That is asked at its end: a worker that stands still within it must not keep others from its job.
+        That is asked at its end: a worker that stands still within it must not keep others from its job. An attempt
+        that dies behind the commit is made again: only a `checkpoint`, which commits with it, tells the next one that
+        this was written. A job gives its checkpoints here or by `report`, never both.
 
         Raises:
             AttemptLostError: it is not.
         """
         async with Context.transaction(self) as transaction:
             yield transaction
-            if not await hold(transaction, self.claimed.attempt):
+            if not await hold(transaction, self.claimed.attempt, checkpoint):
                 raise AttemptLostError(f"{self.name} is no longer this attempt's")
+        if checkpoint is not None:
+            self.reports.checkpoint = checkpoint
 
 
 def begin(method: Method, records: Records) -> Handler:

@@ -142,9 +142,11 @@ def add_lanes(lanes: Collection[Lane]) -> Statement:
     return _statement("add_lanes", *zip(*lanes, strict=True))
 
 
-async def hold(transaction: Transaction, attempt: Attempt) -> bool:
-    """Keep an attempt its own until the transaction ends; False when it is no longer."""
-    return bool(await transaction.system(_statement("hold", *attempt)))
+async def hold(transaction: Transaction, attempt: Attempt, checkpoint: bytes | None = None) -> bool:
+    """Keep an attempt its own until the transaction ends; False when it is no longer. A checkpoint commits with it."""
+    if checkpoint is None:
+        return bool(await transaction.system(_statement("hold", *attempt)))
+    return bool(await transaction.system(_statement("keep_checkpoint", *attempt, checkpoint)))
 
 
 class Jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Any
 
@@ -14,6 +15,8 @@ SERVICE = "workshop.v1.WorkshopService"
 @entresol.job(f"{SERVICE}.RunTask")
 async def run_task(request: Any, job: entresol.Job) -> Any:
     """Go on behind the step that an earlier attempt has noted, and leave a mark at the end."""
+    if request.leaves:
+        return await _leave(request, job)
     if request.is_wrong:
         raise entresol.FailedPreconditionError(f"{request.label} cannot be done")
     done = int(job.checkpoint or b"0")
@@ -30,6 +33,18 @@ async def run_task(request: Any, job: entresol.Job) -> Any:
         if job.attempt == 1:
             await asyncio.sleep(request.stay.ToTimedelta().total_seconds())
     return job.new("workshop.v1.RunTaskResponse", steps=request.steps - done, attempts=job.attempt)
+
+
+async def _leave(request: Any, job: entresol.Job) -> Any:
+    """Leave a mark, and end the process behind the commit; the next attempt finds the checkpoint."""
+    if job.checkpoint is None:
+        async with job.transaction(checkpoint=b"marked") as transaction:
+            mark = job.new(
+                "workshop.v1.Mark", name=f"marks/{request.label}-{job.attempt}", label=request.label
+            )
+            await transaction.insert(job.resource("workshop.v1.Mark"), [mark])
+        os._exit(1)
+    return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)
 
 
 @entresol.job(f"{SERVICE}.HurryTask")

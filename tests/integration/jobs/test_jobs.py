@@ -145,6 +145,18 @@ def test_a_worker_that_is_stopped_within_its_transaction_keeps_nobody_from_its_j
     assert workshop.marks() == ["marks/a-2", "marks/b-2"]
 
 
+def test_what_commits_with_a_checkpoint_is_written_once_though_the_worker_dies_behind_it(
+    workshop: Workshop,
+) -> None:
+    name = workshop.begin(label="a", leaves=True)
+    with workshop.worker() as first:
+        assert first.wait(10) == 1
+    with workshop.worker():
+        done = workshop.wait(name)
+    assert workshop.unpacked(RESPONSE, done.response).attempts == 2
+    assert workshop.marks() == ["marks/a-1"]
+
+
 def test_a_worker_that_is_told_to_end_hands_its_jobs_back_unused(workshop: Workshop) -> None:
     name = workshop.begin(label="a", steps=3, pause="1s")
     with workshop.worker(drain_s=0.2) as first:
