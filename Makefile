@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PEERS  := .venv-peers/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench peers chaos consistency fuzz-transport interop fmt constraints clean
+.PHONY: help demo up test check bench peers chaos offline-faults consistency fuzz-transport interop fmt constraints clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(PEERS) ## measure beside services written by hand: make bench ARGS=--qu
 
 chaos: $(READY) ## break everything in turn, and check what clients saw: make chaos ARGS=--quick
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+offline-faults: $(PEERS) ## break what runs jobs, of three queues side by side: make offline-faults ARGS=--quick
+	$(BIN)/python -m tests.offline $(ARGS)
 
 consistency: $(READY) ## every state of the modelled cache protocol, then random histories: make consistency ARGS=--quick
 	$(BIN)/python -m tests.consistency $(ARGS)

@@ -1,0 +1,133 @@
+"""`make offline-faults`: plays faults against three job queues side by side; exits with 0 only if ours held."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.offline.ground import Ground, OfflineError
+from tests.offline.scenarios import SCENARIOS
+from tests.offline.systems import OURS, SYSTEMS, System
+
+from entresol.embedded import EmbeddedServers
+from entresol.errors import EntresolError
+
+ALL_S_MAX = 25 * 60.0
+QUICK_S_MAX = 3 * 60.0
+WORKERS = 3
+LATE_MAX = 5  # of what is told of each line
+Line = dict[str, Any]
+_NO_FIGURES = ("scenario", "system", "seed", "missed", "late", "error", "seconds")
+
+
+async def run(
+    systems: Sequence[System], scenarios: Sequence[str], *, is_quick: bool, seed: int, seconds: float
+) -> list[Line]:
+    """Play the scenarios in turn, each against all systems at once, and return a line for each and system.
+
+    When it is quick, what there is no time for is left out; else it has not held.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell's background job would not hear them
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    ends_s = time.monotonic() + seconds
+    lines: list[Line] = []
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(await EmbeddedServers.start(replicas=0, redis=False))
+            for _ in systems
+        ]
+        for scenario in scenarios:
+            longest_s = max((line["seconds"] for line in lines), default=0.0)
+            if is_quick and longest_s > ends_s - time.monotonic():  # as on a busy machine
+                print(f"no time left for {scenario}", file=sys.stderr)
+                continue
+            lines += await asyncio.gather(
+                *(
+                    play(system, own, scenario, is_quick=is_quick, seed=seed, ends_s=ends_s)
+                    for system, own in zip(systems, servers, strict=True)
+                )
+            )
+    return lines
+
+
+async def play(
+    system: System, servers: EmbeddedServers, scenario: str, *, is_quick: bool, seed: int, ends_s: float
+) -> Line:
+    """Play a scenario against a system, print its line and return it."""
+    line: Line = {"scenario": scenario, "system": system.name, "seed": seed, "held": False}
+    began_s = time.monotonic()
+    dice = random.Random(seed)
+    try:
+        async with (
+            asyncio.timeout(ends_s - began_s),
+            Ground.opened(system, servers, scenario, workers=WORKERS, dice=dice) as ground,
+        ):
+            found = await SCENARIOS[scenario](ground, is_quick)
+        line |= {
+            "held": not found.missed,
+            **found.figures,
+            "missed": found.missed,
+            "late": found.late[:LATE_MAX],
+        }
+    except* (OfflineError, EntresolError, TimeoutError, OSError) as errors:
+        line["error"] = "; ".join(str(error) or "out of time" for error in errors.exceptions)
+    line["seconds"] = round(time.monotonic() - began_s, 1)
+    print(json.dumps(line), flush=True)
+    return line
+
+
+def table(lines: Sequence[Line]) -> str:
+    """Return the systems side by side, for people."""
+    systems = list(dict.fromkeys(line["system"] for line in lines))
+    rows = [("scenario", "", *systems)]
+    for scenario in dict.fromkeys(line["scenario"] for line in lines):
+        by_system = {line["system"]: line for line in lines if line["scenario"] == scenario}
+        figures = dict.fromkeys(
+            name for line in by_system.values() for name in line if name not in _NO_FIGURES
+        )
+        for figure in figures:
+            cells = (_cell(by_system[system].get(figure)) for system in systems)
+            rows.append((scenario if figure == "held" else "", figure, *cells))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _cell(value: object) -> str:
+    words = {True: "yes", False: "NO", None: "-"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def main() -> None:
+    """Read the arguments and play."""
+    parser = argparse.ArgumentParser(prog="make offline-faults ARGS=...", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer faults, within three minutes")
+    parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
+    parser.add_argument("--scenarios", nargs="+", choices=list(SCENARIOS), default=list(SCENARIOS))
+    parser.add_argument("--seed", type=int, help="of the moments of faults; a line tells it")
+    given = parser.parse_args()
+    systems = [SYSTEMS[name] for name in given.systems]
+    if missing := {system.python for system in systems if not Path(system.python).exists()}:
+        parser.error(f"{missing.pop()} is missing: run `make peers`, or choose --systems {OURS.name}")
+    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
+    seconds = QUICK_S_MAX if given.quick else ALL_S_MAX
+    try:
+        lines = asyncio.run(run(systems, given.scenarios, is_quick=given.quick, seed=seed, seconds=seconds))
+    except asyncio.CancelledError:
+        sys.exit(130)
+    print(table(lines), file=sys.stderr)
+    sys.exit(0 if all(line["held"] for line in lines if line["system"] == OURS.name) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What a scenario found in figures, and which bars were not kept; the bars are those that ours is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.offline.counts import Begun, Blow, Rows, begun_again, first_after_s, in_flight, unseen
+from tests.offline.work import DRAIN_S, LEASE_S
+
+AGAIN_S_MAX = LEASE_S + 2.0
+RESUMED_S_MAX = 2.0
+HANDED_BACK_S_MAX = DRAIN_S + 1.0
+
+
+@dataclass
+class Findings:
+    """What was found. `missed` tells each bar that was not kept, `late` what began again too late."""
+
+    figures: dict[str, Any] = field(default_factory=dict)
+    missed: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+
+    def at_most(self, name: str, found: float | None, most: float) -> None:
+        """Note a figure, which misses its bar when it is greater, or is not there."""
+        self.figures[name] = None if found is None else round(found, 2)
+        if found is None or found > most:
+            self.missed.append(f"{name}: {self.figures[name]}, not at most {most:g}")
+
+    def exactly(self, name: str, found: int, wanted: int) -> None:
+        """Note a figure, which misses its bar when it is another one."""
+        self.figures[name] = found
+        if found != wanted:
+            self.missed.append(f"{name}: {found}, not {wanted}")
+
+
+def of(rows: Rows) -> Findings:
+    """Return what is asked of every scenario: nothing lost, nothing doubled, nothing of undone transactions."""
+    found = Findings({"jobs": len(rows.orders)})
+    found.exactly("lost", len(rows.lost), 0)
+    found.exactly("doubled", len(rows.doubled), 0)
+    found.exactly("invented", len(rows.invented), 0)
+    return found
+
+
+def of_blows(rows: Rows, blows: Sequence[Blow]) -> Findings:
+    """Return as well how soon was begun again what was in flight at blows."""
+    found = of(rows)
+    _again(found, {blow: in_flight(blow, rows) for blow in blows}, rows, AGAIN_S_MAX)
+    return found
+
+
+def of_moments(rows: Rows, moments_s: Sequence[float]) -> Findings:
+    """Return as well how soon after each moment another attempt began."""
+    found = of(rows)
+    resumed = [first_after_s(moment_s, rows) for moment_s in moments_s]
+    worst_s = None if None in resumed else max(one for one in resumed if one is not None)
+    found.at_most("resumed_s_max", worst_s, RESUMED_S_MAX)
+    return found
+
+
+def of_handing_back(rows: Rows, blows: Sequence[Blow]) -> Findings:
+    """Return as well what became of jobs whose worker was told to end; what it let end need not begin again."""
+    found = of(rows)
+    let_end = {(row.job, row.pid) for row in rows.done}
+    handed = {
+        blow: [row for row in in_flight(blow, rows) if (row.job, row.pid) not in let_end] for blow in blows
+    }
+    found.figures["let_end"] = sum(len(in_flight(blow, rows)) - len(back) for blow, back in handed.items())
+    _again(found, handed, rows, HANDED_BACK_S_MAX)
+    jobs = {row.job for back in handed.values() for row in back}
+    number_max = max((row.attempt for row in rows.begun if row.job in jobs), default=1)
+    found.exactly("attempts_used", number_max - 1, 0)
+    return found
+
+
+def _again(found: Findings, hit: Mapping[Blow, Sequence[Begun]], rows: Rows, most_s: float) -> None:
+    """Note how soon attempts were made again; where more than one worker was hit, for each of them."""
+    pairs = [(blow, *pair) for blow, attempts in hit.items() for pair in begun_again(attempts, blow, rows)]
+    found.figures["to_begin_again"] = len(pairs)
+    found.exactly("never_again", sum(after is None for _, _, after in pairs), 0)
+    times_s: list[float] = []
+    for blow, before, after in pairs:
+        if after is None:
+            continue
+        after_s, workers = after.begun_s - blow.at_s, 1 + unseen(before, after, blow, hit)
+        times_s.append(after_s / workers)
+        if times_s[-1] > most_s:
+            numbers = f"attempt {after.attempt} after attempt {before.attempt}"
+            found.late.append(f"{before.job}: {numbers}, {after_s:.2f} s after the blow; hit: {workers}")
+    found.at_most("again_s_max", max(times_s, default=None), most_s)

@@ -1,0 +1,169 @@
+"""What a scenario is played on: a database of a system's own PostgreSQL, its workers and producers, and their rows.
+
+Every process is owned by a guard that ends it when this process is gone, however it went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.offline.counts import Begun, Blow, Done, Rows
+from tests.offline.systems import ROOT, System
+from tests.offline.work import TABLES
+
+from entresol.embedded import EmbeddedServers
+from entresol.embedded.polling import until
+from entresol.embedded.processes import Processes, last_lines
+from entresol.storage.administration import connect_primary
+
+START_S = 30.0
+_LOOK_S = 0.1
+_QUIET_S = 1.0
+SESSIONS = (
+    "FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database() "
+    "AND pid <> pg_backend_pid()"
+)
+
+
+class OfflineError(Exception):
+    """The scenario could not be played; the text says why."""
+
+
+class Ground:
+    """A system at work. `opened` starts it and ends it."""
+
+    def __init__(
+        self, system: System, servers: EmbeddedServers, database: str, folder: Path, dice: random.Random
+    ) -> None:
+        self.servers = servers
+        self.dice = dice
+        self.workers: dict[str, int] = {}  # ids of processes, by name
+        self._system = system
+        self._url = servers.primary.url(database)
+        self._folder = folder
+        self._processes = Processes(None, [], folder / "guard.log")
+        self._numbers = itertools.count(1)
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(
+        cls, system: System, servers: EmbeddedServers, database: str, *, workers: int, dice: random.Random
+    ) -> AsyncIterator[Ground]:
+        """Give a new database with so many workers that have begun; all of it is gone at the end.
+
+        A worker that ends is replaced, as whoever keeps processes in production would.
+        """
+        folder = servers.temporary / database
+        folder.mkdir()
+        await servers.psql(f"CREATE DATABASE {database}", database="postgres")
+        ground = cls(system, servers, database, folder, dice)
+        try:
+            await servers.psql(TABLES, database=database)
+            await ground.end_of(await ground._start("prepare", "prepare"), START_S)
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(ground._keep(workers))
+                await ground._begun(workers)
+                yield ground
+                keeper.cancel()
+        finally:
+            await ground._processes.close()
+            await servers.primary.start()  # whatever was cut short may have left it down
+            await servers.psql(f"DROP DATABASE {database} WITH (FORCE)", database="postgres")
+
+    async def rows(self) -> Rows:
+        """Return all that was written until now."""
+        async with connect_primary(self._url) as connection:
+            return Rows(
+                frozenset(record[0] for record in await connection.fetch("SELECT job FROM orders")),
+                [Begun(*record) for record in await connection.fetch("SELECT * FROM begun_work")],
+                [Done(*record) for record in await connection.fetch("SELECT * FROM done_work")],
+            )
+
+    async def cut(self) -> None:
+        """Terminate every session that anybody else has."""
+        async with connect_primary(self._url) as connection:
+            await connection.execute(f"SELECT pg_terminate_backend(pid) {SESSIONS}")
+
+    async def put(self, prefix: str, **arguments: object) -> str:
+        """Begin to put jobs in, as `work.arguments` says; return the producer's name."""
+        options = [(f"--{name.replace('_', '-')}", value) for name, value in arguments.items()]
+        return await self._start(f"put-{prefix}", "put", "--prefix", prefix, *itertools.chain(*options))
+
+    async def end_of(self, name: str, timeout_s: float) -> None:
+        """Wait until a process has ended by itself, and well."""
+        if not await self._processes.has_ended(name, timeout_s):
+            raise OfflineError(f"{name} did not end within {timeout_s:g} s. {self._log(name)}")
+        if await self._processes.exit_code(name):
+            raise OfflineError(f"{name} failed. {self._log(name)}")
+
+    async def strike(self, name: str, number: signal.Signals) -> Blow:
+        """Send a signal to a process."""
+        pid, at_s = self.workers.get(name, 0), time.time()
+        await self._processes.signal(name, number)
+        return Blow(pid, at_s, time.time())
+
+    async def busiest(self) -> str:
+        """Return the worker with the most attempts under way."""
+        rows = await self.rows()
+        done = {(row.job, row.pid) for row in rows.done}
+        under_way = [row.pid for row in rows.begun if (row.job, row.pid) not in done]
+        return max(self.workers, key=lambda name: under_way.count(self.workers[name]))
+
+    async def until(self, holds: Callable[[Rows], bool], timeout_s: float) -> bool:
+        """Say whether something comes to hold of the rows within this time."""
+        ends_s = time.monotonic() + timeout_s
+        while not holds(await self.rows()):
+            if time.monotonic() > ends_s:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
+
+    async def done(self, timeout_s: float, job_s: float) -> Rows:
+        """Wait until every job was done, but not longer, and until all that began could have ended; return the rows.
+
+        `job_s` is how long an attempt takes at most: what is done twice may be so a while after it was done once.
+        """
+        await self.until(lambda rows: not rows.lost, timeout_s)
+
+        def could_have_ended(rows: Rows) -> bool:
+            return time.time() > max((row.begun_s for row in rows.begun), default=0.0) + job_s + _QUIET_S
+
+        await self.until(could_have_ended, timeout_s)
+        return await self.rows()
+
+    async def _start(self, name: str, do: str, *arguments: object) -> str:
+        argv = self._system.command(do, self._url, *arguments)
+        pid = await self._processes.start(name, argv, ROOT, self._folder / f"{name}.log", signal.SIGKILL)
+        if do == "work":
+            self.workers[name] = pid
+        return name
+
+    async def _keep(self, count: int) -> None:
+        """Keep so many workers."""
+        while True:
+            for name in list(self.workers):
+                if await self._processes.exit_code(name) is not None:
+                    del self.workers[name]
+            while len(self.workers) < count:
+                await self._start(f"worker-{next(self._numbers)}", "work")
+            await asyncio.sleep(_LOOK_S)
+
+    async def _begun(self, workers: int) -> None:
+        """Wait until workers have sessions, so that no fault meets one that is still being started."""
+
+        async def have_sessions() -> bool:
+            async with connect_primary(self._url) as connection:
+                return bool(await connection.fetchval(f"SELECT count(*) >= {2 * workers} {SESSIONS}"))
+
+        if not await until(have_sessions, START_S):
+            raise OfflineError(f"the workers did not begin. {self._log('worker-1')}")
+
+    def _log(self, name: str) -> str:
+        return last_lines(self._folder / f"{name}.log", 6)
