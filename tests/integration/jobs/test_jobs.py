@@ -103,6 +103,16 @@ def test_a_killed_worker_s_jobs_are_begun_again_by_another(workshop: Workshop) -
         assert took_s < LEASE_S + 2 + 8 * 0.5
 
 
+def test_a_job_whose_worker_is_not_known_is_begun_again(workshop: Workshop) -> None:
+    name = workshop.begin(label="a", steps=1, pause="60s")
+    with workshop.worker() as first:
+        until(lambda: state(workshop, name) == "RUNNING")
+        first.kill()
+    run(workshop.database.psql("DELETE FROM entresol.workers"))
+    with workshop.worker():
+        until(lambda: workshop.unpacked(METADATA, workshop.operation(name).metadata).attempt == 2)
+
+
 @pytest.mark.parametrize("stopped", ["SIGSTOP", "blocked"])
 def test_a_worker_that_stands_still_longer_than_its_lease_commits_nothing(
     workshop: Workshop, stopped: str

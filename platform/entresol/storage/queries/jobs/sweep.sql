@@ -1,11 +1,15 @@
 -- Jobs of workers whose lease is over: ready again, or dead. One that is locked, by who is about to commit or stopped
--- there, is left for the next time, and its worker with it, so that it keeps no other job waiting.
+-- there, is left for the next time, and its worker with it, so that it keeps no other job waiting. A worker that
+-- claimed just before it was removed may leave jobs of nobody behind.
 WITH gone AS MATERIALIZED (
     SELECT id FROM entresol.workers WHERE lease_time <= clock_timestamp() FOR UPDATE SKIP LOCKED
 ),
 lost AS MATERIALIZED (
-    SELECT jobs.id FROM entresol.jobs JOIN gone ON jobs.worker = gone.id WHERE state = 'running'
-    FOR UPDATE OF jobs SKIP LOCKED
+    SELECT id FROM entresol.jobs
+    WHERE state = 'running' AND (
+        worker IN (SELECT id FROM gone) OR NOT EXISTS (SELECT FROM entresol.workers WHERE workers.id = jobs.worker)
+    )
+    FOR UPDATE SKIP LOCKED
 ),
 removed AS (
     DELETE FROM entresol.workers USING gone
