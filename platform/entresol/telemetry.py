@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 __all__ = ["CallbackOptions", "Observation"]
 
@@ -28,6 +29,10 @@ AGE = "entresol.age"  # seconds
 OUTCOME = "entresol.outcome"
 SCHEDULE = "entresol.schedule"
 EXPLAINED = "entresol.explained"
+KIND = "entresol.job.kind"
+JOB = "entresol.job"
+ATTEMPT = "entresol.job.attempt"
+QUEUE = "entresol.queue"
 
 # Rate, errors and duration of every method.
 CALL_DURATION = meter.create_histogram(
@@ -68,6 +73,20 @@ QUERY_DURATION = meter.create_histogram(
     description="Duration of statements, by resource and operation",
 )
 
+# Jobs.
+JOB_DURATION = meter.create_histogram(
+    "entresol.jobs.attempt.duration", unit="s", description="Duration of attempts, by kind and how they ended"
+)
+JOB_WAIT = meter.create_histogram(
+    "entresol.jobs.wait", unit="s", description="From when a job is ready to its claim, by kind"
+)
+JOBS_SWEPT = meter.create_counter(
+    "entresol.jobs.swept", description="Jobs taken back from workers whose lease was over"
+)
+JOBS_RUNNING = "entresol.jobs.running"  # gauge, of this worker
+JOBS_READY = "entresol.jobs.ready"  # gauge, by queue; at most 1,000 of a lane are counted
+JOBS_AGE = "entresol.jobs.ready.age"  # gauge, seconds, by queue: of the oldest job that is ready
+
 # Schedules.
 TICK_DELAY = meter.create_histogram(
     "entresol.schedules.tick.delay", unit="s", description="How late ticks put their jobs in, by schedule"
@@ -93,6 +112,7 @@ SPAN_STATEMENT = "entresol.storage.statement"
 SPAN_CACHE = "entresol.cache.command"
 
 
+_headers = TraceContextTextMapPropagator()
 _wanted = False
 _sampler: Callable[[], bool] | None = None  # None: not known, so every call is worth a span
 
@@ -121,6 +141,14 @@ def look() -> None:
 def recording() -> bool:
     """Whether the current trace is sampled, so that a span of its own is worth making."""
     return trace.get_current_span().is_recording()
+
+
+def traceparent() -> str:
+    """Return the current trace as a W3C header, for what goes on with it later; empty when it is not recorded."""
+    headers: dict[str, str] = {}
+    if recording():
+        _headers.inject(headers)
+    return headers.get("traceparent", "")
 
 
 def start(service: str = "entresol") -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
+from entresol import telemetry
 from entresol.config import Settings
 from entresol.errors import EntresolError, UnavailableError
 from entresol.jobs.attempts import GRACE_S, Running, StoppedError, Why
@@ -20,6 +21,7 @@ from entresol.jobs.heart import Heart
 from entresol.jobs.insist import insist
 from entresol.jobs.kinds import Kinds, retry_s
 from entresol.jobs.shares import shares
+from entresol.jobs.watch import Gauges, watched
 from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState
 from entresol.storage.wakeups import listen
 from entresol.turns import Turn
@@ -30,6 +32,7 @@ Result = TypeVar("Result")
 SURVEY_S = 0.25  # between two looks at all lanes, while there is something to do
 SURVEY_JOBS = 1000  # or after so many jobs
 LOOK_S = 0.5  # between two looks at what became of the jobs that run here
+MEASURE_S = 10.0  # between two looks at what waits, for who collects metrics
 KEEP_S = 3600.0  # between two looks at how long jobs that are over have been so
 
 _End = tuple[Attempt, str, bytes | None]
@@ -55,6 +58,7 @@ class Worker:
         self._stopping = False
         self._stirred = asyncio.Event()  # there may be something to claim, or room for it
         self._ends: Turn[_End, bool] = Turn(self._finish_all, running_max=1)
+        self._gauges = Gauges(lambda: len(self._running))
         self._failures: Turn[_Failure, bool] = Turn(self._fail_all, running_max=1)
 
     async def run(self) -> None:
@@ -68,7 +72,8 @@ class Worker:
             async with asyncio.TaskGroup() as group:
                 hearing = listen(self._settings.database_write, self._stirred.set)
                 chores = [
-                    group.create_task(chore) for chore in (self._sweep(), self._look(), self._keep(), hearing)
+                    group.create_task(chore)
+                    for chore in (self._sweep(), self._look(), self._keep(), self._measure(), hearing)
                 ]
                 await self._claim_all()
                 await self._drain()
@@ -138,12 +143,14 @@ class Worker:
     async def _attempt(self, running: Running) -> None:
         attempt = running.claimed.attempt
         try:
-            await self._end(running)
+            with watched(running.claimed) as watch:
+                watch.outcome = await self._end(running)
         finally:
             del self._running[attempt]
             self._stirred.set()
 
-    async def _end(self, running: Running) -> None:
+    async def _end(self, running: Running) -> str:
+        """Run an attempt, write down how it ended, and return that."""
         claimed, attempt = running.claimed, running.claimed.attempt
         try:
             result = await running.run()
@@ -153,17 +160,21 @@ class Worker:
                 await self._ends.submit((attempt, "cancelled", None))
             elif error.why is Why.RELEASED:
                 await self._insist(lambda: self._jobs.release([attempt]))
-            return
+            return error.why.value
         except Exception as error:
             await self._write_down([running])
             pause_s = retry_s(error, claimed.number, claimed.attempts_max)
             failure = running.kind.describe(error, claimed)
+            outcome = "dead" if pause_s is None else "failed"
             is_ours = await self._failures.submit((attempt, pause_s, failure))
         else:
             await self._write_down([running])
-            is_ours = await self._ends.submit((attempt, "succeeded", result))
-        if not is_ours:
-            log.warning("attempt %d at job %s ended when it was another's", claimed.number, attempt.id)
+            outcome = "succeeded"
+            is_ours = await self._ends.submit((attempt, outcome, result))
+        if is_ours:
+            return outcome
+        log.warning("attempt %d at job %s ended when it was another's", claimed.number, attempt.id)
+        return Why.LOST.value
 
     async def _write_down(self, running: Iterable[Running]) -> None:
         """Write down what attempts have reported since the last time."""
@@ -189,6 +200,7 @@ class Worker:
         while True:
             swept = await self._insist(lambda: self._jobs.sweep(lost))
             if swept:
+                telemetry.JOBS_SWEPT.add(swept)
                 log.warning("%d jobs of workers that are gone are ready again, or dead", swept)
             if swept or await self._insist(self._jobs.promote):
                 self._stirred.set()
@@ -201,6 +213,14 @@ class Worker:
             except Exception:  # it may do so next time, and jobs are run meanwhile
                 log.exception("jobs that were over long ago could not be forgotten")
             await asyncio.sleep(KEEP_S)
+
+    async def _measure(self) -> None:
+        while True:
+            floors = {lane.id: lane.floor for lane in self._lanes}
+            self._gauges.backlog = await self._insist(
+                lambda floors=floors: self._jobs.backlog(self._queues, floors)  # type: ignore[misc]
+            )
+            await asyncio.sleep(MEASURE_S)
 
     async def _look(self) -> None:
         """Write down what attempts report, and tell them what became of them."""

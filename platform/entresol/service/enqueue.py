@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from entresol.errors import InvalidArgumentError
 from entresol.schema.model import Method
 from entresol.storage.jobs import Lane, NewJob, new_id
+from entresol.telemetry import traceparent
 
 PREFIX = "operations/"
 
@@ -36,4 +37,4 @@ def new_job(
         )
     lane = Lane(policy.queue, method.full_name, tenant, policy.priority)
     data = request.SerializeToString()
-    return NewJob(new_id(), lane, data, policy.attempts_max, policy.timeout_s, delay_s, caller)
+    return NewJob(new_id(), lane, data, policy.attempts_max, policy.timeout_s, delay_s, caller, traceparent())

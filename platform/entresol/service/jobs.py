@@ -135,6 +135,9 @@ def _result(method: Method, function: JobFunction, answer: Any) -> bytes:
 
 
 def _describe(error: Exception, claimed: Claimed | None) -> bytes:
-    domain, trace = ("", "") if claimed is None else (claimed.kind.rpartition(".")[0], claimed.attempt.id.hex)
+    domain, trace = "", ""
+    if claimed is not None:
+        domain = claimed.kind.rpartition(".")[0]
+        trace = claimed.trace.split("-")[1] if claimed.trace else claimed.attempt.id.hex
     data: bytes = status_of(error, domain, trace).SerializeToString()
     return data

@@ -69,6 +69,15 @@ class Claimed:
     request: bytes
     checkpoint: bytes | None
     tick_time: datetime | None = None  # of the schedule that put it in
+    waited_s: float = 0.0  # since it was ready
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is ready in a queue: how many jobs, up to 1,000 of each lane, and how long the oldest has been so."""
+
+    ready: int
+    ready_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +170,11 @@ class Jobs:
         """Return the lanes of these queues and kinds; `floors` are those of the last survey, by lane."""
         records = await self._run("survey", [*queues], [*kinds], [*floors], [*floors.values()])
         return [LaneState(record[0], Lane(*record[1:5]), record[5], record[6]) for record in records]
+
+    async def backlog(self, queues: Collection[str], floors: Mapping[int, int]) -> dict[str, Backlog]:
+        """Return what is ready, by queue; `floors` are those of the last survey, by lane."""
+        records = await self._run("backlog", [*queues], [*floors], [*floors.values()])
+        return {record[0]: Backlog(*record[1:]) for record in records}
 
     async def claim(self, worker: uuid.UUID, wanted: Sequence[tuple[LaneState, int]]) -> list[Claimed]:
         """Claim up to so many jobs of each lane; none for a worker whose lease is over."""

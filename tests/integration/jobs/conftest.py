@@ -54,7 +54,7 @@ class Workshop:
         settings = dataclasses.replace(self.settings, **changes)
         process = subprocess.Popen(
             [ENTRESOL, "work", "--queue", "tasks"],
-            env=_environment(settings),
+            env=environment(settings),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -90,7 +90,8 @@ class Workshop:
         return GetMessageClass(self.api.model.pool.FindMessageTypeByName(message)).FromString(any_.value)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
+    """Return what a process is to be told of the settings."""
     values = {
         field.name: getattr(settings, field.name)
         for field in dataclasses.fields(settings)

@@ -17,4 +17,5 @@ SET state = 'running', worker = $1, token = pg_current_xact_id()::text::bigint, 
     start_time = coalesce(start_time, now()), update_time = now(), deadline_time = now() + make_interval(secs => timeout_s)
 FROM picked, entresol.lanes
 WHERE jobs.id = picked.id AND lanes.id = jobs.lane
-RETURNING jobs.id, token, lane, kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint, tick_time
+RETURNING jobs.id, token, lane, kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint, tick_time,
+          greatest(extract(epoch FROM clock_timestamp() - due_time), 0)::float8

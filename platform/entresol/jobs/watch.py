@@ -1,0 +1,92 @@
+"""What is told of jobs: a span of each attempt in the trace of who put it in, how long it took, and what waits."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, use_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from entresol import telemetry
+from entresol.storage.jobs import Backlog, Claimed
+
+_headers = TraceContextTextMapPropagator()
+_FAILED = frozenset({"failed", "dead"})
+
+
+class Watched:
+    """An attempt under way; whoever runs it says how it ended."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self) -> None:
+        self.outcome = "lost"
+
+
+@contextmanager
+def watched(claimed: Claimed) -> Iterator[Watched]:
+    """Measure an attempt, in a span of the trace that the job was put in by."""
+    kind = {telemetry.KIND: claimed.kind}
+    telemetry.JOB_WAIT.record(claimed.waited_s, kind)
+    started, attempt = time.perf_counter(), Watched()
+    span = _span(claimed)
+    try:
+        with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+            yield attempt
+            span.set_attribute(telemetry.OUTCOME, attempt.outcome)
+            if attempt.outcome in _FAILED:
+                span.set_status(Status(StatusCode.ERROR))
+    finally:
+        ended = {**kind, telemetry.OUTCOME: attempt.outcome}
+        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended)
+
+
+def _span(claimed: Claimed) -> Span:
+    if not telemetry.tracing():
+        return INVALID_SPAN
+    attributes: dict[str, str | int] = {
+        telemetry.KIND: claimed.kind,
+        telemetry.JOB: str(claimed.attempt.id),
+        telemetry.ATTEMPT: claimed.number,
+    }
+    parent = _headers.extract({"traceparent": claimed.trace})
+    return telemetry.tracer.start_span(claimed.kind, parent, SpanKind.CONSUMER, attributes)
+
+
+class Gauges:
+    """What a worker runs and what waits for it, for who collects metrics, while the worker lives."""
+
+    def __init__(self, running: Callable[[], int]) -> None:
+        self.backlog: Mapping[str, Backlog] = {}
+        self.running = running
+        _gauges.add(self)
+
+
+_gauges: weakref.WeakSet[Gauges] = weakref.WeakSet()
+
+
+def _running(_: telemetry.CallbackOptions) -> Iterable[telemetry.Observation]:
+    for gauges in _gauges:
+        yield telemetry.Observation(gauges.running())
+
+
+def _ready(_: telemetry.CallbackOptions) -> Iterable[telemetry.Observation]:
+    for gauges in _gauges:
+        for queue, backlog in gauges.backlog.items():
+            yield telemetry.Observation(backlog.ready, {telemetry.QUEUE: queue})
+
+
+def _age(_: telemetry.CallbackOptions) -> Iterable[telemetry.Observation]:
+    for gauges in _gauges:
+        for queue, backlog in gauges.backlog.items():
+            yield telemetry.Observation(backlog.ready_s, {telemetry.QUEUE: queue})
+
+
+telemetry.meter.create_observable_gauge(telemetry.JOBS_RUNNING, [_running], description="Jobs of this worker")
+telemetry.meter.create_observable_gauge(telemetry.JOBS_READY, [_ready], description="Jobs that are ready")
+telemetry.meter.create_observable_gauge(
+    telemetry.JOBS_AGE, [_age], unit="s", description="Age of the oldest job that is ready"
+)
