@@ -34,6 +34,7 @@ from entresol.schema.model import Model
 from entresol.service.functions import check_functions
 from entresol.service.imports import import_functions
 from entresol.service.jobs import kinds
+from entresol.service.purges import purges
 from entresol.service.registry import Registry, registry
 from entresol.service.schedules import declared
 from entresol.service.table import Route, build
@@ -141,7 +142,7 @@ async def open_worker(
     model = load_served(settings, functions or registry)
     async with AsyncExitStack() as stack:
         pools, records = await _open_records(settings, model, stack)
-        known = kinds(model, records, functions or registry, Clock())
+        known = kinds(model, records, {**purges(model), **(functions or registry).jobs}, Clock())
         if not known:
             raise ConfigurationError("no job is registered: a function becomes one by @entresol.job(METHOD)")
         jobs = Jobs(pools)

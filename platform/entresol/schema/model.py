@@ -288,6 +288,7 @@ class MethodKind(enum.Enum):
     UPDATE = "update"
     DELETE = "delete"
     UNDELETE = "undelete"
+    PURGE = "purge"
     CUSTOM = "custom"
 
 

@@ -24,9 +24,10 @@ _VERBS = {
     "Update": MethodKind.UPDATE,
     "Delete": MethodKind.DELETE,
     "Undelete": MethodKind.UNDELETE,
+    "Purge": MethodKind.PURGE,
 }
 _NAME = re.compile(f"({'|'.join(_VERBS)})([A-Z].*)")
-_OF_MANY = frozenset({MethodKind.BATCH_GET, MethodKind.BATCH_CREATE, MethodKind.LIST})
+_OF_MANY = frozenset({MethodKind.BATCH_GET, MethodKind.BATCH_CREATE, MethodKind.LIST, MethodKind.PURGE})
 _READS = frozenset({MethodKind.GET, MethodKind.BATCH_GET, MethodKind.LIST})
 _SAFE_LEVELS = frozenset({MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT})
 
@@ -105,13 +106,14 @@ def recognize(
 ) -> tuple[MethodKind, Resource | None]:
     """Return what standard method the name stands for, or CUSTOM.
 
-    A method that answers with a long-running operation is custom whatever its name (AIP-151): only the
-    service's own code knows what runs.
+    Of those that answer with a long-running operation (AIP-151) only Purge is known: what others do, the service's own
+    code knows.
     """
     found = _NAME.fullmatch(method.name)
-    if found is None or method.output_type.full_name == OPERATION:
+    kind = MethodKind.CUSTOM if found is None else _VERBS[found[1]]
+    is_long = method.output_type.full_name == OPERATION
+    if found is None or is_long is not (kind is MethodKind.PURGE):
         return MethodKind.CUSTOM, None
-    kind = _VERBS[found[1]]
     spell = plural_noun if kind in _OF_MANY else singular_noun
     named = [resource for resource in resources.values() if spell(resource) == found[2]]
     resource = _meant(method, named)

@@ -63,6 +63,11 @@ def check_functions(model: Model, registry: Registry, report: Report, *, complet
         _check_parameters(name, function, ("request", "context"), report)
     for name, job in registry.jobs.items():
         _check_job(name, job, declared.get(name), report)
+    for name, purge in declared.items():
+        if purge.kind is MethodKind.PURGE and purge.job is not None and purge.job.metadata != METADATA:
+            problem = f"names {purge.job.metadata} for the metadata of its operation"
+            remedy = f"name {METADATA!r}, and import its file"
+            report.add(model.pool.FindMethodByName(name), RULE, problem, remedy)
     check_schedules(model, registry, report)
     if registry.policy is not None:
         name = getattr(registry.policy, "__qualname__", "the authorizer")
@@ -78,6 +83,10 @@ def _check_job(name: str, function: Callable[..., Any], method: Method | None, r
     elif policy.metadata != METADATA:
         problem = f"has a job and names {policy.metadata} for the metadata of its operation"
         remedy = f"name {METADATA!r}, and import its file"
+        report.note(Mistake(*place(function), RULE, name, problem, remedy))
+    elif method is not None and method.kind is not MethodKind.CUSTOM:
+        problem = "has a job, and is a standard method, whose work the platform does"
+        remedy = "remove the function, or give the method a name that is no standard method's"
         report.note(Mistake(*place(function), RULE, name, problem, remedy))
     _check_parameters(name, function, ("request", "job"), report)
 

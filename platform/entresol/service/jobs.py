@@ -11,15 +11,16 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from entresol.cache.session import EMPTY
 from entresol.clock import Clock
 from entresol.errors import ConflictError
 from entresol.jobs.kinds import Kind, Reports
-from entresol.records import Records
+from entresol.records import Demand, Records
 from entresol.schema.model import Method, Model
 from entresol.service.call import Call, Caller, Handler, Reply
 from entresol.service.enqueue import new_job, operation_name
 from entresol.service.places import place
-from entresol.service.registry import Context, JobFunction, Registry
+from entresol.service.registry import Context, JobFunction
 from entresol.service.status import status_of
 from entresol.storage.jobs import Claimed, enqueue, hold
 from entresol.storage.transaction import Transaction
@@ -68,22 +69,26 @@ class Job(Context):
         self.reports.tell(percent, step, checkpoint)
 
     @asynccontextmanager
-    async def transaction(self, checkpoint: bytes | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, checkpoint: bytes | Callable[[], bytes] | None = None
+    ) -> AsyncIterator[Transaction]:
         """Open a transaction that commits only if the job is still this attempt's own.
 
         That is asked at its end: a worker that stands still within it must not keep others from its job. An attempt
         that dies behind the commit is made again: only a `checkpoint`, which commits with it, tells the next one that
-        this was written. A job gives its checkpoints here or by `report`, never both.
+        this was written; it may be a function, which is called at the end. A job gives its checkpoints here or by
+        `report`, never both.
 
         Raises:
             AttemptLostError: it is not.
         """
         async with Context.transaction(self) as transaction:
             yield transaction
-            if not await hold(transaction, self.claimed.attempt, checkpoint):
+            noted = checkpoint() if callable(checkpoint) else checkpoint
+            if not await hold(transaction, self.claimed.attempt, noted):
                 raise AttemptLostError(f"{self.name} is no longer this attempt's")
-        if checkpoint is not None:
-            self.reports.checkpoint = checkpoint
+        if noted is not None:
+            self.reports.checkpoint = noted
 
 
 def begin(method: Method, records: Records) -> Handler:
@@ -99,12 +104,14 @@ def begin(method: Method, records: Records) -> Handler:
     return handler
 
 
-def kinds(model: Model, records: Records, registry: Registry, clock: Clock) -> Mapping[str, Kind]:
+def kinds(
+    model: Model, records: Records, functions: Mapping[str, JobFunction], clock: Clock
+) -> Mapping[str, Kind]:
     """Return what a worker of these functions can do, by kind."""
     methods = {method.full_name: method for method in model.methods.values()}
     return {
         name: Kind(name, _runner(methods[name], function, records, clock), _describe)
-        for name, function in registry.jobs.items()
+        for name, function in functions.items()
     }
 
 
@@ -114,6 +121,8 @@ def _runner(
     async def run(claimed: Claimed, reports: Reports) -> bytes:
         call = Call(method, {}, clock, claimed.timeout_s, caller=Caller(claimed.caller))
         call.deadline_s = clock.monotonic_s() + claimed.timeout_s
+        # Whoever put it in may have written before what it is to read.
+        call.demand = Demand(EMPTY.after(claimed.seen), method.consistency)
         job = Job(call, records, records.model, claimed, reports)
         answer: Any = function(method.input_class.FromString(claimed.request), job)
         return _result(method, function, await answer if inspect.isawaitable(answer) else answer)

@@ -12,7 +12,7 @@ from entresol.records import Listings, Records
 from entresol.schema.checks import RequestCheck
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.pages import PageTokens
-from entresol.service import methods
+from entresol.service import methods, purges
 from entresol.service.call import Call, Handler, Link
 from entresol.service.chain import compose
 from entresol.service.creation import Creator
@@ -120,6 +120,8 @@ class _Standard:
                 return self._writes.delete(method)
             case MethodKind.UNDELETE:
                 return self._writes.undelete(method)
+            case MethodKind.PURGE:
+                return purges.begin(method, self._records)
             case MethodKind.CUSTOM:
                 raise ConfigurationError(f"{method.full_name} has no function")
 

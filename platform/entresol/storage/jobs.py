@@ -70,6 +70,7 @@ class Claimed:
     checkpoint: bytes | None
     tick_time: datetime | None = None  # of the schedule that put it in
     waited_s: float = 0.0  # since it was ready
+    seen: int = 0  # a position in the log that is not before the commit that put it in
 
 
 @dataclass(frozen=True, slots=True)

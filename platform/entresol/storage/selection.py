@@ -55,6 +55,13 @@ class Selection:
         )
         return Statement(text, parameters.values())
 
+    def first(self, table: TableSql, limit: int) -> Statement:
+        """Return the names, at most `limit`, in their order."""
+        parameters = Parameters()
+        where = self._where(table, parameters)
+        text = f"SELECT name FROM {table.table} WHERE true{where} ORDER BY name LIMIT {parameters.add(limit)}"
+        return Statement(text, parameters.values())
+
     def count(self, table: TableSql) -> Statement:
         """Return how many there are."""
         parameters = Parameters()

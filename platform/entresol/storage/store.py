@@ -127,11 +127,32 @@ class Store:
         statement = select_page(self._schema.table(resource), query)
         return hashlib.blake2b(repr(statement).encode(), digest_size=16).hexdigest().encode()
 
-    async def count(self, resource: Resource, selection: Selection, *, timeout_s: float | None = None) -> int:
-        """Return how many records `selection` has, on any server; what is raised is as for `get`."""
+    async def count(
+        self,
+        resource: Resource,
+        selection: Selection,
+        *,
+        at_least: int = 0,
+        timeout_s: float | None = None,
+    ) -> int:
+        """Return how many records `selection` has; where from, and what is raised, is as for `get`."""
         statement = selection.count(self._schema.table(resource))
-        answer = await self._read(resource, statement, "count", 0, primary=False, timeout_s=timeout_s)
+        answer = await self._read(resource, statement, "count", at_least, primary=False, timeout_s=timeout_s)
         return int(answer.records[0][0])
+
+    async def sample(
+        self,
+        resource: Resource,
+        selection: Selection,
+        limit: int,
+        *,
+        at_least: int = 0,
+        timeout_s: float | None = None,
+    ) -> Sequence[str]:
+        """Return the first names that `selection` has; where from, and what is raised, is as for `get`."""
+        statement = selection.first(self._schema.table(resource), limit)
+        answer = await self._read(resource, statement, "sample", at_least, primary=False, timeout_s=timeout_s)
+        return [record[0] for record in answer.records]
 
     async def update(
         self, resource: Resource, message: Message, fields: Sequence[Field], *, version: int | None

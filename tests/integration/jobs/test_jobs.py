@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.integration.jobs.conftest import LEASE_S, Workshop
@@ -184,3 +185,28 @@ def test_an_operation_that_is_not_there_is_not_found(workshop: Workshop) -> None
         Code.NOT_FOUND, "GetOperation", name="operations/01890a5d-ac96-774b-bcce-b302099a8057"
     )
     workshop.api.refused(Code.INVALID_ARGUMENT, "GetOperation", name="operations/nothing")
+
+
+def test_a_purge_counts_and_then_deletes_what_its_filter_matches(workshop: Workshop) -> None:
+    table = workshop.api.model.by_message["workshop.v1.Mark"].table
+    columns = "'marks/m' || lpad(n::text, 4, '0'), CASE n % 6 WHEN 0 THEN 'b' ELSE 'a' END, n"
+    numbers = f"SELECT {columns} FROM generate_series(1, 1200) AS n"
+    run(workshop.database.psql(f"INSERT INTO {table} (name, label, row_version) {numbers}"))
+    with workshop.worker():
+
+        def purged(**request: Any) -> tuple[int, list[str]]:
+            done = workshop.wait(workshop.api.call("PurgeMarks", filter='label = "a"', **request).name)
+            told = workshop.unpacked("workshop.v1.PurgeMarksResponse", done.response)
+            return told.purge_count, list(told.purge_sample)
+
+        names = [f"marks/m{number:04}" for number in range(1, 1201) if number % 6]
+        assert purged() == (1000, names[:100])
+        assert len(workshop.marks()) == 1000  # a page
+        assert purged(force=True) == (1000, [])
+        assert workshop.marks() == [f"marks/m{number:04}" for number in range(6, 1201, 6)]
+        assert purged() == (0, [])
+
+
+@pytest.mark.parametrize("filter_", ["", "label = "])
+def test_a_purge_with_a_wrong_filter_is_refused_at_once(workshop: Workshop, filter_: str) -> None:
+    workshop.api.refused(Code.INVALID_ARGUMENT, "PurgeMarks", filter=filter_, force=True)

@@ -7,7 +7,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from entresol.schema import options
 from entresol.schema.model import Behavior, Consistency, Method, MethodKind, Resource
 from entresol.schema.rules.scope import Scope
-from entresol.schema.rules.standard_methods import FORMS, Form, Part
+from entresol.schema.rules.standard_methods import FORMS, PURGED, Form, Part
 from entresol.schema.services import OPERATION
 from entresol.schema.source import is_own
 from entresol.schema.spelling import type_name
@@ -87,6 +87,8 @@ class _Check:
         if is_own(self._method.input.file.name):  # that it is not is a mistake of its own
             self._request(self._form.parts(self._resource))
         self._response()
+        if self._method.kind is MethodKind.PURGE:
+            self._purged()
 
     def _request(self, parts: list[Part]) -> None:
         for part in parts:
@@ -157,6 +159,18 @@ class _Check:
                 self._part(output, part)
             else:
                 self._repeated(output, part)
+
+    def _purged(self) -> None:
+        """Check what the operation answers with; one that cannot be found is a mistake of its own."""
+        wanted = f"{self._descriptor.name}Response"
+        response = "" if self._method.job is None else self._method.job.response
+        if response and response.rpartition(".")[2] != wanted:
+            self._add(
+                f"its operation answers with {response}", f"let it answer with a message named {wanted}"
+            )
+        elif response and _exists(self._scope, response, ""):
+            for part in PURGED:
+                self._part(self._scope.source.pool.FindMessageTypeByName(response), part)
 
     def _repeated(self, output: Descriptor, part: Part) -> None:
         found = [field for field in output.fields if type_name(field) == part.type]

@@ -1,4 +1,4 @@
-"""What the request and response of each standard method must hold, as data (AIP-131 to 135, 164, 231, 233)."""
+"""What the request and response of each standard method must hold, as data (AIP-131 to 135, 164, 165, 231, 233)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from entresol.schema.model import IdSource, MethodKind, Resource
 from entresol.schema.resources import snake
-from entresol.schema.services import plural_noun, singular_noun
+from entresol.schema.services import OPERATION, plural_noun, singular_noun
 
 EMPTY = "google.protobuf.Empty"
 
@@ -113,6 +113,15 @@ def _undelete(resource: Resource) -> list[Part]:
     return [_NAME, _ETAG, *_MUTATION]
 
 
+def _purge(resource: Resource) -> list[Part]:
+    filter_ = Part("filter", "string", must=True, required=True)
+    return [*_parent(resource, must=False), filter_, Part("force", "bool", must=True)]
+
+
+def _operation(resource: Resource) -> tuple[str, ...]:
+    return (OPERATION,)
+
+
 def _itself(resource: Resource) -> tuple[str, ...]:
     return (resource.message,)
 
@@ -140,13 +149,21 @@ FORMS: dict[MethodKind, Form] = {
     MethodKind.UPDATE: Form("AIP-134", _update, _itself),
     MethodKind.DELETE: Form("AIP-135", _delete, _deleted),
     MethodKind.UNDELETE: Form("AIP-164", _undelete, _itself),
+    MethodKind.PURGE: Form("AIP-165", _purge, _operation),
     MethodKind.BATCH_GET: Form("AIP-231", _batch_get, _named, _many),
     MethodKind.BATCH_CREATE: Form("AIP-233", _batch_create, _named, _many),
 }
 
 
+# What the operation of a Purge answers with in the end.
+PURGED = [
+    Part("purge_count", "int32", must=True, required=None),
+    Part("purge_sample", "repeated string", must=True, required=None),
+]
+
+
 def method_name(kind: MethodKind, resource: Resource) -> str:
     """Return the name of the resource's standard method of this kind."""
     verb = "".join(word.capitalize() for word in kind.value.split("_"))
-    many = kind in (MethodKind.LIST, MethodKind.BATCH_GET, MethodKind.BATCH_CREATE)
+    many = kind in (MethodKind.LIST, MethodKind.BATCH_GET, MethodKind.BATCH_CREATE, MethodKind.PURGE)
     return verb + (plural_noun(resource) if many else singular_noun(resource))

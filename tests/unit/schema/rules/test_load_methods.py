@@ -297,6 +297,26 @@ def test_rule_125_by_a_message_that_exists(mistakes: list[str]) -> None:
     assert mistakes == ["AIP-151 LibraryService.PrintBook: there is no message 'Leaflet'"]
 
 
+@pytest.mark.edits(
+    (
+        "  bool force = 3 [(google.api.field_behavior) = OPTIONAL];\n}\n\nmessage PurgeBooksResponse",
+        "}\n\nmessage PurgeBooksResponse",
+    )
+)
+def test_a_purge_says_whether_it_deletes(mistakes: list[str]) -> None:
+    assert mistakes == ["AIP-165 PurgeBooksRequest: has no field 'force'"]
+
+
+@pytest.mark.edits(("  repeated string purge_sample = 2;\n", ""))
+def test_what_a_purge_ends_with_has_its_fields(mistakes: list[str]) -> None:
+    assert mistakes == ["AIP-165 PurgeBooksResponse: has no field 'purge_sample'"]
+
+
+@pytest.mark.edits(('response_type: "PurgeBooksResponse"', 'response_type: "Book"'))
+def test_what_a_purge_ends_with_is_named_after_it(mistakes: list[str]) -> None:
+    assert mistakes == ["AIP-165 LibraryService.PurgeBooks: its operation answers with library.v1.Book"]
+
+
 @pytest.mark.edits
 def test_a_method_is_standard_by_its_name(library_set: bytes) -> None:
     kinds = {path.rpartition("/")[2]: method.kind for path, method in load(library_set).methods.items()}
@@ -311,6 +331,7 @@ def test_a_method_is_standard_by_its_name(library_set: bytes) -> None:
         "UpdateBook": MethodKind.UPDATE,
         "DeleteBook": MethodKind.DELETE,
         "UndeleteBook": MethodKind.UNDELETE,
+        "PurgeBooks": MethodKind.PURGE,
         "LendBook": MethodKind.CUSTOM,
         "PrintBook": MethodKind.CUSTOM,
         "ListOperations": MethodKind.CUSTOM,

@@ -18,4 +18,4 @@ SET state = 'running', worker = $1, token = pg_current_xact_id()::text::bigint, 
 FROM picked, entresol.lanes
 WHERE jobs.id = picked.id AND lanes.id = jobs.lane
 RETURNING jobs.id, token, lane, kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint, tick_time,
-          greatest(extract(epoch FROM clock_timestamp() - due_time), 0)::float8
+          greatest(extract(epoch FROM clock_timestamp() - due_time), 0)::float8, (pg_current_wal_insert_lsn() - '0/0')::bigint

@@ -26,6 +26,8 @@ from entresol_stories.v1.comment_pb2 import (
     GetCommentRequest,
     ListCommentsRequest,
     ListCommentsResponse,
+    PurgeCommentsRequest,
+    PurgeCommentsResponse,
     UpdateCommentRequest,
 )
 from entresol_stories.v1.comment_service import (
@@ -145,6 +147,8 @@ __all__ = [
     "ListUsersResponse",
     "ListVotesRequest",
     "ListVotesResponse",
+    "PurgeCommentsRequest",
+    "PurgeCommentsResponse",
     "Story",
     "StoryName",
     "StoryServiceClient",

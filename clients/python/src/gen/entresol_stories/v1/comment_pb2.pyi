@@ -1,5 +1,6 @@
 import datetime
 
+from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -126,3 +127,21 @@ class DeleteCommentRequest(_message.Message):
     request_id: str
     validate_only: bool
     def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., allow_missing: _Optional[bool] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
+
+class PurgeCommentsRequest(_message.Message):
+    __slots__ = ("parent", "filter", "force")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    filter: str
+    force: bool
+    def __init__(self, parent: _Optional[str] = ..., filter: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
+
+class PurgeCommentsResponse(_message.Message):
+    __slots__ = ("purge_count", "purge_sample")
+    PURGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PURGE_SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    purge_count: int
+    purge_sample: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, purge_count: _Optional[int] = ..., purge_sample: _Optional[_Iterable[str]] = ...) -> None: ...

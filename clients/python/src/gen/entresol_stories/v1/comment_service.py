@@ -7,6 +7,7 @@ from entresol_stories.v1 import comment_pb2
 from entresol_stories.v1 import names
 from typing import Unpack
 import entresol_client as runtime
+import google.longrunning.operations_pb2
 import google.protobuf.empty_pb2
 
 _GET_COMMENT = runtime.Method(
@@ -64,6 +65,13 @@ _DELETE_COMMENT = runtime.Method(
     first="name",
     request_id="request_id",
     routing=("name",),
+)
+_PURGE_COMMENTS = runtime.Method(
+    "/stories.v1.CommentService/PurgeComments",
+    comment_pb2.PurgeCommentsRequest,
+    google.longrunning.operations_pb2.Operation,
+    first="parent",
+    routing=("parent",),
 )
 
 
@@ -243,6 +251,26 @@ class CommentServiceClient(runtime.ServiceClient):
         )
         self._unary(_DELETE_COMMENT, request, options)
 
+    def purge_comments(
+        self,
+        parent: str | names.StoryName | comment_pb2.PurgeCommentsRequest,
+        filter: str | None = None,
+        *,
+        force: bool | None = None,
+        **options: Unpack[runtime.CallOptions],
+    ) -> google.longrunning.operations_pb2.Operation:
+        """Deletes the comments that a filter matches.
+
+        Args:
+            parent: The story whose comments these are; `-` for all. Or the whole
+                `PurgeCommentsRequest`, with no other field.
+            filter: An AIP-160 filter of what goes; `*` is everything.
+            force: Whether to delete; otherwise they are counted.
+            options: What `entresol_client.CallOptions` lists.
+        """
+        request = _PURGE_COMMENTS.request(parent, filter=filter, force=force)
+        return self._unary(_PURGE_COMMENTS, request, options)
+
 
 class AsyncCommentServiceClient(runtime.AsyncServiceClient):
     """The comments below a story."""
@@ -419,3 +447,23 @@ class AsyncCommentServiceClient(runtime.AsyncServiceClient):
             validate_only=validate_only,
         )
         await self._unary(_DELETE_COMMENT, request, options)
+
+    async def purge_comments(
+        self,
+        parent: str | names.StoryName | comment_pb2.PurgeCommentsRequest,
+        filter: str | None = None,
+        *,
+        force: bool | None = None,
+        **options: Unpack[runtime.CallOptions],
+    ) -> google.longrunning.operations_pb2.Operation:
+        """Deletes the comments that a filter matches.
+
+        Args:
+            parent: The story whose comments these are; `-` for all. Or the whole
+                `PurgeCommentsRequest`, with no other field.
+            filter: An AIP-160 filter of what goes; `*` is everything.
+            force: Whether to delete; otherwise they are counted.
+            options: What `entresol_client.CallOptions` lists.
+        """
+        request = _PURGE_COMMENTS.request(parent, filter=filter, force=force)
+        return await self._unary(_PURGE_COMMENTS, request, options)
