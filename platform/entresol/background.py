@@ -22,6 +22,12 @@ async def kept_running(work: Coroutine[object, object, None], name: str) -> Asyn
         await asyncio.wait([task])
 
 
+def noticed(task: asyncio.Task[None]) -> None:
+    """Log as critical that a task failed."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("%s ended", task.get_name(), exc_info=task.exception())
+
+
 def _ended(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         log.critical("%s ended", task.get_name(), exc_info=task.exception() or RuntimeError("it returned"))

@@ -28,9 +28,11 @@ syntax = "proto3";
 
 package notes.v1;
 
+import "entresol/ops/v1/jobs.proto";
 import "google/api/annotations.proto";
 import "google/api/field_behavior.proto";
 import "google/api/resource.proto";
+import "google/longrunning/operations.proto";
 
 // A note.
 message Note {
@@ -60,6 +62,13 @@ service NoteService {
   rpc CreateNote(CreateNoteRequest) returns (Note) {
     option (google.api.http) = {post: "/v1/notes" body: "note"};
   }
+  // Deletes notes.
+  rpc PurgeNotes(PurgeNotesRequest) returns (google.longrunning.Operation) {
+    option (google.api.http) = {post: "/v1/notes:purge" body: "*"};
+    option (google.longrunning.operation_info) = {
+      response_type: "PurgeNotesResponse" metadata_type: "entresol.ops.v1.JobMetadata"
+    };
+  }
 }
 
 // Asks for a note.
@@ -88,6 +97,20 @@ message ListNotesResponse {
 message CreateNoteRequest {
   // The note.
   Note note = 1 [(google.api.field_behavior) = REQUIRED];
+}
+// Asks for a deletion.
+message PurgeNotesRequest {
+  // What goes.
+  string filter = 1 [(google.api.field_behavior) = REQUIRED];
+  // Whether it does.
+  bool force = 2 [(google.api.field_behavior) = OPTIONAL];
+}
+// Says what went.
+message PurgeNotesResponse {
+  // How many.
+  int32 purge_count = 1;
+  // Their names.
+  repeated string purge_sample = 2;
 }
 """
 
@@ -148,6 +171,9 @@ def test_a_new_proto_is_migrated_by_what_up_says_and_then_served(folder: Path) -
         assert found is not None
         with Caller(found[2]) as caller:
             caller.call("notes.v1.NoteService/CreateNote", {"note": {"text": "Buy milk"}})
+            begun = caller.call("notes.v1.NoteService/PurgeNotes", {"filter": "*", "force": True}).reply
+            waited = {"name": begun.name, "timeout": "10s"}
+            assert caller.call("google.longrunning.Operations/WaitOperation", waited).reply.done
             assert len(caller.call(found[1], {}).reply.notes) <= 1  # type: ignore[attr-defined]  # a replica may lag
 
 

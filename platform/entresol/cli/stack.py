@@ -1,14 +1,16 @@
-"""The whole platform on one machine: embedded stores, migrated, with a relay and a server in this process."""
+"""The whole platform on one machine: embedded stores, migrated, with relay, server and worker in this process."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from entresol.app import Platform, load_model, relaying
+from entresol.app import Platform, load_model, open_worker, relaying
+from entresol.background import noticed
 from entresol.cli.folders import migration_folders
 from entresol.config import Settings
 from entresol.embedded.servers import EmbeddedServers
@@ -64,11 +66,27 @@ async def stores(settings: Settings, folder: Path | None, *, replicas: int = 2) 
 
 @asynccontextmanager
 async def serving(stores: Stores) -> AsyncIterator[Stack]:
-    """Run the relay and the server over the stores while the block lasts."""
+    """Run the relay, the server, and a worker of all queues, over the stores while the block lasts."""
     settings = stores.settings
-    async with relaying(settings), await Platform.open(settings) as platform:
+    async with relaying(settings), await Platform.open(settings) as platform, _working(stores):
         server = await platform.serve()
         web = await platform.serve_web()
         address = f"{settings.listen.rpartition(':')[0]}:{server.port}"
         web_address = f"{settings.web_listen.rpartition(':')[0]}:{web.port}" if web else ""
         yield Stack(stores.servers, settings, platform, address, web_address)
+
+
+@asynccontextmanager
+async def _working(stores: Stores) -> AsyncIterator[None]:
+    queues = sorted({method.job.queue for method in stores.model.methods.values() if method.job})
+    if not queues:
+        yield
+        return
+    async with open_worker(stores.settings, queues) as worker:
+        working = asyncio.create_task(worker.run(), name="entresol worker")
+        working.add_done_callback(noticed)
+        try:
+            yield
+        finally:
+            worker.stop()
+            await asyncio.wait([working])
