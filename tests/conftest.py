@@ -6,8 +6,12 @@ still for longer than any of them takes, and a run that depends on that cannot b
 """
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -18,3 +22,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["entresol.testing.plugin"]
+
+
+@pytest.fixture(autouse=True)
+def no_data_outlive_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove the data of servers that were started in a test's folder, where only a link to them may be."""
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    for link in [] if folder is None else folder.rglob("servers"):
+        if link.is_symlink():
+            shutil.rmtree(link.resolve(), ignore_errors=True)

@@ -1,7 +1,8 @@
 """Wake-ups: workers hear that there are jobs as soon as they are committed. They look by themselves, too.
 
 NOTIFY takes one lock for all databases from before a transaction's commit until after it. So none is part of a
-transaction that does anything else, and all that one process commits within a moment is told at once.
+transaction that does anything else, all that one process commits within a moment is told at once, and no process
+tells while another does: who has not told yet when we find that tells of our commit, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "entresol_jobs"
 MOMENT_S = 0.02
+_LOCK = 0x656E7472  # of the database's advisory locks
+_TELL = f"SELECT pg_notify('{CHANNEL}', '') WHERE pg_try_advisory_xact_lock({_LOCK})"
 _PING_S = 10.0
 _AGAIN_S = 1.0
 
@@ -44,7 +47,7 @@ class Wakeups:
                 deadline = self._pools.deadline(None)
                 with translated({}):
                     async with self._pools.write(timeout_s=deadline.left_s()) as connection:
-                        await connection.execute(f"NOTIFY {CHANNEL}", timeout=deadline.left_s())
+                        await connection.execute(_TELL, timeout=deadline.left_s())
                 await asyncio.sleep(MOMENT_S)
         except EntresolError as error:
             log.info("workers were not told of jobs, and will find them: %s", error.message)
