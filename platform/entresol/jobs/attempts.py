@@ -40,6 +40,7 @@ class Running:
     kind: Kind
     end_s: float
     reports: Reports = field(default_factory=Reports)
+    left: asyncio.Future[bytes] | None = None  # what goes on though its time is over
     _told: asyncio.Future[Why] | None = None
 
     async def run(self) -> bytes:
@@ -77,6 +78,7 @@ class Running:
         work.cancel()
         await asyncio.wait((work,), timeout=GRACE_S)
         if not work.done():
+            self.left = work
             log.error("an attempt at %s goes on though it was told to end", self.kind.name)
         elif not work.cancelled() and work.exception() is not None:
             log.warning("an attempt at %s failed while it ended", self.kind.name, exc_info=work.exception())

@@ -51,6 +51,7 @@ class Worker:
         self._heart = Heart(settings.database_write, settings.jobs_lease_s, self._lose)
         self._running: dict[Attempt, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._left: set[asyncio.Future[bytes]] = set()  # of attempts that are over, and yet go on
         self._lanes: list[LaneState] = []
         self._surveyed_s = 0.0
         self._claimed = 0  # since the last survey
@@ -107,7 +108,7 @@ class Worker:
     async def _claim_all(self) -> None:
         while not self._stopping:
             self._stirred.clear()
-            room = self._settings.jobs_concurrency - len(self._running)
+            room = max(self._settings.jobs_concurrency - len(self._running) - len(self._left), 0)
             claimed = await self._insist(lambda room=room: self._claim(room)) if room else []  # type: ignore[misc]
             for one in claimed:
                 self._begin(one)
@@ -148,6 +149,8 @@ class Worker:
         finally:
             del self._running[attempt]
             self._stirred.set()
+            if running.left is not None:
+                self._leave_behind(running.left)
 
     async def _end(self, running: Running) -> str:
         """Run an attempt, write down how it ended, and return that."""
@@ -253,6 +256,17 @@ class Worker:
         assert isinstance(task, asyncio.Task)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    def _leave_behind(self, left: asyncio.Future[bytes]) -> None:
+        """Count what could not be ended among what runs here: a thread that blocks for ever is still there."""
+        self._left.add(left)
+        left.add_done_callback(self._gone)
+
+    def _gone(self, left: asyncio.Future[bytes]) -> None:
+        self._left.discard(left)
+        self._stirred.set()
+        if not left.cancelled():
+            left.exception()  # nobody else asks for it
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -15,6 +16,7 @@ from entresol.cache.session import EMPTY
 from entresol.clock import Clock
 from entresol.errors import ConflictError
 from entresol.jobs.kinds import Kind, Reports
+from entresol.jobs.threads import Thread
 from entresol.records import Demand, Records
 from entresol.schema.model import Method, Model
 from entresol.service.call import Call, Caller, Handler, Reply
@@ -24,6 +26,8 @@ from entresol.service.registry import Context, JobFunction
 from entresol.service.status import status_of
 from entresol.storage.jobs import Claimed, enqueue, hold
 from entresol.storage.transaction import Transaction
+
+Result = TypeVar("Result")
 
 
 class AttemptLostError(ConflictError):
@@ -38,6 +42,7 @@ class Job(Context):
 
     claimed: Claimed
     reports: Reports
+    thread: Thread | None = None  # of a plain function
 
     @property
     def name(self) -> str:
@@ -65,8 +70,25 @@ class Job(Context):
         """Tell how far the job is, for who polls its operation, and where another attempt is to go on.
 
         It costs nothing: what was told last is written down within a second.
+
+        Raises:
+            asyncio.CancelledError: the attempt is to end, which a plain function hears in no other way.
         """
+        if self.thread is not None:
+            self.thread.check()
         self.reports.tell(percent, step, checkpoint)
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what a coroutine returns, while a plain function waits: its way to `get`, `transaction` and the rest.
+
+        Raises:
+            RuntimeError: the function is a coroutine itself, and awaits.
+            asyncio.CancelledError: the attempt is to end.
+        """
+        if self.thread is None:
+            work.close()
+            raise RuntimeError("a coroutine awaits what it waits for: only a plain function runs it so")
+        return self.thread.wait(work)
 
     @asynccontextmanager
     async def transaction(
@@ -118,13 +140,21 @@ def kinds(
 def _runner(
     method: Method, function: JobFunction, records: Records, clock: Clock
 ) -> Callable[[Claimed, Reports], Awaitable[bytes]]:
+    is_coroutine = inspect.iscoroutinefunction(function)
+
     async def run(claimed: Claimed, reports: Reports) -> bytes:
         call = Call(method, {}, clock, claimed.timeout_s, caller=Caller(claimed.caller))
         call.deadline_s = clock.monotonic_s() + claimed.timeout_s
         # Whoever put it in may have written before what it is to read.
         call.demand = Demand(EMPTY.after(claimed.seen), method.consistency)
+        request = method.input_class.FromString(claimed.request)
         job = Job(call, records, records.model, claimed, reports)
-        answer: Any = function(method.input_class.FromString(claimed.request), job)
+        answer: Any
+        if is_coroutine:
+            answer = function(request, job)
+        else:
+            job.thread = Thread(job.name)
+            answer = await job.thread.call(partial(function, request, job))
         return _result(method, function, await answer if inspect.isawaitable(answer) else answer)
 
     return run

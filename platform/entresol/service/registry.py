@@ -127,8 +127,8 @@ class Context:
 
 
 Function = Callable[[Any, Context], Awaitable[Message | bytes] | AsyncIterator[Message | bytes]]
-# Given the request and a `service.jobs.Job`.
-JobFunction = Callable[[Any, Any], Awaitable[Message | None]]
+# Given the request and a `service.jobs.Job`. What is no coroutine runs in a thread.
+JobFunction = Callable[[Any, Any], Awaitable[Message | None] | Message | None]
 
 
 @dataclass(frozen=True, slots=True)

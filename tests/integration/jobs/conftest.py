@@ -29,6 +29,7 @@ from entresol.transport.caller import Caller
 HERE = Path(__file__).parent
 ENTRESOL = str(Path(sys.executable).parent / "entresol")
 LEASE_S = 2.0
+FUNCTIONS = f"{HERE / 'functions.py'},{HERE / 'blocking.py'}"
 SERVICE = "workshop.v1.WorkshopService"
 
 
@@ -36,7 +37,7 @@ async def _elsewhere(_request: Any, _job: Any) -> None:
     raise AssertionError("a server runs no jobs")
 
 
-_begun = Registry(jobs={f"{SERVICE}.RunTask": _elsewhere, f"{SERVICE}.HurryTask": _elsewhere})
+_begun = Registry(jobs={f"{SERVICE}.{task}Task": _elsewhere for task in ("Run", "Hurry", "Block", "Crunch")})
 
 
 @dataclasses.dataclass
@@ -50,7 +51,7 @@ class Workshop:
     @contextmanager
     def worker(self, **changes: Any) -> Iterator[subprocess.Popen[str]]:
         """Give a worker of the queue `tasks` that has begun."""
-        changes = {"functions": str(HERE / "functions.py"), **changes}
+        changes = {"functions": FUNCTIONS, **changes}
         settings = dataclasses.replace(self.settings, **changes)
         process = subprocess.Popen(
             [ENTRESOL, "work", "--queue", "tasks"],

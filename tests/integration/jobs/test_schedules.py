@@ -8,11 +8,11 @@ import time
 from datetime import datetime
 
 import asyncpg
-from tests.integration.jobs.conftest import HERE, Workshop
+from tests.integration.jobs.conftest import FUNCTIONS, HERE, Workshop
 
 from entresol.schedules.timing import parse
 
-FUNCTIONS = f"{HERE / 'functions.py'},{HERE / 'ticking.py'}"
+TICKING = f"{FUNCTIONS},{HERE / 'ticking.py'}"
 
 
 def rows(workshop: Workshop, sql: str) -> list[asyncpg.Record]:
@@ -38,11 +38,11 @@ def delays(workshop: Workshop) -> list[float]:
 
 
 def test_each_tick_is_once_though_a_scheduler_is_killed_and_another_stands_still(workshop: Workshop) -> None:
-    with workshop.worker(functions=FUNCTIONS) as first, workshop.worker(functions=FUNCTIONS) as second:
+    with workshop.worker(functions=TICKING) as first, workshop.worker(functions=TICKING) as second:
         time.sleep(2.5)
         first.kill()
         time.sleep(2)
-        with workshop.worker(functions=FUNCTIONS):
+        with workshop.worker(functions=TICKING):
             second.send_signal(signal.SIGSTOP)
             time.sleep(2)
             second.send_signal(signal.SIGCONT)
@@ -59,10 +59,10 @@ def test_each_tick_is_once_though_a_scheduler_is_killed_and_another_stands_still
 
 
 def test_what_nobody_was_there_for_is_caught_up(workshop: Workshop) -> None:
-    with workshop.worker(functions=FUNCTIONS):
+    with workshop.worker(functions=TICKING):
         time.sleep(1.5)
     time.sleep(3)
-    with workshop.worker(functions=FUNCTIONS):
+    with workshop.worker(functions=TICKING):
         time.sleep(1.5)
     seen = ticks(workshop)
     following = parse("every 1s")

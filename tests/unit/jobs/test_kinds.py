@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entresol.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, UnavailableError
-from entresol.jobs.kinds import RETRY_MAX_S, Reports, retry_s
+from entresol.jobs.kinds import RETRY_AFTER_MAX_S, RETRY_MAX_S, Reports, retry_s
 
 
 def test_pauses_double_and_half_of_each_is_chance() -> None:
@@ -38,6 +38,18 @@ def test_what_another_attempt_would_only_meet_again_is_final(error: Exception) -
 def test_who_says_when_to_come_again_is_heard() -> None:
     error = UnavailableError("away", retry_after_s=42.0)
     assert retry_s(error, 1, 10) == 42.0
+
+
+def test_what_is_away_for_a_moment_uses_up_no_attempts_in_one() -> None:
+    error = UnavailableError("away")
+    assert error.retry_after_s == 0.2
+    pauses = [retry_s(error, number, 10) for number in range(1, 10)]
+    assert sum(pause or 0 for pause in pauses) > 200
+    assert retry_s(error, 10, 10) is None
+
+
+def test_no_error_keeps_a_job_for_ever() -> None:
+    assert retry_s(UnavailableError("away", retry_after_s=float("inf")), 1, 10) == RETRY_AFTER_MAX_S
 
 
 def test_reports_keep_the_last_word_and_never_a_lower_percent() -> None:

@@ -1,0 +1,50 @@
+"""The tasks of the workshop that block: as plain functions, and in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import entresol
+
+SERVICE = "workshop.v1.WorkshopService"
+
+
+def _mark(job: entresol.Job, label: str) -> Any:
+    return job.new("workshop.v1.Mark", name=f"marks/{label}-{job.attempt}", label=label)
+
+
+async def _leave_mark(job: entresol.Job, label: str) -> None:
+    async with job.transaction(checkpoint=b"marked") as transaction:
+        await transaction.insert(job.resource("workshop.v1.Mark"), [_mark(job, label)])
+
+
+@entresol.job(f"{SERVICE}.BlockTask")
+def block_task(request: Any, job: entresol.Job) -> Any:
+    """Block a thread as long as it is told to, and leave a mark."""
+    pause_s = request.pause.ToTimedelta().total_seconds()
+    if request.how == "later" and job.attempt == 1:
+        raise entresol.UnavailableError("come again later", retry_after_s=pause_s)
+    if request.how == "report":  # which is how a plain function hears that it is to end
+        try:
+            while True:
+                job.report(step="on")
+                time.sleep(0.05)
+        except asyncio.CancelledError:
+            Path(request.label).write_text("told")
+            raise
+    if request.how == "exit":
+        raise SystemExit(3)
+    time.sleep(pause_s)
+    job.report(50, "half")
+    job.run(_leave_mark(job, request.label))
+    assert job.checkpoint == b"marked"
+    return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)
+
+
+@entresol.job(f"{SERVICE}.CrunchTask")
+def crunch_task(request: Any, job: entresol.Job) -> Any:
+    """Do what it is told to."""
+    return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)
