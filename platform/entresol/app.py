@@ -142,7 +142,8 @@ async def open_worker(
     model = load_served(settings, functions or registry)
     async with AsyncExitStack() as stack:
         pools, records = await _open_records(settings, model, stack)
-        known = kinds(model, records, {**purges(model), **(functions or registry).jobs}, Clock())
+        given = functions or registry
+        known = kinds(model, records, {**purges(model), **given.jobs}, Clock(), given.isolated)
         if not known:
             raise ConfigurationError("no job is registered: a function becomes one by @entresol.job(METHOD)")
         jobs = Jobs(pools)

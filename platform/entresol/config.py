@@ -181,6 +181,11 @@ class Settings:
     )
 
     jobs_concurrency: int = _setting(100, "Jobs that one worker runs at once, at most.")
+    jobs_processes: int = _setting(
+        0,
+        "Processes of one worker for jobs that are isolated, at most. Each has connections of its own, two to a server "
+        "of the database. 0: one for each CPU.",
+    )
     jobs_lease_s: float = _setting(
         15.0, "How long the jobs of a worker that is heard of no more stay its own; then others run them."
     )

@@ -29,11 +29,24 @@ _FINAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of job. `run` makes one attempt and returns its result; `describe` tells a failure in bytes."""
+    """One kind of job. `run` makes one attempt and returns its result; `describe` tells a failure in bytes.
+
+    `is_isolated` tells that a worker makes its attempts in processes of their own.
+    """
 
     name: str
     run: Callable[[Claimed, Reports], Awaitable[bytes]]
     describe: Callable[[Exception, Claimed | None], bytes]
+    is_isolated: bool = False
+
+
+class DescribedError(Exception):
+    """An attempt failed elsewhere, where its error was described; another is made in `pause_s`, or none."""
+
+    def __init__(self, failure: bytes, pause_s: float | None) -> None:
+        super().__init__("an attempt failed in its process")
+        self.failure = failure
+        self.pause_s = pause_s
 
 
 Kinds = Mapping[str, Kind]

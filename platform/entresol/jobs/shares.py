@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from entresol.storage.jobs import LaneState
@@ -28,3 +28,17 @@ def shares(lanes: Sequence[LaneState], room: int, turn: int) -> list[tuple[LaneS
         if room <= 0:
             break
     return wanted
+
+
+def within(
+    wanted: Sequence[tuple[LaneState, int]], kinds: Collection[str], room: int
+) -> list[tuple[LaneState, int]]:
+    """Return what is wanted, and of these kinds no more than there is room for."""
+    fitting = []
+    for lane, share in wanted:
+        if lane.lane.kind in kinds:
+            share = min(share, room)
+            room -= share
+        if share:
+            fitting.append((lane, share))
+    return fitting

@@ -19,8 +19,9 @@ from entresol.errors import EntresolError, UnavailableError
 from entresol.jobs.attempts import GRACE_S, Running, StoppedError, Why
 from entresol.jobs.heart import Heart
 from entresol.jobs.insist import insist
-from entresol.jobs.kinds import Kinds, retry_s
-from entresol.jobs.shares import shares
+from entresol.jobs.kinds import DescribedError, Kinds, retry_s
+from entresol.jobs.processes import Processes
+from entresol.jobs.shares import shares, within
 from entresol.jobs.watch import Gauges, watched
 from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState
 from entresol.storage.wakeups import listen
@@ -44,7 +45,13 @@ class Worker:
 
     def __init__(self, jobs: Jobs, kinds: Kinds, queues: Sequence[str], settings: Settings) -> None:
         self._jobs = jobs
-        self._kinds = kinds
+        self._stirred = asyncio.Event()  # there may be something to claim, or room for it
+        self._processes = Processes(settings, self._stirred.set)
+        self._isolated = {name for name, kind in kinds.items() if kind.is_isolated}
+        self._kinds = {
+            name: replace(kind, run=self._processes.run) if kind.is_isolated else kind
+            for name, kind in kinds.items()
+        }
         self._queues = queues
         self._settings = settings
         self._id = uuid.uuid4()
@@ -57,7 +64,6 @@ class Worker:
         self._claimed = 0  # since the last survey
         self._turn = 0
         self._stopping = False
-        self._stirred = asyncio.Event()  # there may be something to claim, or room for it
         self._ends: Turn[_End, bool] = Turn(self._finish_all, running_max=1)
         self._gauges = Gauges(lambda: len(self._running))
         self._failures: Turn[_Failure, bool] = Turn(self._fail_all, running_max=1)
@@ -81,6 +87,7 @@ class Worker:
                 for chore in chores:
                     chore.cancel()
         finally:
+            await self._processes.close()
             await self._heart.stop()
             with suppress(EntresolError):
                 await self._jobs.leave(self._id)
@@ -123,7 +130,7 @@ class Worker:
             floors = {lane.id: lane.floor for lane in self._lanes}
             self._lanes = await self._jobs.survey(self._queues, [*self._kinds], floors)
             self._surveyed_s, self._claimed = now_s, 0
-        wanted = shares(self._lanes, room, self._turn)
+        wanted = self._wanted(room)
         if not wanted:
             return []
         self._turn += 1
@@ -134,6 +141,16 @@ class Worker:
         empty = {lane.id for lane, share in wanted if given[lane.id] < share}
         self._lanes = [replace(lane, has_jobs=lane.has_jobs and lane.id not in empty) for lane in self._lanes]
         return claimed
+
+    def _wanted(self, room: int) -> list[tuple[LaneState, int]]:
+        """Return what to claim; of isolated kinds what processes are free for, so that others may claim the rest."""
+        lanes, isolated = self._lanes, self._isolated
+        free = self._processes.count - sum(one.kind.is_isolated for one in self._running.values())
+        if free <= 0:
+            if any(lane.has_jobs and lane.lane.kind in isolated for lane in lanes):
+                self._processes.want()
+            lanes = [lane for lane in lanes if lane.lane.kind not in isolated]
+        return within(shares(lanes, room, self._turn), isolated, free)
 
     def _begin(self, claimed: Claimed) -> None:
         end_s = asyncio.get_running_loop().time() + claimed.timeout_s
@@ -166,8 +183,11 @@ class Worker:
             return error.why.value
         except Exception as error:
             await self._write_down([running])
-            pause_s = retry_s(error, claimed.number, claimed.attempts_max)
-            failure = running.kind.describe(error, claimed)
+            if isinstance(error, DescribedError):
+                pause_s, failure = error.pause_s, error.failure
+            else:
+                pause_s = retry_s(error, claimed.number, claimed.attempts_max)
+                failure = running.kind.describe(error, claimed)
             outcome = "dead" if pause_s is None else "failed"
             is_ours = await self._failures.submit((attempt, pause_s, failure))
         else:

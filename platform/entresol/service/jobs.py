@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,12 +127,16 @@ def begin(method: Method, records: Records) -> Handler:
 
 
 def kinds(
-    model: Model, records: Records, functions: Mapping[str, JobFunction], clock: Clock
+    model: Model,
+    records: Records,
+    functions: Mapping[str, JobFunction],
+    clock: Clock,
+    isolated: Collection[str] = (),
 ) -> Mapping[str, Kind]:
-    """Return what a worker of these functions can do, by kind."""
+    """Return what a worker of these functions can do, by kind; those of `isolated` in processes of their own."""
     methods = {method.full_name: method for method in model.methods.values()}
     return {
-        name: Kind(name, _runner(methods[name], function, records, clock), _describe)
+        name: Kind(name, _runner(methods[name], function, records, clock), _describe, name in isolated)
         for name, function in functions.items()
     }
 

@@ -155,6 +155,7 @@ class Registry:
     policy: Policy | None = None
     replacing: set[str] = field(default_factory=set)  # standard methods that functions answer on purpose
     jobs: dict[str, JobFunction] = field(default_factory=dict)
+    isolated: set[str] = field(default_factory=set)  # jobs that run in processes of their own
     schedules: dict[str, Schedule] = field(default_factory=dict)
 
     def method(self, full_name: str, *, replaces: bool = False) -> Callable[[Function], Function]:
@@ -177,8 +178,11 @@ class Registry:
 
         return register
 
-    def job(self, full_name: str) -> Callable[[JobFunction], JobFunction]:
+    def job(self, full_name: str, *, isolated: bool = False) -> Callable[[JobFunction], JobFunction]:
         """Register the decorated function for the work of a method that answers with an operation.
+
+        A plain function runs in a thread. One that is `isolated` runs in a process of its own, which is killed when its
+        time is over, and may take any harm: that is a failure of the attempt and of nothing else.
 
         Raises:
             ConfigurationError: another function has this name already; the text names the places of both.
@@ -188,6 +192,8 @@ class Registry:
             if full_name in self.jobs:
                 raise _twice(f"{full_name} has two jobs", self.jobs[full_name], function)
             self.jobs[full_name] = function
+            if isolated:
+                self.isolated.add(full_name)
             return function
 
         return register

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
+import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -44,7 +48,31 @@ def block_task(request: Any, job: entresol.Job) -> Any:
     return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)
 
 
-@entresol.job(f"{SERVICE}.CrunchTask")
+@entresol.job(f"{SERVICE}.CrunchTask", isolated=True)
 def crunch_task(request: Any, job: entresol.Job) -> Any:
-    """Do what it is told to."""
-    return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)
+    """Tell its process by its step, and do what it is told to."""
+    job.report(10, str(os.getpid()))
+    pause_s = request.pause.ToTimedelta().total_seconds()
+    if request.how == "spin":
+        while True:
+            pass
+    time.sleep(0.5)  # so that it was told
+    if request.how == "hold":  # the interpreter, in C, so that no other thread of the process goes on
+        ctypes.PyDLL(None).sleep(60)
+    if request.how == "abort":
+        time.sleep(pause_s)
+        os.abort()
+    if request.how == "eat":
+        os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does to who takes all memory
+    if request.how == "exit":
+        os._exit(3)
+    if request.how == "wrong":
+        raise entresol.FailedPreconditionError(f"{request.label} cannot be done")
+    if request.how == "later" and job.attempt == 1:
+        raise entresol.UnavailableError("come again later", retry_after_s=pause_s)
+    if request.how == "start":  # a program, and wait for it
+        subprocess.run(["sleep", "60"], check=True)
+    time.sleep(pause_s)
+    job.run(_leave_mark(job, request.label))
+    job.report(90, checkpoint=b"marked")
+    return job.new("workshop.v1.RunTaskResponse", steps=os.getpid(), attempts=job.attempt)

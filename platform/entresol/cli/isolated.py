@@ -1,0 +1,51 @@
+"""The process of isolated jobs, which `entresol work` starts: `python -m entresol.cli.isolated SOCKET`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from entresol.jobs.frames import Channel, Start
+from entresol.jobs.isolated import end_with_parent
+
+CONNECTIONS = 2  # to each server: a job's transaction, and what it reads or tells beside it
+
+
+def main() -> None:
+    """Make attempts until the worker is gone."""
+    end_with_parent()
+    channel = Channel(int(sys.argv[1]))
+    start = channel.receive()
+    if start is None:
+        return
+    sys.path[:] = start.path
+    from entresol.cli.run import run
+
+    logging.basicConfig(level=start.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run(_make_attempts(channel, start))
+
+
+async def _make_attempts(channel: Channel, start: Start) -> None:
+    from entresol.app import load_served, open_records, start_telemetry
+    from entresol.clock import Clock
+    from entresol.jobs.isolated import Isolated
+    from entresol.service.jobs import kinds
+    from entresol.service.registry import registry
+
+    settings = replace(
+        start.settings,
+        database_write_connections=CONNECTIONS,
+        database_read_connections=CONNECTIONS,
+        database_loads_max=CONNECTIONS,
+    )
+    model = load_served(settings)
+    async with AsyncExitStack() as stack:
+        start_telemetry(settings, stack, "entresol-worker")
+        records = await stack.enter_async_context(open_records(settings, model))
+        await Isolated(channel, kinds(model, records, registry, Clock())).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Isolated jobs: each in a process of its own, which may do whatever it likes, and takes nobody along."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+from tests.integration.jobs.conftest import Workshop
+from tests.integration.jobs.test_jobs import METADATA, RESPONSE, state, until
+
+from entresol.errors import Code
+
+ATTEMPTS, TIMEOUT_S = 2, 6  # as the proto says
+
+
+def crunch(workshop: Workshop, label: str, how: str = "", **request: Any) -> str:
+    return str(workshop.api.call("CrunchTask", label=label, how=how, **request).name)
+
+
+def process_of(workshop: Workshop, name: str) -> int:
+    """Return the process that a running attempt told, or 0."""
+    return int(workshop.unpacked(METADATA, workshop.operation(name).metadata).step or 0)
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_an_isolated_job_is_done_in_a_process_that_is_used_again(workshop: Workshop) -> None:
+    with workshop.worker(jobs_processes=1) as worker:
+        names = [crunch(workshop, f"t{n}") for n in range(5)]
+        responses = [workshop.unpacked(RESPONSE, workshop.wait(name).response) for name in names]
+        assert len({response.steps for response in responses}) == 1
+        assert responses[0].steps not in (0, os.getpid(), worker.pid)
+        assert is_there(responses[0].steps)
+    assert not is_there(responses[0].steps)
+    assert {response.attempts for response in responses} == {1}
+    assert workshop.marks() == [f"marks/t{n}-1" for n in range(5)]
+
+
+def test_what_never_ends_is_killed_when_its_time_is_over(workshop: Workshop) -> None:
+    with workshop.worker(jobs_processes=2):
+        names = [crunch(workshop, how, how) for how in ("spin", "hold")]
+        until(lambda: all(process_of(workshop, name) for name in names))
+        processes = [process_of(workshop, name) for name in names]
+        others = [workshop.begin(label=f"b{n}", steps=2, pause="0.1s") for n in range(5)]
+        for other in others:
+            assert workshop.unpacked(RESPONSE, workshop.wait(other).response).attempts == 1
+        until(lambda: not any(map(is_there, processes)), TIMEOUT_S + 6)
+        ended = [workshop.wait(name, 30) for name in names]
+    assert [one.error.code for one in ended] == [Code.DEADLINE_EXCEEDED] * 2
+    assert [workshop.unpacked(METADATA, one.metadata).attempt for one in ended] == [ATTEMPTS] * 2
+
+
+def test_the_death_of_its_process_is_a_failure_of_the_attempt_and_of_no_other(workshop: Workshop) -> None:
+    with workshop.worker(jobs_processes=4) as worker:
+        others = [crunch(workshop, "b", pause="4s"), workshop.begin(label="c", steps=1, pause="6s")]
+        until(lambda: all(state(workshop, other) == "RUNNING" for other in others))
+        texts = {"abort": "SIGABRT", "eat": "SIGKILL", "exit": "ended with status 3"}
+        names = {how: crunch(workshop, "a", how) for how in texts}
+        for how, text in texts.items():
+            done = workshop.wait(names[how], 30)
+            assert text in done.error.message
+            assert state(workshop, names[how]) == "DEAD"
+            assert workshop.unpacked(METADATA, done.metadata).attempt == ATTEMPTS
+        for other in others:
+            assert workshop.unpacked(RESPONSE, workshop.wait(other).response).attempts == 1
+        assert worker.poll() is None
+    assert workshop.marks() == ["marks/b-1", "marks/c-1"]
+
+
+def test_what_an_isolated_job_raises_arrives(workshop: Workshop) -> None:
+    with workshop.worker(jobs_processes=1):
+        done = workshop.wait(crunch(workshop, "a", "wrong"))
+        assert (done.error.code, done.error.message) == (Code.FAILED_PRECONDITION, "a cannot be done")
+        assert workshop.unpacked(METADATA, done.metadata).attempt == 1
+        later = crunch(workshop, "b", "later", pause="3s")
+        until(lambda: state(workshop, later) == "WAITING")
+        failed_s = time.monotonic()
+        assert workshop.unpacked(RESPONSE, workshop.wait(later).response).attempts == 2
+        assert time.monotonic() - failed_s > 2
+
+
+def test_what_is_cancelled_is_killed_whatever_it_does(workshop: Workshop) -> None:
+    with workshop.worker():
+        name = crunch(workshop, "a", "spin")
+        until(lambda: process_of(workshop, name))
+        process = process_of(workshop, name)
+        workshop.api.call("CancelOperation", name=name)
+        assert workshop.wait(name).error.code == Code.CANCELLED
+        assert not is_there(process)
+
+
+def test_a_killed_worker_leaves_no_process_behind(workshop: Workshop) -> None:
+    with workshop.worker() as worker:
+        names = [crunch(workshop, "a", "hold"), crunch(workshop, "b", "spin")]
+        until(lambda: all(process_of(workshop, name) for name in names))
+        processes = [process_of(workshop, name) for name in names]
+        assert all(map(is_there, processes))
+        worker.kill()
+        until(lambda: not any(map(is_there, processes)))
+
+
+def test_a_worker_that_is_told_to_end_hands_isolated_jobs_back_unused(workshop: Workshop) -> None:
+    with workshop.worker(drain_s=0.2) as first:
+        name = crunch(workshop, "a", "spin")
+        until(lambda: process_of(workshop, name))
+        process = process_of(workshop, name)
+        first.terminate()
+        assert first.wait(15) == 0
+        assert not is_there(process)
+    assert state(workshop, name) == "READY"
+    assert workshop.unpacked(METADATA, workshop.operation(name).metadata).attempt == 0
+
+
+def test_an_isolated_job_of_a_worker_that_stands_still_commits_nothing(workshop: Workshop) -> None:
+    name = crunch(workshop, "a", pause="5s")
+    with workshop.worker(jobs_lease_s=1) as first:
+        until(lambda: process_of(workshop, name))
+        process = process_of(workshop, name)
+        with workshop.worker():
+            first.send_signal(signal.SIGSTOP)  # its process goes on
+            until(lambda: workshop.unpacked(METADATA, workshop.operation(name).metadata).attempt == 2)
+            assert is_there(process)
+            done = workshop.wait(name, 20)
+            first.send_signal(signal.SIGCONT)
+            until(lambda: not is_there(process))
+    assert workshop.unpacked(RESPONSE, done.response).attempts == 2
+    assert workshop.marks() == ["marks/a-2"]
