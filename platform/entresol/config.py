@@ -186,6 +186,9 @@ class Settings:
         "Processes of one worker for jobs that are isolated, at most. Each has connections of its own, two to a server "
         "of the database. 0: one for each CPU.",
     )
+    jobs_process_size_bytes_max: int = _setting(
+        0, "Memory of one such process; its function meets a MemoryError beyond. 0: as much as there is."
+    )
     jobs_lease_s: float = _setting(
         15.0, "How long the jobs of a worker that is heard of no more stay its own; then others run them."
     )

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from entresol.jobs.frames import Channel, Start
-from entresol.jobs.isolated import end_with_parent
+from entresol.jobs.isolated import end_with_parent, limit_memory
 
 CONNECTIONS = 2  # to each server: a job's transaction, and what it reads or tells beside it
 
@@ -20,6 +20,7 @@ def main() -> None:
     start = channel.receive()
     if start is None:
         return
+    limit_memory(start.settings.jobs_process_size_bytes_max)
     sys.path[:] = start.path
     from entresol.cli.run import run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 import sys
 import threading
@@ -25,6 +26,12 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def limit_memory(size_bytes_max: int) -> None:
+    """Take no more memory than this, of what the process may write to; 0: as much as there is."""
+    if size_bytes_max:
+        resource.setrlimit(resource.RLIMIT_DATA, (size_bytes_max, size_bytes_max))
 
 
 class Isolated:

@@ -25,7 +25,7 @@ START_S = 60.0  # for a process to be ready
 AGAIN_S = 2.0  # until another is started, when one could not be
 END_S = 2.0  # from SIGTERM to SIGKILL
 LAST_S = 0.5  # for what a process said before it ended to be heard
-ATTEMPTS_MAX = 200  # of one process
+ATTEMPTS_MAX = 100  # of one process
 GROWTH_BYTES_MAX = 256 * 1024 * 1024
 
 

@@ -16,6 +16,9 @@ import entresol
 SERVICE = "workshop.v1.WorkshopService"
 
 
+_kept: list[bytes] = []
+
+
 def _mark(job: entresol.Job, label: str) -> Any:
     return job.new("workshop.v1.Mark", name=f"marks/{label}-{job.attempt}", label=label)
 
@@ -54,14 +57,18 @@ def crunch_task(request: Any, job: entresol.Job) -> Any:
     job.report(10, str(os.getpid()))
     pause_s = request.pause.ToTimedelta().total_seconds()
     if request.how == "spin":
+        time.sleep(0.5)  # so that its step was told
         while True:
             pass
-    time.sleep(0.5)  # so that it was told
     if request.how == "hold":  # the interpreter, in C, so that no other thread of the process goes on
+        time.sleep(0.5)  # so that its step was told
         ctypes.PyDLL(None).sleep(60)
     if request.how == "abort":
-        time.sleep(pause_s)
         os.abort()
+    if request.how == "grow":
+        _kept.append(b"x" * (300 << 20))
+    if request.how in ("grow", "pid"):
+        return job.new("workshop.v1.RunTaskResponse", steps=os.getpid(), attempts=job.attempt)
     if request.how == "eat":
         os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does to who takes all memory
     if request.how == "exit":

@@ -11,6 +11,7 @@ from tests.integration.jobs.conftest import Workshop
 from tests.integration.jobs.test_jobs import METADATA, RESPONSE, state, until
 
 from entresol.errors import Code
+from entresol.jobs.processes import ATTEMPTS_MAX
 
 ATTEMPTS, TIMEOUT_S = 2, 6  # as the proto says
 
@@ -42,6 +43,30 @@ def test_an_isolated_job_is_done_in_a_process_that_is_used_again(workshop: Works
     assert not is_there(responses[0].steps)
     assert {response.attempts for response in responses} == {1}
     assert workshop.marks() == [f"marks/t{n}-1" for n in range(5)]
+
+
+def test_a_process_is_renewed_when_it_has_grown_or_made_many_attempts(workshop: Workshop) -> None:
+    def process_that_does(how: str) -> int:
+        return int(workshop.unpacked(RESPONSE, workshop.wait(crunch(workshop, "a", how)).response).steps)
+
+    with workshop.worker(jobs_processes=1):
+        first, second = process_that_does("grow"), process_that_does("pid")
+        assert first != second
+        names = [crunch(workshop, "a", "pid") for _ in range(ATTEMPTS_MAX)]
+        responses = [workshop.unpacked(RESPONSE, workshop.wait(name, 30).response) for name in names]
+        processes = {response.steps for response in responses}
+        assert len(processes) == 2
+        assert second in processes
+        until(lambda: not is_there(first) and not is_there(second))
+
+
+def test_what_takes_more_memory_than_a_process_may_have_fails(workshop: Workshop) -> None:
+    with workshop.worker(jobs_processes=1, jobs_process_size_bytes_max=256 << 20):
+        name = crunch(workshop, "a", "grow")
+        until(lambda: state(workshop, name) == "WAITING")
+        workshop.api.call("CancelOperation", name=name)
+        other = workshop.wait(crunch(workshop, "a", "pid"))
+    assert workshop.unpacked(RESPONSE, other.response).attempts == 1
 
 
 def test_what_never_ends_is_killed_when_its_time_is_over(workshop: Workshop) -> None:
