@@ -110,6 +110,7 @@ VERIFY_SKIPPED = meter.create_counter("entresol.verify.skipped", description="Re
 # Spans.
 SPAN_STATEMENT = "entresol.storage.statement"
 SPAN_CACHE = "entresol.cache.command"
+SPAN_ISOLATED = "entresol.jobs.isolated"  # what a process of its own does for an attempt
 
 
 _headers = TraceContextTextMapPropagator()

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.collector import collecting
 from tests.integration.jobs.conftest import (
     ENTRESOL,
-    HERE,
+    FUNCTIONS,
     SERVICE,
     Workshop,
     environment,
@@ -47,7 +47,7 @@ def _process(command: list[str], variables: dict[str, str]) -> Iterator[str]:
 
 @pytest.mark.timeout(90)
 def test_a_job_is_in_the_trace_of_who_began_it(workshop: Workshop) -> None:
-    settings = dataclasses.replace(workshop.settings, functions=str(HERE / "functions.py"))
+    settings = dataclasses.replace(workshop.settings, functions=FUNCTIONS)
     with collecting() as collector:
         variables = environment(settings) | collector.environment
         with (
@@ -82,3 +82,25 @@ def test_a_job_is_in_the_trace_of_who_began_it(workshop: Workshop) -> None:
                 for number, outcome in ((1, "failed"), (2, "succeeded"))
             ]
             assert collector.wait_until(lambda: collector.metrics >= METRICS), METRICS - collector.metrics
+
+
+@pytest.mark.timeout(90)
+def test_what_an_isolated_job_asks_of_the_database_is_below_its_attempt(workshop: Workshop) -> None:
+    settings = dataclasses.replace(workshop.settings, functions=FUNCTIONS)
+    with (
+        collecting() as collector,
+        _process(["work", "--queue", "tasks"], environment(settings) | collector.environment),
+    ):
+        workshop.wait(str(workshop.api.call("CrunchTask", label="a").name))
+
+        def below() -> set[bytes]:
+            ids = {span.span_id for span in collector.spans if span.name == f"{SERVICE}.CrunchTask"}
+            for name in ("entresol.jobs.isolated", "entresol.storage.statement"):
+                ids = {
+                    span.span_id
+                    for span in collector.spans
+                    if span.name == name and span.parent_span_id in ids
+                }
+            return ids
+
+        assert collector.wait_until(lambda: len(below()) > 0)

@@ -29,6 +29,7 @@ def main() -> None:
 
 
 async def _make_attempts(channel: Channel, start: Start) -> None:
+    from entresol import telemetry
     from entresol.app import load_served, open_records, start_telemetry
     from entresol.clock import Clock
     from entresol.jobs.isolated import Isolated
@@ -44,6 +45,7 @@ async def _make_attempts(channel: Channel, start: Start) -> None:
     model = load_served(settings)
     async with AsyncExitStack() as stack:
         start_telemetry(settings, stack, "entresol-worker")
+        telemetry.look()
         records = await stack.enter_async_context(open_records(settings, model))
         await Isolated(channel, kinds(model, records, registry, Clock())).run()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from entresol.jobs.frames import Channel, Failure, Ready, Report, Result
 from entresol.jobs.kinds import Kinds, Reports, retry_s
+from entresol.jobs.watch import followed
 from entresol.storage.jobs import Claimed
 
 REPORT_S = 0.2
@@ -65,9 +66,10 @@ class Isolated:
 
     async def _end(self, claimed: Claimed, reports: Reports) -> Result | Failure | None:
         kind = self._kinds[claimed.kind]
-        self._work = asyncio.ensure_future(kind.run(claimed, reports))
         try:
-            return Result(await self._work, _size_bytes())
+            with followed(claimed):
+                self._work = asyncio.ensure_future(kind.run(claimed, reports))
+                return Result(await self._work, _size_bytes())
         except (Exception, asyncio.CancelledError) as error:
             if self._is_told:  # and the worker hears no more
                 return None

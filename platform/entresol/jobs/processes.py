@@ -15,6 +15,7 @@ from entresol.config import Settings
 from entresol.errors import EntresolError
 from entresol.jobs.frames import Failure, Ready, Report, Start, Told, encoded, received
 from entresol.jobs.kinds import DescribedError, Reports
+from entresol.jobs.watch import handed_on
 from entresol.storage.jobs import Claimed
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class Process:
         """
         self._is_free = False
         self._attempts += 1
-        self._writer.write(encoded(claimed))
+        self._writer.write(encoded(handed_on(claimed)))
         while isinstance(told := await self._hear(), Report):
             reports.tell(told.percent, told.step, told.checkpoint)
         assert not isinstance(told, Ready)

@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -32,7 +33,7 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
     kind = {telemetry.KIND: claimed.kind}
     telemetry.JOB_WAIT.record(claimed.waited_s, kind)
     started, attempt = time.perf_counter(), Watched()
-    span = _span(claimed)
+    span = _span(claimed, claimed.kind, SpanKind.CONSUMER)
     try:
         with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             yield attempt
@@ -44,7 +45,21 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
         telemetry.JOB_DURATION.record(time.perf_counter() - started, ended)
 
 
-def _span(claimed: Claimed) -> Span:
+def handed_on(claimed: Claimed) -> Claimed:
+    """Return the attempt for another process, whose spans then are below the present one."""
+    carrier: dict[str, str] = {}
+    _headers.inject(carrier)
+    return replace(claimed, trace=carrier.get("traceparent", claimed.trace))
+
+
+@contextmanager
+def followed(claimed: Claimed) -> Iterator[None]:
+    """Let what an attempt does be told in a span of this process, below the attempt's own, which its worker has."""
+    with use_span(_span(claimed, telemetry.SPAN_ISOLATED, SpanKind.INTERNAL), end_on_exit=True):
+        yield
+
+
+def _span(claimed: Claimed, name: str, kind: SpanKind) -> Span:
     if not telemetry.tracing():
         return INVALID_SPAN
     attributes: dict[str, str | int] = {
@@ -53,7 +68,7 @@ def _span(claimed: Claimed) -> Span:
         telemetry.ATTEMPT: claimed.number,
     }
     parent = _headers.extract({"traceparent": claimed.trace})
-    return telemetry.tracer.start_span(claimed.kind, parent, SpanKind.CONSUMER, attributes)
+    return telemetry.tracer.start_span(name, parent, kind, attributes)
 
 
 class Gauges:
