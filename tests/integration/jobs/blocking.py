@@ -51,6 +51,14 @@ def block_task(request: Any, job: entresol.Job) -> Any:
     return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)
 
 
+async def _be_told(request: Any) -> None:
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        Path(request.label).write_text("told")  # noqa: ASYNC240 - a word, in a process that ends
+        raise
+
+
 @entresol.job(f"{SERVICE}.CrunchTask", isolated=True)
 def crunch_task(request: Any, job: entresol.Job) -> Any:
     """Tell its process by its step, and do what it is told to."""
@@ -77,8 +85,12 @@ def crunch_task(request: Any, job: entresol.Job) -> Any:
         raise entresol.FailedPreconditionError(f"{request.label} cannot be done")
     if request.how == "later" and job.attempt == 1:
         raise entresol.UnavailableError("come again later", retry_after_s=pause_s)
-    if request.how == "start":  # a program, and wait for it
-        subprocess.run(["sleep", "60"], check=True)
+    if request.how == "start":  # what does not end by itself
+        started = subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 60"])
+        job.report(20, str(started.pid))
+        started.wait()
+    if request.how == "await":
+        return _be_told(request)
     time.sleep(pause_s)
     job.run(_leave_mark(job, request.label))
     job.report(90, checkpoint=b"marked")

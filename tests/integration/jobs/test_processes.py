@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.integration.jobs.conftest import Workshop
@@ -131,6 +132,27 @@ def test_what_is_cancelled_is_killed_whatever_it_does(workshop: Workshop) -> Non
         workshop.api.call("CancelOperation", name=name)
         assert workshop.wait(name).error.code == Code.CANCELLED
         assert not is_there(process)
+
+
+def test_what_an_isolated_job_started_ends_with_it(workshop: Workshop) -> None:
+    with workshop.worker():
+        name = crunch(workshop, "a", "start")
+        until(lambda: workshop.unpacked(METADATA, workshop.operation(name).metadata).percent == 20)
+        started = process_of(workshop, name)
+        assert is_there(started)
+        workshop.api.call("CancelOperation", name=name)
+        assert workshop.wait(name).error.code == Code.CANCELLED
+        until(lambda: not is_there(started))
+
+
+def test_an_isolated_coroutine_hears_that_it_is_to_end(workshop: Workshop, tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    with workshop.worker():
+        name = crunch(workshop, str(heard), "await")
+        until(lambda: process_of(workshop, name))
+        workshop.api.call("CancelOperation", name=name)
+        assert workshop.wait(name).error.code == Code.CANCELLED
+        assert heard.read_text() == "told"
 
 
 def test_a_killed_worker_leaves_no_process_behind(workshop: Workshop) -> None:

@@ -7,12 +7,16 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entresol.jobs.shares import shares
+from entresol.jobs.shares import shares, within
 from entresol.storage.jobs import Lane, LaneState
 
 
 def lane(id_: int, *, priority: int = 0, has_jobs: bool = True) -> LaneState:
     return LaneState(id_, Lane("tasks", "kind", f"tenant{id_}", priority), has_jobs, 0)
+
+
+def of_kind(id_: int, kind: str) -> LaneState:
+    return LaneState(id_, Lane("tasks", kind), True, 0)
 
 
 def given_to(wanted: list[tuple[LaneState, int]]) -> dict[int, int]:
@@ -53,3 +57,10 @@ def test_the_room_is_used_up_and_never_more(drawn: list[tuple[int, bool]], room:
     if wanted:
         counts = [share for _, share in wanted]
         assert max(counts) - min(counts) <= 1
+
+
+def test_of_some_kinds_there_is_no_more_than_room_for_them_and_others_keep_theirs() -> None:
+    wanted = [(of_kind(1, "isolated"), 3), (of_kind(2, "kind"), 5), (of_kind(3, "isolated"), 3)]
+    assert given_to(within(wanted, {"isolated"}, 4)) == {1: 3, 2: 5, 3: 1}
+    assert given_to(within(wanted, {"isolated"}, 3)) == {1: 3, 2: 5}
+    assert given_to(within(wanted, {"isolated"}, 6)) == {1: 3, 2: 5, 3: 3}
