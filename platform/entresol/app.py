@@ -139,10 +139,10 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """Give a worker of these queues, for who lets it `run`, and run a scheduler; raises as `Platform.open` does."""
     telemetry.look()
-    model = load_served(settings, functions or registry)
+    given = functions or registry
+    model = load_served(settings, given)
     async with AsyncExitStack() as stack:
         pools, records = await _open_records(settings, model, stack)
-        given = functions or registry
         known = kinds(model, records, {**purges(model), **given.jobs}, Clock(), given.isolated)
         if not known:
             raise ConfigurationError("no job is registered: a function becomes one by @entresol.job(METHOD)")
@@ -152,7 +152,7 @@ async def open_worker(
             Schedules(pools),
             jobs,
             {name: policies[name] for name in known},
-            declared(model, functions or registry),
+            declared(model, given),
         )
         await stack.enter_async_context(kept_running(scheduler.run(), "entresol scheduler"))
         yield Worker(jobs, known, queues, settings)

@@ -47,7 +47,8 @@ async def _make_attempts(channel: Channel, start: Start) -> None:
         start_telemetry(settings, stack, "entresol-worker")
         telemetry.look()
         records = await stack.enter_async_context(open_records(settings, model))
-        await Isolated(channel, kinds(model, records, registry, Clock())).run()
+        functions = {name: registry.jobs[name] for name in registry.isolated}
+        await Isolated(channel, kinds(model, records, functions, Clock())).run()
 
 
 if __name__ == "__main__":
