@@ -177,17 +177,19 @@ def test_a_worker_that_is_told_to_end_hands_isolated_jobs_back_unused(workshop: 
     assert workshop.unpacked(METADATA, workshop.operation(name).metadata).attempt == 0
 
 
-def test_an_isolated_job_of_a_worker_that_stands_still_commits_nothing(workshop: Workshop) -> None:
-    name = crunch(workshop, "a", pause="5s")
+def test_an_isolated_job_of_a_worker_that_stands_still_commits_nothing(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
     with workshop.worker(jobs_lease_s=1) as first:
+        name = crunch(workshop, "a", str(gate))
         until(lambda: process_of(workshop, name))
-        process = process_of(workshop, name)
+        first.send_signal(signal.SIGSTOP)  # its process goes on
         with workshop.worker():
-            first.send_signal(signal.SIGSTOP)  # its process goes on
-            until(lambda: workshop.unpacked(METADATA, workshop.operation(name).metadata).attempt == 2)
-            assert is_there(process)
+            until(lambda: workshop.unpacked(METADATA, workshop.operation(name).metadata).attempt == 2, 30)
+            gate.touch()
             done = workshop.wait(name, 20)
+            until(lambda: Path(f"{gate}-1").exists())
             first.send_signal(signal.SIGCONT)
-            until(lambda: not is_there(process))
     assert workshop.unpacked(RESPONSE, done.response).attempts == 2
     assert workshop.marks() == ["marks/a-2"]
