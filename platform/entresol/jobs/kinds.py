@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from entresol.errors import Code, EntresolError
+from entresol.schema.model import JobLimit
 from entresol.storage.jobs import Claimed
 
 RETRY_FIRST_S = 1.0
@@ -32,6 +33,7 @@ class Kind:
     name: str
     run: Callable[[Claimed, Reports], Awaitable[bytes]]
     describe: Callable[[Exception, Claimed | None], bytes]
+    limit: JobLimit | None = None
 
 
 Kinds = Mapping[str, Kind]

@@ -16,7 +16,7 @@ from entresol.clock import Clock
 from entresol.errors import ConflictError
 from entresol.jobs.kinds import Kind, Reports
 from entresol.records import Demand, Records
-from entresol.schema.model import Method, Model
+from entresol.schema.model import JobLimit, Method, Model
 from entresol.service.call import Call, Caller, Handler, Reply
 from entresol.service.enqueue import new_job, operation_name
 from entresol.service.places import place
@@ -110,7 +110,7 @@ def kinds(
     """Return what a worker of these functions can do, by kind."""
     methods = {method.full_name: method for method in model.methods.values()}
     return {
-        name: Kind(name, _runner(methods[name], function, records, clock), _describe)
+        name: Kind(name, _runner(methods[name], function, records, clock), _describe, _limit(methods[name]))
         for name, function in functions.items()
     }
 
@@ -128,6 +128,10 @@ def _runner(
         return _result(method, function, await answer if inspect.isawaitable(answer) else answer)
 
     return run
+
+
+def _limit(method: Method) -> JobLimit | None:
+    return None if method.job is None else method.job.limit
 
 
 def _result(method: Method, function: JobFunction, answer: Any) -> bytes:

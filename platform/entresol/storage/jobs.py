@@ -7,12 +7,13 @@ claim: what it says when the token is no longer the job's changes nothing, and t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import NamedTuple
 
+from entresol.schema.model import JobLimit
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
 from entresol.storage.pools import Pools
@@ -89,6 +90,9 @@ class LaneState:
     lane: Lane
     has_jobs: bool
     floor: int
+
+
+Share = tuple[LaneState, int]  # of a claim's room
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +181,31 @@ class Jobs:
         records = await self._run("backlog", [*queues], [*floors], [*floors.values()])
         return {record[0]: Backlog(*record[1:]) for record in records}
 
-    async def claim(self, worker: uuid.UUID, wanted: Sequence[tuple[LaneState, int]]) -> list[Claimed]:
+    async def claim(self, worker: uuid.UUID, wanted: Sequence[Share]) -> list[Claimed]:
         """Claim up to so many jobs of each lane; none for a worker whose lease is over."""
-        lanes, rooms = [lane.id for lane, _ in wanted], [room for _, room in wanted]
-        floors = [lane.floor for lane, _ in wanted]
-        records = await self._run("claim", worker, lanes, floors, rooms)
+        records = await self._run("claim", worker, *_shares(wanted))
         return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+
+    async def claim_limited(
+        self, worker: uuid.UUID, wanted: Sequence[Share], limits: Mapping[str, tuple[JobLimit, int]]
+    ) -> list[Claimed]:
+        """As `claim`, of kinds with limits, which `add_limits` has added, and of each at most so many."""
+        kinds = [lane.lane.kind for lane, _ in wanted]
+        rooms = [room for _, room in limits.values()]
+        parameters = (
+            *_shares(wanted),
+            kinds,
+            [*limits],
+            rooms,
+            *_limits(limit for limit, _ in limits.values()),
+        )
+        records = await self._run("claim_limited", worker, *parameters)
+        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+
+    async def add_limits(self, limits: Mapping[str, JobLimit]) -> None:
+        """Make what limits are kept by, by kind, of which there may be some already."""
+        if limits:
+            await self._run("add_limits", [*limits], *_limits(limits.values()))
 
     async def finish(self, ends: Sequence[tuple[Attempt, str, bytes | None]]) -> set[uuid.UUID]:
         """End attempts as succeeded, failed or cancelled, with a result; return the jobs that are now over."""
@@ -302,6 +325,14 @@ def _enqueue(jobs: Sequence[NewJob]) -> Statement:
         [job.trace for job in jobs],
         [job.request for job in jobs],
     )
+
+
+def _shares(wanted: Sequence[Share]) -> tuple[list[int], list[int], list[int]]:
+    return [lane.id for lane, _ in wanted], [lane.floor for lane, _ in wanted], [room for _, room in wanted]
+
+
+def _limits(limits: Iterable[JobLimit]) -> tuple[Sequence[object], ...]:
+    return tuple(zip(*((limit.concurrency, limit.rate, limit.burst) for limit in limits), strict=True))
 
 
 def _columns(attempts: _Attempts) -> tuple[list[uuid.UUID], list[int]]:

@@ -36,7 +36,8 @@ async def _elsewhere(_request: Any, _job: Any) -> None:
     raise AssertionError("a server runs no jobs")
 
 
-_begun = Registry(jobs={f"{SERVICE}.RunTask": _elsewhere, f"{SERVICE}.HurryTask": _elsewhere})
+TASKS = ("RunTask", "HurryTask", "CrowdTask", "PaceTask")
+_begun = Registry(jobs={f"{SERVICE}.{task}": _elsewhere for task in TASKS})
 
 
 @dataclasses.dataclass
@@ -46,6 +47,7 @@ class Workshop:
     settings: Settings
     api: Api
     database: Database
+    notes: Path
 
     @contextmanager
     def worker(self, **changes: Any) -> Iterator[subprocess.Popen[str]]:
@@ -54,7 +56,7 @@ class Workshop:
         settings = dataclasses.replace(self.settings, **changes)
         process = subprocess.Popen(
             [ENTRESOL, "work", "--queue", "tasks"],
-            env=environment(settings),
+            env={**environment(settings), "WORKSHOP_NOTES": str(self.notes)},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -115,7 +117,7 @@ def workshop_ready() -> Any:
 
 
 @pytest.fixture
-def workshop(databases: Databases, workshop_ready: Any) -> Iterator[Workshop]:
+def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Iterator[Workshop]:
     database = run(databases.create(workshop_ready, replicated=True))
     settings = Settings.load(
         {},
@@ -128,6 +130,6 @@ def workshop(databases: Databases, workshop_ready: Any) -> Iterator[Workshop]:
     )
     try:
         with RunningPlatform(settings, functions=_begun) as running, Caller(running.address) as caller:
-            yield Workshop(settings, Api(caller, running.platform.model), database)
+            yield Workshop(settings, Api(caller, running.platform.model), database, tmp_path / "notes")
     finally:
         run(databases.drop(database))
