@@ -118,7 +118,7 @@ class JobState:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many jobs of a queue are in each state, and for how long the oldest one has been ready."""
+    """How many jobs of a queue are in each state, for how long the oldest one has been ready, and what is paused."""
 
     queue: str
     waiting: int
@@ -126,6 +126,8 @@ class Depth:
     running: int
     dead: int
     ready_s: float
+    is_paused: bool
+    kinds_paused: list[str]
 
 
 def new_id() -> uuid.UUID:
@@ -295,6 +297,14 @@ class Jobs:
     async def depths(self) -> list[Depth]:
         """Return what waits and runs, by queue."""
         return [Depth(*record) for record in await self._run("depths")]
+
+    async def pause(self, queue: str, kind: str = "") -> bool:
+        """Let no job of a queue begin, or none of one kind in it; False when that is so already."""
+        return bool(await self._run("pause", queue, kind))
+
+    async def resume(self, queue: str, kind: str = "") -> bool:
+        """Undo what `pause` did of the same; False when it was not done."""
+        return bool(await self._run("resume", queue, kind))
 
     async def _change(self, query: str, attempts: _Attempts, *columns: Sequence[object]) -> set[uuid.UUID]:
         return {record["id"] for record in await self._run(query, *_columns(attempts), *columns)}

@@ -93,7 +93,6 @@ class Workshop:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return what a process is to be told of the settings."""
     values = {
         field.name: getattr(settings, field.name)
         for field in dataclasses.fields(settings)
