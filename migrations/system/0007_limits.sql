@@ -1,6 +1,5 @@
--- Limits of jobs, over all workers.
-SET LOCAL lock_timeout = '2s';
-SET LOCAL statement_timeout = '60s';
+-- entresol: no transaction
+-- Limits of jobs: how many run and begin over all workers, what is paused, and of which there is to be one only.
 
 -- One row for each attempt that may run at once: who has it, by job and token. It is free when the job's token is
 -- another, so there is nothing to be given back, and nothing to be lost with a worker that dies.
@@ -29,3 +28,9 @@ CREATE TABLE IF NOT EXISTS entresol.pauses (
 
 -- Nothing reads it: the worker ends an attempt whose time is over, and its heart stops when it cannot.
 ALTER TABLE entresol.jobs DROP COLUMN IF EXISTS deadline_time;
+
+-- Of jobs that are not over there is one of a key.
+ALTER TABLE entresol.jobs ADD COLUMN IF NOT EXISTS unique_key uuid;
+
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS jobs_unique_idx ON entresol.jobs (unique_key)
+    WHERE unique_key IS NOT NULL AND state <> 'dead';

@@ -46,6 +46,7 @@ class NewJob:
     delay_s: float = 0.0
     caller: str = ""
     trace: str = ""
+    unique_key: uuid.UUID | None = None  # which no other job has that is not over
 
 
 class Attempt(NamedTuple):
@@ -334,6 +335,7 @@ def _enqueue(jobs: Sequence[NewJob]) -> Statement:
         [job.caller for job in jobs],
         [job.trace for job in jobs],
         [job.request for job in jobs],
+        [job.unique_key for job in jobs],
     )
 
 

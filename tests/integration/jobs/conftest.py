@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import signal
@@ -20,7 +21,7 @@ from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
 from entresol.schema.load import load
 from entresol.service.call import CONSISTENCY_KEY
-from entresol.service.registry import Registry
+from entresol.service.registry import Context, Registry
 from entresol.testing.platforms import make_tables
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, run
@@ -36,8 +37,25 @@ async def _elsewhere(_request: Any, _job: Any) -> None:
     raise AssertionError("a server runs no jobs")
 
 
+async def _order(request: Any, context: Context) -> Any:
+    task = context.new("workshop.v1.RunTaskRequest", label=request.key, steps=1, pause=request.pause)
+    task.is_wrong = request.is_wrong
+    async with context.transaction() as transaction:
+        name = await context.enqueue(
+            transaction,
+            f"{SERVICE}.RunTask",
+            task,
+            unique=request.key,
+            unique_for=request.unique_for.ToTimedelta(),
+        )
+        await asyncio.sleep(0.02)  # so that who asks at the same time finds it under way
+    return context.new("workshop.v1.OrderTaskResponse", operation=name)
+
+
 TASKS = ("RunTask", "HurryTask", "CrowdTask", "PaceTask")
-_begun = Registry(jobs={f"{SERVICE}.{task}": _elsewhere for task in TASKS})
+_begun = Registry(
+    jobs={f"{SERVICE}.{task}": _elsewhere for task in TASKS}, functions={f"{SERVICE}.OrderTask": _order}
+)
 
 
 @dataclasses.dataclass
@@ -93,6 +111,7 @@ class Workshop:
 
 
 def environment(settings: Settings) -> dict[str, str]:
+    """Return what a process is to be told of the settings."""
     values = {
         field.name: getattr(settings, field.name)
         for field in dataclasses.fields(settings)

@@ -68,3 +68,9 @@ def _note(what: str, job: entresol.Job) -> None:
     line = f"{time.monotonic()} {what} {os.getpid()} {job.name}-{job.attempt}\n".encode()
     with open(os.environ["WORKSHOP_NOTES"], "ab", buffering=0) as notes:
         notes.write(line)
+
+
+@entresol.method(f"{SERVICE}.OrderTask")
+async def order_task(_request: Any, _context: entresol.Context) -> Any:
+    """Be what a server does."""
+    raise AssertionError("a worker answers no calls")
