@@ -34,3 +34,12 @@ ALTER TABLE entresol.jobs ADD COLUMN IF NOT EXISTS unique_key uuid;
 
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS jobs_unique_idx ON entresol.jobs (unique_key)
     WHERE unique_key IS NOT NULL AND state <> 'dead';
+
+-- How long queues are, and when that is to be counted again: one row.
+CREATE TABLE IF NOT EXISTS entresol.backlogs (
+    is_only   boolean     PRIMARY KEY DEFAULT true CHECK (is_only),
+    numbers   jsonb       NOT NULL DEFAULT '{}',
+    next_time timestamptz NOT NULL DEFAULT now()
+);
+
+INSERT INTO entresol.backlogs DEFAULT VALUES ON CONFLICT DO NOTHING;

@@ -46,7 +46,16 @@ def new_job(
     data = request.SerializeToString()
     key = _key(method.full_name, unique) if unique else None
     return NewJob(
-        new_id(), lane, data, policy.attempts_max, policy.timeout_s, delay_s, caller, traceparent(), unique_key=key
+        new_id(),
+        lane,
+        data,
+        policy.attempts_max,
+        policy.timeout_s,
+        delay_s,
+        caller,
+        traceparent(),
+        unique_key=key,
+        backlog_max=policy.backlog_max,
     )
 
 

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from entresol.errors import StoreUnavailableError, UnavailableError
 from entresol.schema.model import Field, Model, Resource
 from entresol.storage import sql
+from entresol.storage.backlogs import Backlogs
 from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
 from entresol.storage.pools import Pools, Source
@@ -76,6 +77,7 @@ class Store:
         self._schema = Schema(model)
         self._together = Together(pools)
         self._wakeups = Wakeups(pools)
+        self._backlogs = Backlogs(pools)
 
     async def get(
         self,
@@ -200,7 +202,7 @@ class Store:
                     begun = True
                     writer = Writer(connection, self._schema, deadline)
                     try:
-                        transaction = Transaction(writer, autocommit=autocommit)
+                        transaction = Transaction(writer, self._backlogs, autocommit=autocommit)
                         yield transaction
                         await transaction.finish(before_commit)
                         if transaction.committed and transaction.has_jobs:

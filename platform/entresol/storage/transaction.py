@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from entresol.errors import NotFoundError, UnavailableError
 from entresol.schema.model import Field, Resource
 from entresol.storage import deletion, sql
+from entresol.storage.backlogs import Backlogs
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
 from entresol.storage.rows import Row, name_of_record
@@ -36,8 +37,9 @@ class Transaction:
     position behind it, which a reader must have reached to see it.
     """
 
-    def __init__(self, writer: Writer, *, autocommit: bool = False) -> None:
+    def __init__(self, writer: Writer, backlogs: Backlogs, *, autocommit: bool = False) -> None:
         self._writer = writer
+        self.backlogs = backlogs
         self._autocommit = autocommit
         self._rollback_only = False
         self.committed = False

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from entresol.config import Settings
 from entresol.schema.load import load
 from entresol.service.call import CONSISTENCY_KEY
 from entresol.service.registry import Context, Registry
+from entresol.storage.jobs import Jobs
+from entresol.storage.pools import Pools
 from entresol.testing.platforms import make_tables
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, run
@@ -31,6 +33,7 @@ HERE = Path(__file__).parent
 ENTRESOL = str(Path(sys.executable).parent / "entresol")
 LEASE_S = 2.0
 SERVICE = "workshop.v1.WorkshopService"
+CROWD = f"{SERVICE}.CrowdTask"
 
 
 async def _elsewhere(_request: Any, _job: Any) -> None:
@@ -151,3 +154,33 @@ def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Itera
             yield Workshop(settings, Api(caller, running.platform.model), database, tmp_path / "notes")
     finally:
         run(databases.drop(database))
+
+
+@pytest.fixture
+async def database(databases: Databases, workshop_ready: Any) -> AsyncIterator[Database]:
+    database = await databases.create(workshop_ready, replicated=False)
+    yield database
+    await databases.drop(database)
+
+
+@pytest.fixture
+async def pools(database: Database) -> AsyncIterator[Pools]:
+    pools = await Pools.open(Settings.load({}, database_write=database.write_url, database_read=()))
+    yield pools
+    await pools.close()
+
+
+@pytest.fixture
+def jobs(pools: Pools) -> Jobs:
+    return Jobs(pools)
+
+
+async def put(database: Database, number: int, *, kind: str = CROWD, tenants: int = 1) -> None:
+    """Put jobs of nothing in."""
+    await database.psql(
+        f"INSERT INTO entresol.lanes (queue, kind, tenant, priority)"
+        f" SELECT 'tasks', '{kind}', 'tenant' || number, 0 FROM generate_series(1, {tenants}) AS number;"
+        f"INSERT INTO entresol.jobs (id, lane, state, position, due_time, attempts_max, timeout_s, request)"
+        f" SELECT gen_random_uuid(), lanes.id, 'ready', pg_current_xact_id()::text::bigint, now(), 10000, 60, ''"
+        f" FROM entresol.lanes, generate_series(1, {number}) WHERE kind = '{kind}'"
+    )

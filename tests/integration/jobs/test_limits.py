@@ -7,46 +7,15 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.integration.jobs.conftest import LEASE_S, Workshop
+from tests.integration.jobs.conftest import CROWD, LEASE_S, Workshop, put
 from tests.integration.jobs.test_jobs import state, until
 
-from entresol.config import Settings
 from entresol.schema.model import JobLimit
 from entresol.storage.jobs import Claimed, Jobs
-from entresol.storage.pools import Pools
-from entresol.testing.servers import Database, Databases, run
-
-KIND = "workshop.v1.WorkshopService.CrowdTask"
-
-
-@pytest.fixture
-async def database(databases: Databases, workshop_ready: Any) -> AsyncIterator[Database]:
-    database = await databases.create(workshop_ready, replicated=False)
-    yield database
-    await databases.drop(database)
-
-
-@pytest.fixture
-async def jobs(database: Database) -> AsyncIterator[Jobs]:
-    pools = await Pools.open(Settings.load({}, database_write=database.write_url, database_read=()))
-    yield Jobs(pools)
-    await pools.close()
-
-
-async def put(database: Database, number: int, kind: str = KIND, tenants: int = 1) -> None:
-    """Put jobs of nothing in."""
-    await database.psql(
-        f"INSERT INTO entresol.lanes (queue, kind, tenant, priority)"
-        f" SELECT 'tasks', '{kind}', 'tenant' || number, 0 FROM generate_series(1, {tenants}) AS number;"
-        f"INSERT INTO entresol.jobs (id, lane, state, position, due_time, attempts_max, timeout_s, request)"
-        f" SELECT gen_random_uuid(), lanes.id, 'ready', pg_current_xact_id()::text::bigint, now(), 10000, 60, ''"
-        f" FROM entresol.lanes, generate_series(1, {number}) WHERE kind = '{kind}'"
-    )
+from entresol.testing.servers import Database, run
 
 
 class Crowd:
@@ -65,11 +34,11 @@ class Crowd:
         return worker
 
     async def claim(self, worker: uuid.UUID, room: int) -> list[Claimed]:
-        lanes = [lane for lane in await self.jobs.survey(["tasks"], [KIND], {}) if lane.has_jobs]
+        lanes = [lane for lane in await self.jobs.survey(["tasks"], [CROWD], {}) if lane.has_jobs]
         if not lanes:
             return []
         wanted = [(lane, room) for lane in lanes]
-        claimed = await self.jobs.claim_limited(worker, wanted, {KIND: (self.limit, room)})
+        claimed = await self.jobs.claim_limited(worker, wanted, {CROWD: (self.limit, room)})
         self.begun += [time.monotonic()] * len(claimed)
         self.live |= {one.attempt for one in claimed}
         self.most = max(self.most, len(self.live))
@@ -96,7 +65,7 @@ async def test_of_workers_that_claim_at_once_never_more_run_than_may(
 ) -> None:
     await put(database, 400, tenants=3)
     crowd = Crowd(jobs, JobLimit(concurrency))
-    await jobs.add_limits({KIND: crowd.limit})
+    await jobs.add_limits({CROWD: crowd.limit})
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     end_s = time.monotonic() + 4
@@ -110,7 +79,7 @@ async def test_an_attempt_counts_until_the_lease_of_its_worker_is_swept(
 ) -> None:
     await put(database, 10)
     crowd = Crowd(jobs, JobLimit(2))
-    await jobs.add_limits({KIND: crowd.limit})
+    await jobs.add_limits({CROWD: crowd.limit})
     first, second = await crowd.join(), await crowd.join()
     assert len(await crowd.claim(first, 10)) == 2
     await database.psql(f"UPDATE entresol.workers SET lease_time = now() WHERE id = '{first}'")
@@ -122,7 +91,7 @@ async def test_an_attempt_counts_until_the_lease_of_its_worker_is_swept(
 async def test_lanes_of_a_kind_share_what_may_run(database: Database, jobs: Jobs) -> None:
     await put(database, 10, tenants=3)
     crowd = Crowd(jobs, JobLimit(6))
-    await jobs.add_limits({KIND: crowd.limit})
+    await jobs.add_limits({CROWD: crowd.limit})
     claimed = await crowd.claim(await crowd.join(), 6)
     assert [*Counter(one.lane for one in claimed).values()] == [2, 2, 2]
 
@@ -132,7 +101,7 @@ async def test_of_workers_that_claim_at_once_no_more_begin_than_a_rate_allows(
 ) -> None:
     await put(database, 300, tenants=3)
     crowd = Crowd(jobs, JobLimit(rate=40.0, burst=5))
-    await jobs.add_limits({KIND: crowd.limit})
+    await jobs.add_limits({CROWD: crowd.limit})
     end_s = time.monotonic() + 3
     chance = [random.Random(number) for number in range(8)]
     began_s = time.monotonic()
@@ -144,11 +113,11 @@ async def test_of_workers_that_claim_at_once_no_more_begin_than_a_rate_allows(
 async def test_a_rate_that_is_raised_does_not_wait_for_the_one_before(database: Database, jobs: Jobs) -> None:
     await put(database, 10)
     crowd = Crowd(jobs, JobLimit(rate=0.001, burst=1))
-    await jobs.add_limits({KIND: crowd.limit})
+    await jobs.add_limits({CROWD: crowd.limit})
     worker = await crowd.join()
     assert [len(await crowd.claim(worker, 5)) for _ in range(2)] == [1, 0]
     crowd.limit = JobLimit(rate=1000.0, burst=1)
-    await jobs.add_limits({KIND: crowd.limit})
+    await jobs.add_limits({CROWD: crowd.limit})
     await asyncio.sleep(0.01)
     assert len(await crowd.claim(worker, 5)) == 1
 
