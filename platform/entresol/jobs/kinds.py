@@ -68,12 +68,12 @@ class Reports:
 def retry_s(error: Exception, number: int, attempts_max: int) -> float | None:
     """Return in how many seconds the attempt after the one of this number is made; None when there is none.
 
-    The pauses double and half of each is random, so that what failed together does not come back together; an error
-    that says when to come again has its way.
+    The pauses double and half of each is random, so that what failed together does not come back together; when an
+    error says when to come again, none is shorter than that.
     """
     if number >= attempts_max or (isinstance(error, EntresolError) and error.code in _FINAL):
         return None
-    if isinstance(error, EntresolError) and error.retry_after_s is not None:
-        return error.retry_after_s
     longest_s = min(RETRY_FIRST_S * 2.0 ** min(number - 1, 30), RETRY_MAX_S)
-    return longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - a pause, not a secret
+    pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - a pause, not a secret
+    least_s = error.retry_after_s if isinstance(error, EntresolError) else None
+    return pause_s if least_s is None else max(pause_s, least_s)

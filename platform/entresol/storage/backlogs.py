@@ -64,13 +64,19 @@ class Backlogs:
         loop = asyncio.get_running_loop()
         try:
             while loop.time() - self._asked_s < IDLE_S:
-                await self._look()
+                try:
+                    await self._look()
+                except EntresolError as error:
+                    log.info("queues could not be counted, and nobody is refused: %s", error.message)
+                    self._forget()
                 await asyncio.sleep(LOOK_S)
-        except EntresolError as error:
-            log.info("queues could not be counted, and nobody is refused: %s", error.message)
         finally:
-            self._known, self._next_time, self._looking = {}, None, None
-            self._put.clear()
+            self._forget()
+            self._looking = None
+
+    def _forget(self) -> None:
+        self._known, self._next_time = {}, None
+        self._put.clear()
 
     async def _look(self) -> None:
         before = self._put.copy()

@@ -40,6 +40,11 @@ def test_who_says_when_to_come_again_is_heard() -> None:
     assert retry_s(error, 1, 10) == 42.0
 
 
+def test_what_is_away_for_long_uses_no_attempts_up_in_a_moment() -> None:
+    pauses = [retry_s(UnavailableError("away", retry_after_s=0.2), number, 10) for number in range(1, 10)]
+    assert sum(pause or 0 for pause in pauses) > 200
+
+
 def test_reports_keep_the_last_word_and_never_a_lower_percent() -> None:
     reports = Reports()
     assert not reports.take()
