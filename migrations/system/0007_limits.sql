@@ -36,10 +36,10 @@ CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS jobs_unique_idx ON entresol.jobs 
     WHERE unique_key IS NOT NULL AND state <> 'dead';
 
 -- How long queues are, and when that is to be counted again: one row.
-CREATE TABLE IF NOT EXISTS entresol.backlogs (
+CREATE TABLE IF NOT EXISTS entresol.lengths (
     is_only   boolean     PRIMARY KEY DEFAULT true CHECK (is_only),
     numbers   jsonb       NOT NULL DEFAULT '{}',
     next_time timestamptz NOT NULL DEFAULT now()
 );
 
-INSERT INTO entresol.backlogs DEFAULT VALUES ON CONFLICT DO NOTHING;
+INSERT INTO entresol.lengths DEFAULT VALUES ON CONFLICT DO NOTHING;

@@ -225,11 +225,11 @@ class QueueFullError(ResourceExhaustedError):
 
     reason = "QUEUE_FULL"
 
-    def __init__(self, queue: str, backlog_max: int) -> None:
+    def __init__(self, queue: str, queue_max: int) -> None:
         super().__init__(
-            f"queue {queue} is full: {backlog_max} jobs wait already; try again shortly",
+            f"queue {queue} is full: {queue_max} jobs wait already; try again shortly",
             retry_after_s=1.0,
-            metadata={"queue": queue, "limit": str(backlog_max)},
+            metadata={"queue": queue, "limit": str(queue_max)},
         )
 
 

@@ -312,7 +312,7 @@ class JobPolicy:
     attempts_max: int = 10
     priority: int = 0
     limit: JobLimit | None = None
-    backlog_max: int = 1_000_000
+    queue_max: int = 1_000_000
 
 
 @dataclass(frozen=True)

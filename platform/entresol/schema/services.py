@@ -94,7 +94,7 @@ def _job(source: Source, method: MethodDescriptor, option: Any) -> JobPolicy | N
         given.attempts or policy.attempts_max,
         given.priority,
         _job_limit(given),
-        given.backlog or policy.backlog_max,
+        given.queue_max or policy.queue_max,
     )
 
 

@@ -55,7 +55,7 @@ def new_job(
         caller,
         traceparent(),
         unique_key=key,
-        backlog_max=policy.backlog_max,
+        queue_max=policy.queue_max,
     )
 
 

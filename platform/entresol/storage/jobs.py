@@ -47,7 +47,7 @@ class NewJob:
     caller: str = ""
     trace: str = ""
     unique_key: uuid.UUID | None = None  # which no other job has that is not over
-    backlog_max: int | None = None  # of the queue, or the job is refused
+    queue_max: int | None = None  # of the queue, or the job is refused
 
 
 class Attempt(NamedTuple):
@@ -149,7 +149,7 @@ async def enqueue(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid
     Raises:
         QueueFullError: as far as is known a queue has as many as it may; none is put in.
     """
-    transaction.backlogs.admit([(job.lane.queue, job.backlog_max) for job in jobs])
+    transaction.lengths.admit([(job.lane.queue, job.queue_max) for job in jobs])
     put = {record["id"] for record in await transaction.system(_enqueue(jobs))}
     missing = [job for job in jobs if job.id not in put]
     if missing:

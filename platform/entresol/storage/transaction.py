@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from entresol.errors import NotFoundError, UnavailableError
 from entresol.schema.model import Field, Resource
 from entresol.storage import deletion, sql
-from entresol.storage.backlogs import Backlogs
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
+from entresol.storage.lengths import Lengths
 from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement, TableSql
@@ -37,9 +37,9 @@ class Transaction:
     position behind it, which a reader must have reached to see it.
     """
 
-    def __init__(self, writer: Writer, backlogs: Backlogs, *, autocommit: bool = False) -> None:
+    def __init__(self, writer: Writer, lengths: Lengths, *, autocommit: bool = False) -> None:
         self._writer = writer
-        self.backlogs = backlogs
+        self.lengths = lengths
         self._autocommit = autocommit
         self._rollback_only = False
         self.committed = False

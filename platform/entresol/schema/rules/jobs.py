@@ -44,8 +44,8 @@ def _problems(method: Method, job: Any) -> list[tuple[str, str]]:
         found.append((f"job.priority is {job.priority}", f"give -{PRIORITY_MAX} to {PRIORITY_MAX}"))
     if not 0 <= job.concurrency <= CONCURRENCY_MAX:
         found.append((f"job.concurrency is {job.concurrency}", f"give 1 to {CONCURRENCY_MAX}"))
-    if job.backlog < 0:
-        found.append((f"job.backlog is {job.backlog}", "give 1 or more"))
+    if job.queue_max < 0:
+        found.append((f"job.queue_max is {job.queue_max}", "give 1 or more"))
     if job.HasField("rate"):
         found += _rate_problems(job.rate)
     return found

@@ -35,11 +35,11 @@ def test_a_rate_with_a_burst(library_set: bytes) -> None:
     assert limit(library_set) == JobLimit(0, 20.0, 2)
 
 
-@pytest.mark.edits(job("concurrency: -1 backlog: -1 rate: {burst: -1 per: {seconds: -1}}"))
+@pytest.mark.edits(job("concurrency: -1 queue_max: -1 rate: {burst: -1 per: {seconds: -1}}"))
 def test_limits_that_cannot_be_kept(mistakes: list[str]) -> None:
     assert mistakes == [
-        "entresol/job LibraryService.PrintBook: job.backlog is -1",
         "entresol/job LibraryService.PrintBook: job.concurrency is -1",
+        "entresol/job LibraryService.PrintBook: job.queue_max is -1",
         "entresol/job LibraryService.PrintBook: job.rate.burst is -1",
         "entresol/job LibraryService.PrintBook: job.rate.per cannot be kept",
         "entresol/job LibraryService.PrintBook: job.rate.starts is 0",

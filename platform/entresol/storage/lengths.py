@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 IDLE_S = 10.0  # after which nobody looks any more
-_COUNT = read_query("jobs/backlogs")
+_COUNT = read_query("jobs/lengths")
 
 
-class Backlogs:
-    """The backlogs of a database's queues. One instance belongs to one event loop."""
+class Lengths:
+    """The lengths of a database's queues. One instance belongs to one event loop."""
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
@@ -44,21 +44,21 @@ class Backlogs:
             QueueFullError: one is too long already; none of them is noted.
         """
         new: Counter[str] = Counter()
-        for queue, backlog_max in jobs:
+        for queue, queue_max in jobs:
             new[queue] += 1
             if (
-                backlog_max is not None
-                and self._known.get(queue, 0) + self._put[queue] + new[queue] > backlog_max
+                queue_max is not None
+                and self._known.get(queue, 0) + self._put[queue] + new[queue] > queue_max
             ):
                 self._look_soon()
-                raise QueueFullError(queue, backlog_max)
+                raise QueueFullError(queue, queue_max)
         self._put += new
         self._look_soon()
 
     def _look_soon(self) -> None:
         self._asked_s = asyncio.get_running_loop().time()
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look_all(), name="entresol backlogs")
+            self._looking = asyncio.create_task(self._look_all(), name="entresol lengths")
 
     async def _look_all(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 -- How many jobs wait or are ready, by queue. They are counted anew, for all who ask, by whoever finds that the time has
 -- come; counting takes a fiftieth of the time, so what is long is counted less often than every second.
 WITH due AS MATERIALIZED (
-    SELECT clock_timestamp() AS began_time FROM entresol.backlogs
+    SELECT clock_timestamp() AS began_time FROM entresol.lengths
     WHERE next_time <= clock_timestamp()
     FOR UPDATE SKIP LOCKED
 ),
@@ -22,12 +22,12 @@ counted AS MATERIALIZED (
     FROM due
 ),
 kept AS (
-    UPDATE entresol.backlogs
+    UPDATE entresol.lengths
     SET numbers = counted.numbers,
         next_time = clock_timestamp() + greatest(interval '1 second', 50 * (clock_timestamp() - began_time))
     FROM counted
-    RETURNING backlogs.numbers, backlogs.next_time
+    RETURNING lengths.numbers, lengths.next_time
 )
 SELECT numbers, next_time FROM kept
 UNION ALL
-SELECT numbers, next_time FROM entresol.backlogs WHERE NOT EXISTS (SELECT FROM kept)
+SELECT numbers, next_time FROM entresol.lengths WHERE NOT EXISTS (SELECT FROM kept)

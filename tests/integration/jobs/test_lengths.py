@@ -1,4 +1,4 @@
-"""Backlogs: who puts a job into a full queue is refused, by every process, and let in again when it is not."""
+"""Full queues: who puts a job into a full queue is refused, by every process, and let in again when it is not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integration.jobs.test_jobs import until
 
 from entresol.errors import Code, QueueFullError
 from entresol.service.status import CallFailedError
-from entresol.storage.backlogs import Backlogs
+from entresol.storage.lengths import Lengths
 from entresol.storage.pools import Pools
 from entresol.testing.servers import Database, run
 
@@ -37,13 +37,13 @@ def test_who_puts_a_job_into_a_full_queue_is_told_when_to_come_again(workshop: W
     until(is_let_in, 5)
 
 
-async def is_full(backlogs: Backlogs, backlog_max: int) -> bool:
+async def is_full(lengths: Lengths, queue_max: int) -> bool:
     """Tell whether one is refused, once the process has looked."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("entresol.storage.backlogs.LOOK_S", 0.05)
+        patch.setattr("entresol.storage.lengths.LOOK_S", 0.05)
         for _ in range(100):
             try:
-                backlogs.admit([("tasks", backlog_max)])
+                lengths.admit([("tasks", queue_max)])
             except QueueFullError:
                 await asyncio.sleep(0.02)
                 return True
@@ -54,10 +54,10 @@ async def is_full(backlogs: Backlogs, backlog_max: int) -> bool:
 async def test_a_process_knows_what_others_put_in(database: Database, pools: Pools) -> None:
     await put(database, 500, tenants=2)
     await database.psql("UPDATE entresol.jobs SET state = 'waiting' WHERE random() < 0.3")
-    first, second = Backlogs(pools), Backlogs(pools)
+    first, second = Lengths(pools), Lengths(pools)
     assert await is_full(first, 1000)
     assert await is_full(second, 1000)
-    assert not await is_full(Backlogs(pools), 1200)
+    assert not await is_full(Lengths(pools), 1200)
     await database.psql("UPDATE entresol.jobs SET state = 'running' WHERE id <> gen_random_uuid()")
     async with asyncio.timeout(10):
         while await is_full(first, 1000):
@@ -65,11 +65,11 @@ async def test_a_process_knows_what_others_put_in(database: Database, pools: Poo
 
 
 async def test_what_a_process_puts_in_counts_at_once_and_all_or_nothing(pools: Pools) -> None:
-    backlogs = Backlogs(pools)
-    backlogs.admit([("tasks", 10)] * 9)
+    lengths = Lengths(pools)
+    lengths.admit([("tasks", 10)] * 9)
     with pytest.raises(QueueFullError):
-        backlogs.admit([("tasks", 10)] * 2)
-    backlogs.admit([("tasks", 10)])
-    backlogs.admit([("tasks", None), ("others", 1)])
+        lengths.admit([("tasks", 10)] * 2)
+    lengths.admit([("tasks", 10)])
+    lengths.admit([("tasks", None), ("others", 1)])
     with pytest.raises(QueueFullError):
-        backlogs.admit([("others", 1)])
+        lengths.admit([("others", 1)])
