@@ -30,3 +30,8 @@ async def test_a_claim_reads_no_jobs_but_those_that_it_claims(database: Database
             f"SET plan_cache_mode = {mode}; PREPARE asked AS {text}; EXPLAIN EXECUTE asked ({arguments})"
         )
         assert "Seq Scan on jobs" not in plan, plan
+
+
+def test_both_claims_begin_jobs_alike() -> None:
+    ends = {read_query(f"jobs/{query}").partition("UPDATE entresol.jobs\n")[2] for query in CLAIMS}
+    assert len(ends) == 1
