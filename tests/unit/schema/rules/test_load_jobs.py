@@ -7,7 +7,7 @@ import pytest
 from entresol.schema.load import load
 from entresol.schema.model import JobLimit
 
-PRINT = "returns (google.longrunning.Operation) {"
+PRINT = "rpc PrintBook(PrintBookRequest) returns (google.longrunning.Operation) {"
 
 
 def job(options: str) -> tuple[str, str]:
