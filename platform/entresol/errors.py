@@ -220,6 +220,19 @@ class ResourceExhaustedError(EntresolError):
         self.retry_after_s = retry_after_s
 
 
+class QueueFullError(ResourceExhaustedError):
+    """A queue has as many jobs that wait as the method allows that would begin another."""
+
+    reason = "QUEUE_FULL"
+
+    def __init__(self, queue: str, queue_max: int) -> None:
+        super().__init__(
+            f"queue {queue} is full: {queue_max} jobs wait already; try again shortly",
+            retry_after_s=1.0,
+            metadata={"queue": queue, "limit": str(queue_max)},
+        )
+
+
 class MessageTooLargeError(EntresolError):
     """A message is larger than is taken, and would be so again."""
 

@@ -74,21 +74,59 @@ def list_(queue: str, kind: str, state: str | None, limit: int, as_json: bool) -
 @command.command("queues")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each.")
 def queues(as_json: bool) -> None:
-    """Tell how many jobs each queue has, and for how long the oldest has been ready."""
+    """Tell how many jobs each queue has, for how long the oldest has been ready, and what is paused."""
 
     async def work() -> list[Any]:
         async with _jobs() as jobs:
             return await jobs.depths()
 
-    table = Table("queue", "waiting", "ready", "running", "dead", "oldest ready", box=None, pad_edge=False)
+    heads = ("queue", "waiting", "ready", "running", "dead", "oldest ready", "paused")
+    table = Table(*heads, box=None, pad_edge=False)
     for depth in run(work()):
         facts = {name: getattr(depth, name) for name in depth.__slots__}
         if as_json:
             click.echo(json.dumps(facts))
-        *texts, ready_s = facts.values()
-        table.add_row(*map(str, texts), f"{ready_s:.1f} s")
+        *texts, ready_s, is_paused, kinds = facts.values()
+        paused = "yes" if is_paused else ", ".join(kinds)
+        table.add_row(*map(str, texts), f"{ready_s:.1f} s", paused)
     if not as_json:
         Console(width=None if Console().is_terminal else 200).print(table)
+
+
+@command.command("pause")
+@click.argument("queue")
+@click.option("--kind", default="", help="Only this method's.")
+def pause(queue: str, kind: str) -> None:
+    """Let no more jobs of a queue begin, within a moment; those that run go on."""
+
+    async def work() -> bool:
+        async with _jobs() as jobs:
+            return await jobs.pause(queue, kind)
+
+    click.echo(
+        f"{_what(queue, kind)} is paused" if run(work()) else f"{_what(queue, kind)} was paused already"
+    )
+
+
+@command.command("resume")
+@click.argument("queue")
+@click.option("--kind", default="", help="Only this method's.")
+def resume(queue: str, kind: str) -> None:
+    """Let jobs of a queue begin again; kinds that were paused by themselves stay so."""
+
+    async def work() -> bool:
+        async with _jobs() as jobs:
+            return await jobs.resume(queue, kind)
+
+    if not run(work()):
+        raise InvalidArgumentError.of(
+            "queue", f"{_what(queue, kind)} is not paused; see `entresol jobs queues`"
+        )
+    click.echo(f"{_what(queue, kind)} goes on")
+
+
+def _what(queue: str, kind: str) -> str:
+    return f"{kind} in queue {queue}" if kind else f"queue {queue}"
 
 
 @command.command("show")

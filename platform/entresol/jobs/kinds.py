@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from entresol.errors import Code, EntresolError
+from entresol.schema.model import JobLimit
 from entresol.storage.jobs import Claimed
 
 RETRY_FIRST_S = 1.0
@@ -38,6 +39,7 @@ class Kind:
     run: Callable[[Claimed, Reports], Awaitable[bytes]]
     describe: Callable[[Exception, Claimed | None], bytes]
     is_isolated: bool = False
+    limit: JobLimit | None = None
 
 
 class DescribedError(Exception):

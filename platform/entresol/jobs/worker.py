@@ -8,7 +8,7 @@ import os
 import socket
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -20,10 +20,11 @@ from entresol.jobs.attempts import GRACE_S, Running, StoppedError, Why
 from entresol.jobs.heart import Heart
 from entresol.jobs.insist import insist
 from entresol.jobs.kinds import DescribedError, Kinds, retry_s
+from entresol.jobs.limits import look_s, open_lanes, rooms
 from entresol.jobs.processes import Processes
 from entresol.jobs.shares import shares, within
 from entresol.jobs.watch import Gauges, watched
-from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState
+from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState, Share
 from entresol.storage.wakeups import listen
 from entresol.turns import Turn
 
@@ -56,6 +57,9 @@ class Worker:
         self._settings = settings
         self._id = uuid.uuid4()
         self._heart = Heart(settings.database_write, settings.jobs_lease_s, self._lose)
+        self._limits = {kind.name: kind.limit for kind in kinds.values() if kind.limit is not None}
+        self._survey_s = look_s(self._limits.values(), SURVEY_S)
+        self._poll_s = look_s(self._limits.values(), settings.jobs_poll_s)
         self._running: dict[Attempt, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._left: set[asyncio.Future[bytes]] = set()  # of attempts that are over, and yet go on
@@ -100,6 +104,7 @@ class Worker:
     async def _join(self) -> None:
         settings = self._settings
         host, process = socket.gethostname(), os.getpid()
+        await self._jobs.add_limits(self._limits)
         await self._jobs.join(self._id, host, process, self._queues, lease_s=settings.jobs_lease_s)
         self._heart.start(self._id)
 
@@ -115,42 +120,64 @@ class Worker:
     async def _claim_all(self) -> None:
         while not self._stopping:
             self._stirred.clear()
-            room = max(self._settings.jobs_concurrency - len(self._running) - len(self._left), 0)
-            claimed = await self._insist(lambda room=room: self._claim(room)) if room else []  # type: ignore[misc]
-            for one in claimed:
-                self._begin(one)
-            if not claimed:
+            begun = await self._insist(self._claim) if self._room else 0
+            # Of what gave nothing there is no more until the next survey, but there may be of others.
+            if not begun and not (self._room and self._wanted()):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stirred.wait(), self._settings.jobs_poll_s if room else None)
+                    await asyncio.wait_for(self._stirred.wait(), self._poll_s if self._room else None)
 
-    async def _claim(self, room: int) -> list[Claimed]:
+    @property
+    def _room(self) -> int:
+        return max(self._settings.jobs_concurrency - len(self._running) - len(self._left), 0)
+
+    async def _claim(self) -> int:
+        """Claim what there is room for and begin it; return how many."""
         now_s = asyncio.get_running_loop().time()
         is_idle = not any(lane.has_jobs for lane in self._lanes)
-        if is_idle or self._claimed >= SURVEY_JOBS or now_s - self._surveyed_s > SURVEY_S:
+        if is_idle or self._claimed >= SURVEY_JOBS or now_s - self._surveyed_s > self._survey_s:
             floors = {lane.id: lane.floor for lane in self._lanes}
             self._lanes = await self._jobs.survey(self._queues, [*self._kinds], floors)
             self._surveyed_s, self._claimed = now_s, 0
-        wanted = self._wanted(room)
-        if not wanted:
-            return []
+        wanted = self._wanted()
         self._turn += 1
-        claimed = await self._jobs.claim(self._id, wanted)
-        self._claimed += len(claimed)
-        given = Counter(one.lane for one in claimed)
-        # Who gives less than was asked for has no more, until the next survey.
-        empty = {lane.id for lane, share in wanted if given[lane.id] < share}
-        self._lanes = [replace(lane, has_jobs=lane.has_jobs and lane.id not in empty) for lane in self._lanes]
-        return claimed
+        free = [(lane, share) for lane, share in wanted if lane.lane.kind not in self._limits]
+        limited = [(lane, share) for lane, share in wanted if lane.lane.kind in self._limits]
+        begun = await self._claim_free(free) if free else 0
+        return begun + (await self._claim_limited(limited) if limited else 0)
 
-    def _wanted(self, room: int) -> list[tuple[LaneState, int]]:
+    def _wanted(self) -> list[Share]:
         """Return what to claim; of isolated kinds what processes are free for, so that others may claim the rest."""
-        lanes, isolated = self._lanes, self._isolated
+        lanes, isolated = open_lanes(self._lanes, self._limits, self._running_kinds()), self._isolated
         free = self._processes.count - sum(one.kind.is_isolated for one in self._running.values())
         if free <= 0:
             if any(lane.has_jobs and lane.lane.kind in isolated for lane in lanes):
                 self._processes.want()
             lanes = [lane for lane in lanes if lane.lane.kind not in isolated]
-        return within(shares(lanes, room, self._turn), isolated, free)
+        return within(shares(lanes, self._room, self._turn), isolated, free)
+
+    async def _claim_free(self, wanted: Sequence[Share]) -> int:
+        claimed = await self._jobs.claim(self._id, wanted)
+        given = Counter(one.lane for one in claimed)
+        return self._begin_all(claimed, {lane.id for lane, share in wanted if given[lane.id] < share})
+
+    async def _claim_limited(self, wanted: Sequence[Share]) -> int:
+        asked = rooms(wanted, self._limits, self._running_kinds())
+        limits = {kind: (self._limits[kind], room) for kind, room in asked.items()}
+        claimed = await self._jobs.claim_limited(self._id, wanted, limits)
+        given = Counter(one.kind for one in claimed)
+        less = {lane.id for lane, _ in wanted if given[lane.lane.kind] < asked[lane.lane.kind]}
+        return self._begin_all(claimed, less)
+
+    def _begin_all(self, claimed: Sequence[Claimed], empty: Collection[int]) -> int:
+        """Begin jobs; lanes that are `empty` gave less than was asked for: no more of them until the next survey."""
+        self._lanes = [replace(lane, has_jobs=lane.has_jobs and lane.id not in empty) for lane in self._lanes]
+        for one in claimed:
+            self._begin(one)
+        self._claimed += len(claimed)
+        return len(claimed)
+
+    def _running_kinds(self) -> Counter[str]:
+        return Counter(one.claimed.kind for one in self._running.values()) if self._limits else Counter()
 
     def _begin(self, claimed: Claimed) -> None:
         end_s = asyncio.get_running_loop().time() + claimed.timeout_s

@@ -293,6 +293,15 @@ class MethodKind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class JobLimit:
+    """How many attempts at jobs of one kind may run at once, and begin in a second, over all workers; 0: any number."""
+
+    concurrency: int = 0
+    rate: float = 0.0  # a second
+    burst: int = 0  # that may begin at once
+
+
+@dataclass(frozen=True, slots=True)
 class JobPolicy:
     """How the job is run that a long-running method begins, and what its operation answers with in the end."""
 
@@ -302,6 +311,8 @@ class JobPolicy:
     timeout_s: float = 3600.0  # of one attempt
     attempts_max: int = 10
     priority: int = 0
+    limit: JobLimit | None = None
+    queue_max: int = 1_000_000
 
 
 @dataclass(frozen=True)

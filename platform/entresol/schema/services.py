@@ -10,7 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from entresol.schema import options
-from entresol.schema.model import Consistency, JobPolicy, Method, MethodKind, Resource, Service
+from entresol.schema.model import Consistency, JobLimit, JobPolicy, Method, MethodKind, Resource, Service
 from entresol.schema.resources import snake
 from entresol.schema.source import Source
 
@@ -93,7 +93,16 @@ def _job(source: Source, method: MethodDescriptor, option: Any) -> JobPolicy | N
         given.timeout.ToTimedelta().total_seconds() or policy.timeout_s,
         given.attempts or policy.attempts_max,
         given.priority,
+        _job_limit(given),
+        given.queue_max or policy.queue_max,
     )
+
+
+def _job_limit(job: Any) -> JobLimit | None:
+    if not job.concurrency and not job.HasField("rate"):
+        return None
+    per_s = job.rate.per.ToTimedelta().total_seconds() or 1.0
+    return JobLimit(job.concurrency, job.rate.starts / per_s, job.rate.burst or job.rate.starts)
 
 
 def has_standard_name(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 
 from google.protobuf.message import Message
@@ -20,7 +21,13 @@ def operation_name(id_: uuid.UUID) -> str:
 
 
 def new_job(
-    method: Method, request: Message, *, caller: str = "", tenant: str = "", delay_s: float = 0.0
+    method: Method,
+    request: Message,
+    *,
+    caller: str = "",
+    tenant: str = "",
+    delay_s: float = 0.0,
+    unique: str = "",
 ) -> NewJob:
     """Return the job of a long-running method with this request, ready in `delay_s`.
 
@@ -37,4 +44,20 @@ def new_job(
         )
     lane = Lane(policy.queue, method.full_name, tenant, policy.priority)
     data = request.SerializeToString()
-    return NewJob(new_id(), lane, data, policy.attempts_max, policy.timeout_s, delay_s, caller, traceparent())
+    key = _key(method.full_name, unique) if unique else None
+    return NewJob(
+        new_id(),
+        lane,
+        data,
+        policy.attempts_max,
+        policy.timeout_s,
+        delay_s,
+        caller,
+        traceparent(),
+        unique_key=key,
+        queue_max=policy.queue_max,
+    )
+
+
+def _key(kind: str, unique: str) -> uuid.UUID:
+    return uuid.UUID(bytes=hashlib.sha256(f"{kind}\0{unique}".encode()).digest()[:16])

@@ -18,11 +18,12 @@ from entresol.errors import ConflictError
 from entresol.jobs.kinds import Kind, Reports
 from entresol.jobs.threads import Thread
 from entresol.records import Demand, Records
-from entresol.schema.model import Method, Model
+from entresol.schema.model import JobLimit, Method, Model
 from entresol.service.call import Call, Caller, Handler, Reply
 from entresol.service.enqueue import new_job, operation_name
 from entresol.service.places import place
 from entresol.service.registry import Context, JobFunction
+from entresol.service.repeats import once
 from entresol.service.status import status_of
 from entresol.storage.jobs import Claimed, enqueue, hold
 from entresol.storage.transaction import Transaction
@@ -114,16 +115,38 @@ class Job(Context):
 
 
 def begin(method: Method, records: Records) -> Handler:
-    """Return the handler of a method whose work is a job."""
+    """Return the handler of a method whose work is a job.
 
-    async def handler(request: Message, call: Call) -> Reply:
-        job = new_job(method, request, caller=call.caller.subject)
-        context = Context(call, records, records.model)
-        async with context.transaction() as transaction:
+    With `validate_only` all is done and then undone: the operation that it answers with is done, with an empty response
+    and no name (AIP-163).
+    """
+
+    async def handler(request: Any, call: Call) -> Reply:
+        is_dry = getattr(request, "validate_only", False)
+
+        async def work(transaction: Transaction) -> bytes:
+            job = new_job(method, request, caller=call.caller.subject)
             await enqueue(transaction, [job])
-        return method.output_class(name=operation_name(job.id))
+            return _operation(method, name=operation_name(job.id))
+
+        async with Context(call, records, records.model).transaction() as transaction:
+            ttl_s = records.settings.request_id_ttl_s
+            reply = await once(transaction, work, request, method, call, ttl_s)
+            if is_dry:
+                transaction.rollback_only()
+        return _operation(method, done=True, response=_nothing(method)) if is_dry else reply
 
     return handler
+
+
+def _operation(method: Method, **values: Any) -> bytes:
+    data: bytes = method.output_class(**values).SerializeToString()
+    return data
+
+
+def _nothing(method: Method) -> Mapping[str, str]:
+    assert method.job is not None, "only such methods have jobs"
+    return {"type_url": f"type.googleapis.com/{method.job.response}"}
 
 
 def kinds(
@@ -136,7 +159,13 @@ def kinds(
     """Return what a worker of these functions can do, by kind; those of `isolated` in processes of their own."""
     methods = {method.full_name: method for method in model.methods.values()}
     return {
-        name: Kind(name, _runner(methods[name], function, records, clock), _describe, name in isolated)
+        name: Kind(
+            name,
+            _runner(methods[name], function, records, clock),
+            _describe,
+            name in isolated,
+            _limit(methods[name]),
+        )
         for name, function in functions.items()
     }
 
@@ -162,6 +191,10 @@ def _runner(
         return _result(method, function, await answer if inspect.isawaitable(answer) else answer)
 
     return run
+
+
+def _limit(method: Method) -> JobLimit | None:
+    return None if method.job is None else method.job.limit
 
 
 def _result(method: Method, function: JobFunction, answer: Any) -> bytes:

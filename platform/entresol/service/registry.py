@@ -7,13 +7,14 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from entresol.errors import ConfigurationError
+from entresol.errors import ConfigurationError, InvalidArgumentError
 from entresol.records import Records
 from entresol.schema.model import Model, Resource
 from entresol.service.call import PRIMARY, Call, Caller
@@ -22,6 +23,7 @@ from entresol.service.links.authorize import Policy
 from entresol.service.places import place
 from entresol.storage.jobs import enqueue
 from entresol.storage.transaction import Transaction
+from entresol.storage.unique import enqueue_unique
 
 
 @dataclass(slots=True)
@@ -96,10 +98,15 @@ class Context:
         *,
         tenant: str = "",
         delay_s: float = 0.0,
+        unique: str = "",
+        unique_for: timedelta = timedelta(),
     ) -> str:
         """Put in the job of a long-running method, by its full name, and return the name of its operation.
 
         It is there if `transaction` commits, and then ready in `delay_s`; tenants of one queue get equal shares of it.
+        Where a job of this method with the same `unique` key is not over, or was put in within `unique_for`, whatever
+        became of it, nothing is put in and the name is that one's. Another transaction that puts in the same key is
+        waited for.
 
         Raises:
             InvalidArgumentError: the method does not answer with an operation, or takes another request.
@@ -111,7 +118,12 @@ class Context:
             caller=self.caller.subject,
             tenant=tenant,
             delay_s=delay_s,
+            unique=unique,
         )
+        if unique:
+            return operation_name(await enqueue_unique(transaction, job, for_s=unique_for.total_seconds()))
+        if unique_for:
+            raise InvalidArgumentError.of("unique_for", "is given, and no key that would be unique")
         await enqueue(transaction, [job])
         return operation_name(job.id)
 

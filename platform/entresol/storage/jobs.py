@@ -7,12 +7,13 @@ claim: what it says when the token is no longer the job's changes nothing, and t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import NamedTuple
 
+from entresol.schema.model import JobLimit
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
 from entresol.storage.pools import Pools
@@ -45,6 +46,8 @@ class NewJob:
     delay_s: float = 0.0
     caller: str = ""
     trace: str = ""
+    unique_key: uuid.UUID | None = None  # which no other job has that is not over
+    queue_max: int | None = None  # of the queue, or the job is refused
 
 
 class Attempt(NamedTuple):
@@ -91,6 +94,9 @@ class LaneState:
     floor: int
 
 
+Share = tuple[LaneState, int]  # of a claim's room
+
+
 @dataclass(frozen=True, slots=True)
 class JobState:
     """A job as it is, or as it ended. `state` is waiting, ready, running, dead, succeeded, failed or cancelled."""
@@ -114,7 +120,7 @@ class JobState:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many jobs of a queue are in each state, and for how long the oldest one has been ready."""
+    """How many jobs of a queue are in each state, for how long the oldest one has been ready, and what is paused."""
 
     queue: str
     waiting: int
@@ -122,6 +128,8 @@ class Depth:
     running: int
     dead: int
     ready_s: float
+    is_paused: bool
+    kinds_paused: list[str]
 
 
 def new_id() -> uuid.UUID:
@@ -136,7 +144,12 @@ def time_of(id_: uuid.UUID) -> datetime:
 
 
 async def enqueue(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid.UUID]:
-    """Put jobs in, which are there once the transaction is committed; return those that were not there already."""
+    """Put jobs in, which are there once the transaction is committed; return those that were not there already.
+
+    Raises:
+        QueueFullError: as far as is known a queue has as many as it may; none is put in.
+    """
+    transaction.lengths.admit([(job.lane.queue, job.queue_max) for job in jobs])
     put = {record["id"] for record in await transaction.system(_enqueue(jobs))}
     missing = [job for job in jobs if job.id not in put]
     if missing:
@@ -177,12 +190,31 @@ class Jobs:
         records = await self._run("backlog", [*queues], [*floors], [*floors.values()])
         return {record[0]: Backlog(*record[1:]) for record in records}
 
-    async def claim(self, worker: uuid.UUID, wanted: Sequence[tuple[LaneState, int]]) -> list[Claimed]:
+    async def claim(self, worker: uuid.UUID, wanted: Sequence[Share]) -> list[Claimed]:
         """Claim up to so many jobs of each lane; none for a worker whose lease is over."""
-        lanes, rooms = [lane.id for lane, _ in wanted], [room for _, room in wanted]
-        floors = [lane.floor for lane, _ in wanted]
-        records = await self._run("claim", worker, lanes, floors, rooms)
+        records = await self._run("claim", worker, *_shares(wanted))
         return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+
+    async def claim_limited(
+        self, worker: uuid.UUID, wanted: Sequence[Share], limits: Mapping[str, tuple[JobLimit, int]]
+    ) -> list[Claimed]:
+        """As `claim`, of kinds with limits, which `add_limits` has added, and of each at most so many."""
+        kinds = [lane.lane.kind for lane, _ in wanted]
+        rooms = [room for _, room in limits.values()]
+        parameters = (
+            *_shares(wanted),
+            kinds,
+            [*limits],
+            rooms,
+            *_limits(limit for limit, _ in limits.values()),
+        )
+        records = await self._run("claim_limited", worker, *parameters)
+        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+
+    async def add_limits(self, limits: Mapping[str, JobLimit]) -> None:
+        """Make what limits are kept by, by kind, of which there may be some already."""
+        if limits:
+            await self._run("add_limits", [*limits], *_limits(limits.values()))
 
     async def finish(self, ends: Sequence[tuple[Attempt, str, bytes | None]]) -> set[uuid.UUID]:
         """End attempts as succeeded, failed or cancelled, with a result; return the jobs that are now over."""
@@ -273,6 +305,14 @@ class Jobs:
         """Return what waits and runs, by queue."""
         return [Depth(*record) for record in await self._run("depths")]
 
+    async def pause(self, queue: str, kind: str = "") -> bool:
+        """Let no job of a queue begin, or none of one kind in it; False when that is so already."""
+        return bool(await self._run("pause", queue, kind))
+
+    async def resume(self, queue: str, kind: str = "") -> bool:
+        """Undo what `pause` did of the same; False when it was not done."""
+        return bool(await self._run("resume", queue, kind))
+
     async def _change(self, query: str, attempts: _Attempts, *columns: Sequence[object]) -> set[uuid.UUID]:
         return {record["id"] for record in await self._run(query, *_columns(attempts), *columns)}
 
@@ -301,7 +341,16 @@ def _enqueue(jobs: Sequence[NewJob]) -> Statement:
         [job.caller for job in jobs],
         [job.trace for job in jobs],
         [job.request for job in jobs],
+        [job.unique_key for job in jobs],
     )
+
+
+def _shares(wanted: Sequence[Share]) -> tuple[list[int], list[int], list[int]]:
+    return [lane.id for lane, _ in wanted], [lane.floor for lane, _ in wanted], [room for _, room in wanted]
+
+
+def _limits(limits: Iterable[JobLimit]) -> tuple[Sequence[object], ...]:
+    return tuple(zip(*((limit.concurrency, limit.rate, limit.burst) for limit in limits), strict=True))
 
 
 def _columns(attempts: _Attempts) -> tuple[list[uuid.UUID], list[int]]:

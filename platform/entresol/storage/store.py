@@ -14,6 +14,7 @@ from entresol.schema.model import Field, Model, Resource
 from entresol.storage import sql
 from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
+from entresol.storage.lengths import Lengths
 from entresol.storage.pools import Pools, Source
 from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
@@ -76,6 +77,7 @@ class Store:
         self._schema = Schema(model)
         self._together = Together(pools)
         self._wakeups = Wakeups(pools)
+        self._lengths = Lengths(pools)
 
     async def get(
         self,
@@ -200,7 +202,7 @@ class Store:
                     begun = True
                     writer = Writer(connection, self._schema, deadline)
                     try:
-                        transaction = Transaction(writer, autocommit=autocommit)
+                        transaction = Transaction(writer, self._lengths, autocommit=autocommit)
                         yield transaction
                         await transaction.finish(before_commit)
                         if transaction.committed and transaction.has_jobs:

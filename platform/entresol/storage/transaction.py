@@ -11,6 +11,7 @@ from entresol.schema.model import Field, Resource
 from entresol.storage import deletion, sql
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
+from entresol.storage.lengths import Lengths
 from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement, TableSql
@@ -36,8 +37,9 @@ class Transaction:
     position behind it, which a reader must have reached to see it.
     """
 
-    def __init__(self, writer: Writer, *, autocommit: bool = False) -> None:
+    def __init__(self, writer: Writer, lengths: Lengths, *, autocommit: bool = False) -> None:
         self._writer = writer
+        self.lengths = lengths
         self._autocommit = autocommit
         self._rollback_only = False
         self.committed = False

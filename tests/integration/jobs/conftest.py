@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
 from entresol.schema.load import load
 from entresol.service.call import CONSISTENCY_KEY
-from entresol.service.registry import Registry
+from entresol.service.registry import Context, Registry
+from entresol.storage.jobs import Jobs
+from entresol.storage.pools import Pools
 from entresol.testing.platforms import make_tables
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, run
@@ -31,13 +34,32 @@ ENTRESOL = str(Path(sys.executable).parent / "entresol")
 LEASE_S = 2.0
 FUNCTIONS = f"{HERE / 'functions.py'},{HERE / 'blocking.py'}"
 SERVICE = "workshop.v1.WorkshopService"
+CROWD = f"{SERVICE}.CrowdTask"
 
 
 async def _elsewhere(_request: Any, _job: Any) -> None:
     raise AssertionError("a server runs no jobs")
 
 
-_begun = Registry(jobs={f"{SERVICE}.{task}Task": _elsewhere for task in ("Run", "Hurry", "Block", "Crunch")})
+async def _order(request: Any, context: Context) -> Any:
+    task = context.new("workshop.v1.RunTaskRequest", label=request.key, steps=1, pause=request.pause)
+    task.is_wrong = request.is_wrong
+    async with context.transaction() as transaction:
+        name = await context.enqueue(
+            transaction,
+            f"{SERVICE}.RunTask",
+            task,
+            unique=request.key,
+            unique_for=request.unique_for.ToTimedelta(),
+        )
+        await asyncio.sleep(0.02)  # so that who asks at the same time finds it under way
+    return context.new("workshop.v1.OrderTaskResponse", operation=name)
+
+
+TASKS = ("RunTask", "HurryTask", "BlockTask", "CrunchTask", "CrowdTask", "PaceTask")
+_begun = Registry(
+    jobs={f"{SERVICE}.{task}": _elsewhere for task in TASKS}, functions={f"{SERVICE}.OrderTask": _order}
+)
 
 
 @dataclasses.dataclass
@@ -47,6 +69,7 @@ class Workshop:
     settings: Settings
     api: Api
     database: Database
+    notes: Path
 
     @contextmanager
     def worker(self, **changes: Any) -> Iterator[subprocess.Popen[str]]:
@@ -55,7 +78,7 @@ class Workshop:
         settings = dataclasses.replace(self.settings, **changes)
         process = subprocess.Popen(
             [ENTRESOL, "work", "--queue", "tasks"],
-            env=environment(settings),
+            env={**environment(settings), "WORKSHOP_NOTES": str(self.notes)},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -116,7 +139,7 @@ def workshop_ready() -> Any:
 
 
 @pytest.fixture
-def workshop(databases: Databases, workshop_ready: Any) -> Iterator[Workshop]:
+def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Iterator[Workshop]:
     database = run(databases.create(workshop_ready, replicated=True))
     settings = Settings.load(
         {},
@@ -129,6 +152,36 @@ def workshop(databases: Databases, workshop_ready: Any) -> Iterator[Workshop]:
     )
     try:
         with RunningPlatform(settings, functions=_begun) as running, Caller(running.address) as caller:
-            yield Workshop(settings, Api(caller, running.platform.model), database)
+            yield Workshop(settings, Api(caller, running.platform.model), database, tmp_path / "notes")
     finally:
         run(databases.drop(database))
+
+
+@pytest.fixture
+async def database(databases: Databases, workshop_ready: Any) -> AsyncIterator[Database]:
+    database = await databases.create(workshop_ready, replicated=False)
+    yield database
+    await databases.drop(database)
+
+
+@pytest.fixture
+async def pools(database: Database) -> AsyncIterator[Pools]:
+    pools = await Pools.open(Settings.load({}, database_write=database.write_url, database_read=()))
+    yield pools
+    await pools.close()
+
+
+@pytest.fixture
+def jobs(pools: Pools) -> Jobs:
+    return Jobs(pools)
+
+
+async def put(database: Database, number: int, *, kind: str = CROWD, tenants: int = 1) -> None:
+    """Put jobs of nothing in."""
+    await database.psql(
+        f"INSERT INTO entresol.lanes (queue, kind, tenant, priority)"
+        f" SELECT 'tasks', '{kind}', 'tenant' || number, 0 FROM generate_series(1, {tenants}) AS number;"
+        f"INSERT INTO entresol.jobs (id, lane, state, position, due_time, attempts_max, timeout_s, request)"
+        f" SELECT gen_random_uuid(), lanes.id, 'ready', pg_current_xact_id()::text::bigint, now(), 10000, 60, ''"
+        f" FROM entresol.lanes, generate_series(1, {number}) WHERE kind = '{kind}'"
+    )

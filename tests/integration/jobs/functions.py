@@ -52,3 +52,25 @@ async def hurry_task(request: Any, job: entresol.Job) -> Any:
     """Take as long as it is told to."""
     await asyncio.sleep(request.pause.ToTimedelta().total_seconds())
     return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)
+
+
+@entresol.job(f"{SERVICE}.CrowdTask")
+@entresol.job(f"{SERVICE}.PaceTask")
+async def timed_task(request: Any, job: entresol.Job) -> Any:
+    """Take as long as it is told to, and note when it begins and ends."""
+    _note("begins", job)
+    await asyncio.sleep(request.pause.ToTimedelta().total_seconds())
+    _note("ends", job)
+    return job.new("workshop.v1.RunTaskResponse", attempts=job.attempt)
+
+
+def _note(what: str, job: entresol.Job) -> None:
+    line = f"{time.monotonic()} {what} {os.getpid()} {job.name}-{job.attempt}\n".encode()
+    with open(os.environ["WORKSHOP_NOTES"], "ab", buffering=0) as notes:
+        notes.write(line)
+
+
+@entresol.method(f"{SERVICE}.OrderTask")
+async def order_task(_request: Any, _context: entresol.Context) -> Any:
+    """Be what a server does."""
+    raise AssertionError("a worker answers no calls")

@@ -89,8 +89,8 @@ def test_a_job_that_waits_is_cancelled_at_once_and_one_that_runs_soon(workshop: 
 
 
 def test_a_killed_worker_s_jobs_are_begun_again_by_another(workshop: Workshop) -> None:
-    names = [workshop.begin(label=f"t{n}", steps=8, pause="0.5s") for n in range(10)]
     with workshop.worker() as first, workshop.worker():
+        names = [workshop.begin(label=f"t{n}", steps=8, pause="0.5s") for n in range(10)]
         until(lambda: all(state(workshop, name) == "RUNNING" for name in names))
         time.sleep(1.2)  # so that some steps are noted
         first.kill()

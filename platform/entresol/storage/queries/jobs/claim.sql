@@ -14,8 +14,9 @@ picked AS MATERIALIZED (
 )
 UPDATE entresol.jobs
 SET state = 'running', worker = $1, token = pg_current_xact_id()::text::bigint, attempt = attempt + 1, percent = 0,
-    start_time = coalesce(start_time, now()), update_time = now(), deadline_time = now() + make_interval(secs => timeout_s)
-FROM picked, entresol.lanes
-WHERE jobs.id = picked.id AND lanes.id = jobs.lane
-RETURNING jobs.id, token, lane, kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint, tick_time,
+    start_time = coalesce(start_time, now()), update_time = now()
+FROM entresol.lanes
+-- An array, not a join: who plans this cannot know that they are few, and would read the whole table.
+WHERE jobs.id = ANY (ARRAY(SELECT id FROM picked)) AND lanes.id = jobs.lane
+RETURNING jobs.id, token, lane, lanes.kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint, tick_time,
           greatest(extract(epoch FROM clock_timestamp() - due_time), 0)::float8, (pg_current_wal_insert_lsn() - '0/0')::bigint

@@ -1,13 +1,15 @@
--- New jobs, each in its lane; one whose lane does not exist yet is left out.
-INSERT INTO entresol.jobs (id, lane, state, position, due_time, attempts_max, timeout_s, caller, trace, request)
+-- New jobs, each in its lane; one whose lane does not exist yet is left out, and one that is there already.
+INSERT INTO entresol.jobs (id, lane, state, position, due_time, attempts_max, timeout_s, caller, trace, request,
+                           unique_key)
 SELECT new.id, lanes.id,
        CASE WHEN new.delay_s > 0 THEN 'waiting' ELSE 'ready' END,
        pg_current_xact_id()::text::bigint,
        now() + make_interval(secs => new.delay_s),
-       new.attempts_max, new.timeout_s, new.caller, new.trace, new.request
+       new.attempts_max, new.timeout_s, new.caller, new.trace, new.request, new.unique_key
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::float8[], $7::integer[], $8::real[],
-            $9::text[], $10::text[], $11::bytea[])
-     AS new (id, queue, kind, tenant, priority, delay_s, attempts_max, timeout_s, caller, trace, request)
+            $9::text[], $10::text[], $11::bytea[], $12::uuid[])
+     AS new (id, queue, kind, tenant, priority, delay_s, attempts_max, timeout_s, caller, trace, request,
+             unique_key)
 JOIN entresol.lanes USING (queue, kind, tenant, priority)
-ON CONFLICT (id) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING id

@@ -20,7 +20,7 @@ removed AS (
 )
 UPDATE entresol.jobs
 SET state = CASE WHEN attempt < attempts_max THEN 'ready' ELSE 'dead' END,
-    position = pg_current_xact_id()::text::bigint, due_time = now(), worker = NULL, token = 0, deadline_time = NULL, update_time = now(),
+    position = pg_current_xact_id()::text::bigint, due_time = now(), worker = NULL, token = 0, update_time = now(),
     failures = failures || $1::bytea
 FROM lost
 WHERE jobs.id = lost.id

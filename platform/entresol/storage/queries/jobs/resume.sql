@@ -1,0 +1,1 @@
+DELETE FROM entresol.pauses WHERE queue = $1 AND kind = $2 RETURNING queue
