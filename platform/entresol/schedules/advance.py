@@ -60,7 +60,7 @@ def jitter_s(schedule: str, tick: datetime, longest_s: float) -> float:
 
 
 def _ticks(due: Due) -> tuple[list[datetime], datetime | None]:
-    following = parse(due.timing, due.zone)
+    following = parse(due.timing, due.zone, due.start_time, due.end_time)
     ticks: list[datetime] = []
     tick: datetime | None = due.next_time
     while tick is not None and tick <= due.now and len(ticks) < TICKS_MAX:

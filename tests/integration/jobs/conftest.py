@@ -29,6 +29,7 @@ from entresol.transport.caller import Caller
 HERE = Path(__file__).parent
 ENTRESOL = str(Path(sys.executable).parent / "entresol")
 LEASE_S = 2.0
+OPERATOR = {"x-badge": "operator"}
 SERVICE = "workshop.v1.WorkshopService"
 
 
@@ -36,7 +37,13 @@ async def _elsewhere(_request: Any, _job: Any) -> None:
     raise AssertionError("a server runs no jobs")
 
 
-_begun = Registry(jobs={f"{SERVICE}.RunTask": _elsewhere, f"{SERVICE}.HurryTask": _elsewhere})
+def _is_operator(_request: Any, call: Any) -> bool:
+    return call.metadata.get("x-badge") == "operator"
+
+
+_begun = Registry(
+    operator_policy=_is_operator, jobs={f"{SERVICE}.RunTask": _elsewhere, f"{SERVICE}.HurryTask": _elsewhere}
+)
 
 
 @dataclasses.dataclass
@@ -46,6 +53,7 @@ class Workshop:
     settings: Settings
     api: Api
     database: Database
+    web_address: str
 
     @contextmanager
     def worker(self, **changes: Any) -> Iterator[subprocess.Popen[str]]:
@@ -70,6 +78,19 @@ class Workshop:
     def begin(self, **request: Any) -> str:
         """Begin a task and return the name of its operation."""
         return str(self.api.call("RunTask", **request).name)
+
+    def operate(self, method: str, /, **request: Any) -> Any:
+        """Call a method of the platform's own API, as an operator."""
+        return self.api.call(method, OPERATOR, **request)
+
+    def run(self, *arguments: str) -> str:
+        """Run a command and return what it prints."""
+        environment = _environment(self.settings)
+        done = subprocess.run(
+            [ENTRESOL, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def operation(self, name: str) -> Any:
         return self.api.call("GetOperation", name=name)
@@ -121,6 +142,7 @@ def workshop(databases: Databases, workshop_ready: Any) -> Iterator[Workshop]:
         {},
         protos=str(HERE / "protos"),
         listen="127.0.0.1:0",
+        web_listen="127.0.0.1:0",
         database_write=database.write_url,
         database_read=database.read_urls,
         replica_poll_s=0.02,
@@ -128,6 +150,6 @@ def workshop(databases: Databases, workshop_ready: Any) -> Iterator[Workshop]:
     )
     try:
         with RunningPlatform(settings, functions=_begun) as running, Caller(running.address) as caller:
-            yield Workshop(settings, Api(caller, running.platform.model), database)
+            yield Workshop(settings, Api(caller, running.platform.model), database, running.web_address)
     finally:
         run(databases.drop(database))
