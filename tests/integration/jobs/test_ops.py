@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +30,13 @@ def state(workshop: Workshop, name: str) -> str:
 
 
 def ticks(workshop: Workshop, name: str) -> list[Any]:
-    return [*workshop.operate("ListTicks", parent=name).ticks]
+    return [*workshop.operate("ListTicks", parent=name, page_size=1000).ticks]
+
+
+def ticks_when_declared(workshop: Workshop, name: str) -> list[Any]:
+    """Return the ticks of a schedule that a worker is about to declare."""
+    known = [schedule.name for schedule in workshop.operate("ListSchedules").schedules]
+    return ticks(workshop, name) if name in known else []
 
 
 def test_only_operators_may_call_and_the_others_are_told_nothing(workshop: Workshop) -> None:
@@ -154,7 +161,7 @@ def test_what_a_call_changes_of_a_declared_schedule_outlives_workers_but_no_new_
 ) -> None:
     name = "schedules/each-second"
     with workshop.worker(functions=FUNCTIONS):
-        until(lambda: ticks(workshop, name))
+        until(lambda: ticks_when_declared(workshop, name))
         changed = workshop.operate(
             "UpdateSchedule", schedule={"name": name, "timing": "0 0 1 1 *", "missed": "skip"}
         )
@@ -184,7 +191,7 @@ def test_a_schedule_that_no_code_declares_any_more_does_not_tick_until_one_does_
 ) -> None:
     name = "schedules/each-second"
     with workshop.worker(functions=FUNCTIONS):
-        until(lambda: ticks(workshop, name))
+        until(lambda: ticks_when_declared(workshop, name))
     create(workshop, timing="every 200ms", overlap="allow")
     # As if the last worker that declares it had ended more than a minute ago.
     run(
@@ -234,9 +241,10 @@ def test_jobs_are_listed_cancelled_tried_again_and_deleted(workshop: Workshop) -
 
 def test_the_api_is_served_by_rest_too(workshop: Workshop) -> None:
     create(workshop)
-    connection = http.client.HTTPConnection(workshop.web_address, timeout=10)
-    connection.request("GET", f"/ops/v1/{NAME}", headers=OPERATOR)
-    told = json.loads(connection.getresponse().read())
-    assert (told["name"], told["timing"], told["state"]) == (NAME, "0 * * * *", "SCHEDULE_STATE_ACTIVE")
-    connection.request("POST", f"/ops/v1/{NAME}:pause", b"{}", {"content-type": "application/json"})
-    assert connection.getresponse().status == 403
+    with closing(http.client.HTTPConnection(workshop.web_address, timeout=10)) as connection:
+        connection.request("GET", f"/ops/v1/{NAME}", headers=OPERATOR)
+        told = json.loads(connection.getresponse().read())
+        assert (told["name"], told["timing"], told["state"]) == (NAME, "0 * * * *", "SCHEDULE_STATE_ACTIVE")
+        connection.request("POST", f"/ops/v1/{NAME}:pause", b"{}", {"content-type": "application/json"})
+        refused = connection.getresponse()
+        assert (refused.status, b"PERMISSION_DENIED" in refused.read()) == (403, True)
