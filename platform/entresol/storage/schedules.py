@@ -109,6 +109,7 @@ class Schedules:
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._lanes: set[Lane] = set()  # those that are known to be there
+        self._salt = uuid.uuid4().hex
 
     async def now(self) -> datetime:
         """Return the database's time."""
@@ -125,7 +126,7 @@ class Schedules:
 
     async def due(self, kinds: Collection[str], limit: int) -> list[Due]:
         """Return up to so many schedules whose tick has come, of these kinds, and that are not undeclared."""
-        return [Due(**record) for record in await self._run("due", [*kinds], limit, DECLARED_S)]
+        return [Due(**record) for record in await self._run("due", [*kinds], limit, DECLARED_S, self._salt)]
 
     async def advance(
         self,

@@ -85,12 +85,20 @@ class Workshop:
 
     def run(self, *arguments: str) -> str:
         """Run a command and return what it prints."""
-        environment = _environment(self.settings)
-        done = subprocess.run(
-            [ENTRESOL, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+        process = self.running(*arguments)
+        printed, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        return printed
+
+    def running(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            [ENTRESOL, *arguments],
+            env=environment(self.settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def operation(self, name: str) -> Any:
         return self.api.call("GetOperation", name=name)

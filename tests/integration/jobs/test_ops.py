@@ -124,7 +124,8 @@ def test_a_paused_schedule_can_be_run_now(workshop: Workshop) -> None:
     name = workshop.operate("RunSchedule", name=NAME).operation
     with workshop.worker():
         assert not workshop.wait(name).HasField("error")
-    assert workshop.marks() == ["marks/h-1"]
+    (mark,) = workshop.marks()
+    assert mark.startswith("marks/h-")
     tick = workshop.operate("GetJob", name=name).tick
     assert (tick.schedule, tick.operation) == (NAME, name)
     assert [one.operation for one in ticks(workshop, NAME)] == [name]

@@ -54,7 +54,9 @@ def test_a_daily_time_comes_once_a_day_whatever_the_clocks_do(zone: str, begin: 
     middle = datetime.fromisoformat(f"{begin}+00:00").astimezone(ZoneInfo(zone)).date()
     following = parse(f"{minute % 60} {minute // 60} * * *", zone)
     days = Counter[date]()
-    tick = following(datetime.combine(middle - timedelta(days=2), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC))
+    tick = following(
+        datetime.combine(middle - timedelta(days=2), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)
+    )
     while tick is not None and (day := tick.astimezone(ZoneInfo(zone)).date()) <= middle + timedelta(days=3):
         days[day] += 1
         tick = following(tick)

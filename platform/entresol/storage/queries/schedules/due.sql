@@ -1,5 +1,6 @@
 -- Schedules whose next tick has come, of kinds that are known here, by the database's clock. One that the code declared
--- and that no worker has declared for $3 seconds does not tick.
+-- and that no worker has declared for $3 seconds does not tick. Of many with one time, $4 lets each scheduler see others
+-- first.
 SELECT name, kind, timing, zone, overlap, missed, missed_max, jitter_s, is_paused, next_time, start_time, end_time,
        clock_timestamp() AS now, last_job,
        EXISTS (SELECT FROM entresol.jobs WHERE id = last_job AND state <> 'dead') AS is_running,
@@ -7,4 +8,4 @@ SELECT name, kind, timing, zone, overlap, missed, missed_max, jitter_s, is_pause
 FROM entresol.schedules
 WHERE next_time <= clock_timestamp() AND kind = ANY ($1::text[])
   AND (declared_time IS NULL OR declared_time >= clock_timestamp() - make_interval(secs => $3))
-ORDER BY next_time LIMIT $2
+ORDER BY next_time, hashtext(name || $4) LIMIT $2
