@@ -17,6 +17,8 @@ from entresol.testing.servers import run
 
 FUNCTIONS = f"{HERE / 'functions.py'},{HERE / 'ticking.py'}"
 NAME = "schedules/hourly"
+# As if the last worker that declares a schedule had ended more than a minute ago.
+LAPSE = "UPDATE entresol.schedules SET declared_time = declared_time - interval '61 s'"
 STATES = ("UNSPECIFIED", "ACTIVE", "PAUSED", "UNDECLARED", "ENDED")
 
 
@@ -169,7 +171,9 @@ def test_what_a_call_changes_of_a_declared_schedule_outlives_workers_but_no_new_
         assert (changed.timing, changed.missed, changed.overlap) == ("0 0 1 1 *", "skip", "allow")
         assert changed.next_time.ToDatetime() > datetime.fromisoformat("2026-12-01")
         workshop.api.refused(Code.FAILED_PRECONDITION, "DeleteSchedule", OPERATOR, name=name)
+    run(workshop.database.psql(LAPSE))
     with workshop.worker(functions=FUNCTIONS):
+        until(lambda: state(workshop, name) == "ACTIVE")  # the worker has told what it declares
         assert workshop.operate("GetSchedule", name=name).timing == "0 0 1 1 *"
     run(workshop.database.psql("UPDATE entresol.schedules SET declaration = 'another'"))
     with workshop.worker(functions=FUNCTIONS):
