@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from entresol.service.call import Call, Caller
     from entresol.service.jobs import Job
-    from entresol.service.registry import Context, authorizer, job, method, schedule
+    from entresol.service.registry import Context, authorizer, job, method, operators, schedule
     from entresol.storage.transaction import Transaction
 
 # Where each name lives. They are imported when first used, so that `import entresol` costs nothing.
@@ -45,6 +45,7 @@ _HOMES = {
     "authorizer": "entresol.service.registry",
     "job": "entresol.service.registry",
     "method": "entresol.service.registry",
+    "operators": "entresol.service.registry",
     "schedule": "entresol.service.registry",
 }
 
@@ -68,6 +69,7 @@ __all__ = [
     "authorizer",
     "job",
     "method",
+    "operators",
     "schedule",
 ]
 

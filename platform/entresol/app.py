@@ -34,9 +34,10 @@ from entresol.schema.model import Model
 from entresol.service.functions import check_functions
 from entresol.service.imports import import_functions
 from entresol.service.jobs import kinds
+from entresol.service.ops import provided
 from entresol.service.purges import purges
 from entresol.service.registry import Registry, registry
-from entresol.service.schedules import declared
+from entresol.service.schedules import declared, policies
 from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
 from entresol.storage.identifiers import full_name
@@ -87,7 +88,7 @@ class Platform:
         model = load_served(settings, functions or registry)
         async with AsyncExitStack() as stack:
             pools, records = await _open_records(settings, model, stack, near=True)
-            table = build(model, records, functions or registry, settings, jobs=Jobs(pools))
+            table = build(model, records, functions or registry, settings, provided=provided(model, pools))
             return cls(settings, model, records, table, pools, clock, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
 
@@ -147,12 +148,12 @@ async def open_worker(
         if not known:
             raise ConfigurationError("no job is registered: a function becomes one by @entresol.job(METHOD)")
         jobs = Jobs(pools)
-        policies = {method.full_name: method.job for method in model.methods.values() if method.job}
         scheduler = Scheduler(
             Schedules(pools),
             jobs,
-            {name: policies[name] for name in known},
+            {name: policy for name, policy in policies(model).items() if name in known},
             declared(model, given),
+            settings.jobs_kept_days,
         )
         await stack.enter_async_context(kept_running(scheduler.run(), "entresol scheduler"))
         yield Worker(jobs, known, queues, settings)

@@ -193,7 +193,8 @@ class Settings:
         15.0, "How long the jobs of a worker that is heard of no more stay its own; then others run them."
     )
     jobs_kept_days: int = _setting(
-        7, "How long the operations of jobs that succeeded or were cancelled are kept."
+        7,
+        "How long the operations of jobs that succeeded or were cancelled are kept, and ticks of schedules.",
     )
     jobs_poll_s: float = _setting(0.25, "How often a worker looks for jobs that nobody told it of.")
 

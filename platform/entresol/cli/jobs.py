@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
 from google.rpc import status_pb2
-from rich.console import Console
 from rich.table import Table
 
 from entresol.cli.counts import counted
+from entresol.cli.pools import opened_pools
 from entresol.cli.run import run
-from entresol.config import Settings
+from entresol.cli.tables import show_table, time_text
 from entresol.errors import InvalidArgumentError, NotFoundError
 from entresol.storage.jobs import Jobs, JobState
-from entresol.storage.pools import Pools
 
 _PREFIX = "operations/"
 _STATES = ("waiting", "ready", "running", "dead", "succeeded", "cancelled")
@@ -55,20 +53,21 @@ def list_(queue: str, kind: str, state: str | None, limit: int, as_json: bool) -
     """List jobs, the newest first."""
 
     async def work() -> list[JobState]:
-        async with _jobs() as jobs:
+        async with opened_pools() as pools:
+            jobs = Jobs(pools)
             return await jobs.page(queue=queue, kind=kind, state=state or "", limit=limit)
 
     found = run(work())
     if as_json:
         for job in found:
-            click.echo(json.dumps(_facts(job)))
+            click.echo(json.dumps(facts_of(job)))
         return
     table = Table("name", "method", "state", "attempt", "done", "step", "began", box=None, pad_edge=False)
     for job in found:
-        began = "" if job.start_time is None else f"{job.start_time:%Y-%m-%d %H:%M:%S}"
+        began = time_text(job.start_time)
         done = f"{job.percent} %"
         table.add_row(f"{_PREFIX}{job.id}", job.kind, job.state, str(job.attempt), done, job.step, began)
-    Console(width=None if Console().is_terminal else 200).print(table)
+    show_table(table)
 
 
 @command.command("queues")
@@ -77,7 +76,8 @@ def queues(as_json: bool) -> None:
     """Tell how many jobs each queue has, for how long the oldest has been ready, and what is paused."""
 
     async def work() -> list[Any]:
-        async with _jobs() as jobs:
+        async with opened_pools() as pools:
+            jobs = Jobs(pools)
             return await jobs.depths()
 
     heads = ("queue", "waiting", "ready", "running", "dead", "oldest ready", "paused")
@@ -90,7 +90,7 @@ def queues(as_json: bool) -> None:
         paused = "yes" if is_paused else ", ".join(kinds)
         table.add_row(*map(str, texts), f"{ready_s:.1f} s", paused)
     if not as_json:
-        Console(width=None if Console().is_terminal else 200).print(table)
+        show_table(table)
 
 
 @command.command("pause")
@@ -100,7 +100,8 @@ def pause(queue: str, kind: str) -> None:
     """Let no more jobs of a queue begin, within a moment; those that run go on."""
 
     async def work() -> bool:
-        async with _jobs() as jobs:
+        async with opened_pools() as pools:
+            jobs = Jobs(pools)
             return await jobs.pause(queue, kind)
 
     click.echo(
@@ -115,7 +116,8 @@ def resume(queue: str, kind: str) -> None:
     """Let jobs of a queue begin again; kinds that were paused by themselves stay so."""
 
     async def work() -> bool:
-        async with _jobs() as jobs:
+        async with opened_pools() as pools:
+            jobs = Jobs(pools)
             return await jobs.resume(queue, kind)
 
     if not run(work()):
@@ -135,8 +137,9 @@ def show(name: str) -> None:
     """Tell all that is known of a job as JSON, with every failure."""
 
     async def work() -> tuple[JobState, list[bytes]]:
-        id_ = _id(name)
-        async with _jobs() as jobs:
+        id_ = job_of(name)
+        async with opened_pools() as pools:
+            jobs = Jobs(pools)
             found = await jobs.read([id_])
             if id_ not in found:
                 raise NotFoundError(name)
@@ -144,7 +147,7 @@ def show(name: str) -> None:
 
     job, failures = run(work())
     told = [status_pb2.Status.FromString(failure) for failure in failures]
-    facts = _facts(job) | {"failures": [{"code": one.code, "message": one.message} for one in told]}
+    facts = facts_of(job) | {"failures": [{"code": one.code, "message": one.message} for one in told]}
     click.echo(json.dumps(facts, indent=2))
 
 
@@ -152,7 +155,7 @@ def show(name: str) -> None:
 @click.argument("names", nargs=-1, required=True)
 def cancel(names: tuple[str, ...]) -> None:
     """Cancel jobs: those that have not begun at once, others as soon as they look."""
-    _change(lambda jobs: jobs.cancel([_id(name) for name in names]), "cancelled, or told to end")
+    _change(lambda jobs: jobs.cancel([job_of(name) for name in names]), "cancelled, or told to end")
 
 
 @command.command("retry")
@@ -173,35 +176,29 @@ def purge(names: tuple[str, ...], queue: str, kind: str, every: bool) -> None:
 
 def _change(change: Callable[[Jobs], Coroutine[Any, Any, set[uuid.UUID]]], what: str) -> None:
     async def work() -> set[uuid.UUID]:
-        async with _jobs() as jobs:
+        async with opened_pools() as pools:
+            jobs = Jobs(pools)
             return await change(jobs)
 
     click.echo(f"{counted(len(run(work())), 'job')} {what}")
 
 
-@asynccontextmanager
-async def _jobs() -> AsyncIterator[Jobs]:
-    pools = await Pools.open(Settings.load())
-    try:
-        yield Jobs(pools)
-    finally:
-        await pools.close()
-
-
 def _ids(names: tuple[str, ...], queue: str, kind: str, every: bool) -> list[uuid.UUID] | None:
     if not (names or queue or kind or every):
         raise click.UsageError("name the jobs, or give --queue, --kind or --all")
-    return [_id(name) for name in names] or None
+    return [job_of(name) for name in names] or None
 
 
-def _id(name: str) -> uuid.UUID:
+def job_of(name: str) -> uuid.UUID:
+    """Return the job of an operation's name, or of its id."""
     try:
         return uuid.UUID(name.removeprefix(_PREFIX))
     except ValueError as error:
         raise InvalidArgumentError.of("name", f"{name} is no job's: write {_PREFIX} and its id") from error
 
 
-def _facts(job: JobState) -> dict[str, Any]:
+def facts_of(job: JobState) -> dict[str, Any]:
+    """Return what is told of a job as JSON."""
     times = {"create_time": job.create_time, "start_time": job.start_time, "done_time": job.done_time}
     return {
         "name": f"{_PREFIX}{job.id}",

@@ -20,6 +20,8 @@ COMMANDS = {
     "serve": ("serve", "Serve every method of the protos over gRPC."),
     "work": ("work", "Run jobs until told to stop."),
     "jobs": ("jobs", "Look after jobs: what waits, runs and failed."),
+    "operations": ("operations", "Follow operations: list, show, cancel, wait."),
+    "schedules": ("schedules", "Look after schedules: pause, run, backfill."),
     "relay": ("relay", "Relay changes to the cache until told to stop."),
     "import": ("importer", "Load a CSV or NDJSON file into a resource."),
     "purge": ("purge", "Delete the records that a filter matches."),

@@ -39,7 +39,8 @@ def advance(due: Due) -> Advance:
     missed = _skip(due, ticks[: len(ticks) - len(wanted)], "missed")
     if due.overlap in ("allow", "cancel"):
         return Advance(due, next_time, begun=tuple(wanted), skipped=missed)
-    begun = wanted[:0] if due.is_running else wanted[:1]
+    # One that is held is the next to begin, also when the run before it has just ended.
+    begun = wanted[:0] if due.is_running or due.is_held else wanted[:1]
     rest = wanted[len(begun) :]
     held = rest[:1] if due.overlap == "queue" and not due.is_held else []
     overlapping = _skip(due, rest[len(held) :], "overlap")
@@ -60,7 +61,7 @@ def jitter_s(schedule: str, tick: datetime, longest_s: float) -> float:
 
 
 def _ticks(due: Due) -> tuple[list[datetime], datetime | None]:
-    following = parse(due.timing, due.zone)
+    following = parse(due.timing, due.zone, due.start_time, due.end_time)
     ticks: list[datetime] = []
     tick: datetime | None = due.next_time
     while tick is not None and tick <= due.now and len(ticks) < TICKS_MAX:

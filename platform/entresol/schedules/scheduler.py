@@ -11,15 +11,16 @@ from datetime import datetime
 from entresol import telemetry
 from entresol.jobs.insist import insist
 from entresol.schedules.advance import Advance, advance, jitter_s, job_of
-from entresol.schedules.timing import parse
+from entresol.schedules.by_hand import next_time
 from entresol.schema.model import JobPolicy
 from entresol.storage.jobs import Jobs
-from entresol.storage.schedules import Declared, Move, Schedules, Tick
+from entresol.storage.schedules import UPHOLD_S, Declared, Move, Schedules, Tick
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 DUE_MAX = 1000  # schedules in one statement
+FORGET_S = 3600.0  # between two looks at which ticks are to be forgotten
 _HELD = float("inf")
 
 
@@ -32,20 +33,31 @@ class Scheduler:
         jobs: Jobs,
         policies: Mapping[str, JobPolicy],
         declared: Sequence[Declared],
+        kept_days: int,
     ) -> None:
         self._schedules = schedules
         self._jobs = jobs
         self._policies = policies
         self._declared = declared
+        self._kept_days = kept_days
+        self._uphold_s = self._forget_s = float("-inf")  # when it was last done
 
     async def run(self) -> None:
         """Declare the schedules, then move cursors for ever; while the database is away it is waited for."""
-        await insist(self._declare)
+        await insist(self.declare)
         while True:
+            await insist(self._uphold)
             count = await insist(self.tick)
             await insist(self._schedules.unhold)
+            await insist(self._forget)
             if count < DUE_MAX:
                 await asyncio.sleep(POLL_S)
+
+    async def declare(self) -> None:
+        """Tell the database what the code declares."""
+        now = await self._schedules.now()
+        for one in self._declared:
+            await self._schedules.declare(one, next_time(one, now))
 
     async def tick(self) -> int:
         """Move the cursors of what is due, at most `DUE_MAX`, and return how many were due."""
@@ -66,10 +78,17 @@ class Scheduler:
         await self._cancel([advances[name] for name in moved])
         return len(due)
 
-    async def _declare(self) -> None:
-        now = await self._schedules.now()
-        for one in self._declared:
-            await self._schedules.declare(one, parse(one.timing, one.zone)(now))
+    async def _uphold(self) -> None:
+        """Say what the code declares often enough that it ticks; before the ticks, however long nobody could say so."""
+        now_s = asyncio.get_running_loop().time()
+        if self._declared and now_s - self._uphold_s >= UPHOLD_S:
+            await self._schedules.uphold([one.name for one in self._declared])
+            self._uphold_s = now_s
+
+    async def _forget(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._forget_s >= FORGET_S and not await self._schedules.forget(self._kept_days):
+            self._forget_s = now_s
 
     async def _cancel(self, advances: Sequence[Advance]) -> None:
         """Cancel the runs before those that have begun, where that is what overlapping ones are to do."""

@@ -20,8 +20,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INTERVAL_S_MIN = 0.1
 
 
-def parse(text: str, zone: str = "UTC") -> Following:
+def parse(
+    text: str, zone: str = "UTC", start: datetime | None = None, end: datetime | None = None
+) -> Following:
     """Return what tells the ticks of `text`: five fields of cron, `every 90s`, or `at 2026-01-31T09:30:00Z`.
+
+    None is before `start` or behind `end`.
 
     Cron is of the zone's wall clock: where it jumps ahead, a time that is left out ticks as soon as it would have been;
     where it goes back, a daily time ticks once, and one every half hour each half hour. Intervals count from 1970.
@@ -33,11 +37,25 @@ def parse(text: str, zone: str = "UTC") -> Following:
         local = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidArgumentError.of("zone", f"there is no time zone {zone!r}") from error
+    return _within(_unbounded(text, local), start, end)
+
+
+def _unbounded(text: str, zone: ZoneInfo) -> Following:
     if found := _EVERY.fullmatch(text):
         return _every(float(found[1]) * _SECONDS[found[2]])
     if text.startswith("at "):
-        return _at(text.removeprefix("at "), local)
-    return _cron(text, local)
+        return _at(text.removeprefix("at "), zone)
+    return _cron(text, zone)
+
+
+def _within(unbounded: Following, start: datetime | None, end: datetime | None) -> Following:
+    before = start and start - timedelta(microseconds=1)
+
+    def following(after: datetime) -> datetime | None:
+        tick = unbounded(max(after, before) if before else after)
+        return None if tick is None or (end and tick > end) else tick
+
+    return following if start or end else unbounded
 
 
 def _every(interval_s: float) -> Following:

@@ -12,7 +12,8 @@ from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.report import Report
 from entresol.schema.services import has_standard_name
 from entresol.service.imports import RULE
-from entresol.service.operations import METADATA, provided_operations
+from entresol.service.operations import METADATA
+from entresol.service.ops import provided_methods
 from entresol.service.places import place
 from entresol.service.registry import Registry
 from entresol.service.schedules import check_schedules
@@ -31,7 +32,7 @@ def check_functions(model: Model, registry: Registry, report: Report, *, complet
     Unless `complete`, some functions could not be imported, so that one which is not there is no mistake of its own.
     """
     declared = {method.full_name: method for method in model.methods.values()}
-    provided = provided_operations(model)
+    provided = provided_methods(model)
     custom = [
         name for name, method in declared.items() if method.kind is MethodKind.CUSTOM and name not in provided
     ]
@@ -69,9 +70,11 @@ def check_functions(model: Model, registry: Registry, report: Report, *, complet
             remedy = f"name {METADATA!r}, and import its file"
             report.add(model.pool.FindMethodByName(name), RULE, problem, remedy)
     check_schedules(model, registry, report)
-    if registry.policy is not None:
-        name = getattr(registry.policy, "__qualname__", "the authorizer")
-        _check_parameters(name, registry.policy, ("request", "call"), report)
+    for policy in (registry.policy, registry.operator_policy):
+        if policy is not None:
+            _check_parameters(
+                getattr(policy, "__qualname__", "a policy"), policy, ("request", "call"), report
+            )
 
 
 def _check_job(name: str, function: Callable[..., Any], method: Method | None, report: Report) -> None:

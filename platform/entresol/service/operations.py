@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from google.protobuf.message_factory import GetMessageClass
 
@@ -18,7 +18,9 @@ from entresol.turns import Turn
 
 SERVICE = "google.longrunning.Operations"
 METADATA = "entresol.ops.v1.JobMetadata"
+STATE_PREFIX = "JOB_STATE_"
 PAGE_SIZE, PAGE_SIZE_MAX = 50, 1000
+After = TypeVar("After")
 _POLL_S = 0.1
 _TYPE = "type.googleapis.com/"
 _CANCELLED = (1, "the job was cancelled")
@@ -71,12 +73,8 @@ class _Operations:
         """Return a page of operations, the newest first."""
         if request.filter:
             raise InvalidArgumentError.of("filter", "operations cannot be filtered; leave it out")
-        size = min(request.page_size or PAGE_SIZE, PAGE_SIZE_MAX)
-        try:
-            after = uuid.UUID(request.page_token) if request.page_token else LAST
-        except ValueError as error:
-            raise PageTokenError.of("page_token", "is none that a page came with") from error
-        jobs = await self._jobs.page(after=after, limit=size)
+        size = page_size(request)
+        jobs = await self._jobs.page(after=page_after(request, uuid.UUID, LAST), limit=size)
         response: Any = context.call.method.output_class(operations=map(self._told, jobs))
         if len(jobs) == size:
             response.next_page_token = str(jobs[-1].id)
@@ -101,12 +99,7 @@ class _Operations:
         return self._empty()
 
     async def _found(self, name: str) -> JobState:
-        try:
-            id_ = uuid.UUID(name.removeprefix(PREFIX))
-        except ValueError:
-            id_ = None
-        if id_ is None or operation_name(id_) != name:
-            raise InvalidArgumentError.of("name", f"must be {PREFIX} and the id that the operation came with")
+        id_ = job_id(name)
         found = await self._reads.submit(id_)
         if found is None:
             raise NotFoundError(name)
@@ -133,22 +126,45 @@ class _Operations:
         return operation
 
     def _metadata_of(self, job: JobState) -> Any:
-        metadata = self._metadata(
-            method=job.kind,
-            state=f"JOB_STATE_{job.state.upper()}",
-            percent=job.percent,
-            step=job.step,
-            attempt=job.attempt,
-            requested_cancellation=job.is_cancelled,
-        )
-        for field, time in (
-            ("create_time", job.create_time),
-            ("start_time", job.start_time),
-            ("end_time", job.done_time),
-        ):
-            if time is not None:
-                getattr(metadata, field).FromDatetime(time)
-        return metadata
+        return self._metadata(**metadata_of(job))
+
+
+def page_size(request: Any) -> int:
+    """Return how many a page has."""
+    return min(request.page_size or PAGE_SIZE, PAGE_SIZE_MAX)
+
+
+def page_after(request: Any, read: Callable[[str], After], first: After) -> After:
+    """Return where a page begins; PageTokenError when its token is none that was given."""
+    try:
+        return read(request.page_token) if request.page_token else first
+    except ValueError as error:
+        raise PageTokenError.of("page_token", "is none that a page came with") from error
+
+
+def metadata_of(job: JobState) -> dict[str, Any]:
+    """Return the fields of a job's `JobMetadata`."""
+    times = {"create_time": job.create_time, "start_time": job.start_time, "end_time": job.done_time}
+    return {
+        "method": job.kind,
+        "state": f"{STATE_PREFIX}{job.state.upper()}",
+        "percent": job.percent,
+        "step": job.step,
+        "attempt": job.attempt,
+        "requested_cancellation": job.is_cancelled,
+        **{field: time for field, time in times.items() if time is not None},
+    }
+
+
+def job_id(name: str, field: str = "name") -> uuid.UUID:
+    """Return the job of an operation's name; InvalidArgumentError for what is no such name."""
+    try:
+        id_ = uuid.UUID(name.removeprefix(PREFIX))
+    except ValueError:
+        id_ = None
+    if id_ is None or operation_name(id_) != name:
+        raise InvalidArgumentError.of(field, f"must be {PREFIX} and the id that the operation came with")
+    return id_
 
 
 def _class(model: Model, message: str) -> Any:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -156,15 +156,18 @@ class Schedule:
     missed: str
     missed_max: int
     jitter_s: float
+    start: datetime | None
+    end: datetime | None
     place: tuple[str, int]
 
 
 @dataclass(slots=True)
 class Registry:
-    """The functions of custom methods and jobs, by full name, and at most one policy that decides who may call what."""
+    """The functions of custom methods and jobs, by full name, and the policies: who may call what, and who operates."""
 
     functions: dict[str, Function] = field(default_factory=dict)
     policy: Policy | None = None
+    operator_policy: Policy | None = None
     replacing: set[str] = field(default_factory=set)  # standard methods that functions answer on purpose
     jobs: dict[str, JobFunction] = field(default_factory=dict)
     isolated: set[str] = field(default_factory=set)  # jobs that run in processes of their own
@@ -222,13 +225,16 @@ class Registry:
         missed: str = "latest",
         missed_max: int = 100,
         jitter_s: float = 0.0,
+        start: datetime | None = None,
+        end: datetime | None = None,
     ) -> None:
         """Let the job of a method put itself in: by five fields of cron, `every 90s`, or `at 2026-01-31T09:30:00Z`.
 
         `request` has the fields of its request as JSON has them. While a run is not over, the next tick is skipped, or
         by `overlap` waits for it (`queue`, at most one), begins beside it (`allow`), or ends it (`cancel`). Of ticks
         that nobody was there for, by `missed` the latest begins, or none (`skip`), or each, the newest up to
-        `missed_max` (`all`). Each waits for up to `jitter_s`, the same for every machine.
+        `missed_max` (`all`). Each waits for up to `jitter_s`, the same for every machine. None is before `start` or
+        behind `end`. A schedule that no worker's code declares any more does not tick.
 
         Raises:
             ConfigurationError: another schedule has this name already; the text names the places of both.
@@ -239,7 +245,7 @@ class Registry:
             places = " and ".join(f"{file}:{line}" for file, line in (self.schedules[name].place, where))
             raise ConfigurationError(f"there are two schedules {name}, at {places}; keep one")
         self.schedules[name] = Schedule(
-            name, method, timing, zone, request, overlap, missed, missed_max, jitter_s, where
+            name, method, timing, zone, request, overlap, missed, missed_max, jitter_s, start, end, where
         )
 
     def authorizer(self, policy: Policy) -> Policy:
@@ -251,6 +257,19 @@ class Registry:
         if self.policy is not None:
             raise _twice("there are two authorizers", self.policy, policy)
         self.policy = policy
+        return policy
+
+    def operators(self, policy: Policy) -> Policy:
+        """Register the decorated function as the policy of `entresol.ops.v1`, which the authorizer is not asked about.
+
+        It tells whether a call is an operator's; without one, nobody is.
+
+        Raises:
+            ConfigurationError: there is one already; the text names the places of both.
+        """
+        if self.operator_policy is not None:
+            raise _twice("there are two policies of operators", self.operator_policy, policy)
+        self.operator_policy = policy
         return policy
 
 
@@ -265,3 +284,4 @@ method = registry.method
 job = registry.job
 schedule = registry.schedule
 authorizer = registry.authorizer
+operators = registry.operators

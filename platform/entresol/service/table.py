@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from entresol.clock import Identifiers
 from entresol.config import Settings
@@ -25,13 +26,12 @@ from entresol.service.links.errors import errors
 from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
-from entresol.service.operations import operations
+from entresol.service.ops.access import is_ops, nobody
 from entresol.service.quick import Look, Quick, quick, token_of
-from entresol.service.registry import Registry
+from entresol.service.registry import Function, Registry
 from entresol.service.singletons import Inserter
 from entresol.service.updates import Updater
 from entresol.service.writes import Writes
-from entresol.storage.jobs import Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,19 @@ def build(
     registry: Registry,
     settings: Settings,
     identifiers: Identifiers | None = None,
-    jobs: Jobs | None = None,
+    provided: Mapping[str, Function] = MappingProxyType({}),
 ) -> Mapping[str, Route]:
-    """Return the table, by path; every custom method has its function (`check_functions` sees to that).
+    """Return the table, by path; every custom method is `provided`, or has its function: `check_functions` sees to it.
 
     Raises:
         ConfigurationError: a setting cannot work, or a batch has no method whose requests it carries.
     """
-    shared_quota, policy = quota(settings), registry.policy
+    shared_quota = quota(settings)
     standard = _Standard(model, records, settings, identifiers or Identifiers())
-    provided = {} if jobs is None else operations(model, jobs)
     table = {}
     for path, method in model.methods.items():
         check = RequestCheck(method, model, batch_size_max=settings.batch_size_max)
+        policy = (registry.operator_policy or nobody) if is_ops(method.full_name) else registry.policy
         function = provided.get(method.full_name) or registry.functions.get(method.full_name)
         if function:
             handler = custom(method, function, records, model)

@@ -1,10 +1,12 @@
 """Schedules in PostgreSQL: one statement moves a schedule's cursor and puts in the jobs of the ticks that it passes.
 
 Whoever moves the cursor from where it was seen puts them in, and nobody else: no leader, no lock, the database's clock.
+`Schedules` is what schedulers ask, `storage/timetable.py` what operators do.
 """
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -20,10 +22,14 @@ from entresol.storage.pools import Pools
 from entresol.storage.sql import Statement
 from entresol.storage.sqlstate import translated
 
+UPHOLD_S = 20.0  # between two times that a worker says what its code declares
+DECLARED_S = 60.0  # so long does it hold
+FORGOTTEN_MAX = 10_000  # ticks in one statement
+
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A schedule as code declares it."""
+    """A schedule as code declares it, or a call makes it."""
 
     name: str
     kind: str
@@ -34,6 +40,16 @@ class Declared:
     missed: str
     missed_max: int
     jitter_s: float
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+    def values(self) -> list[object]:
+        """Return what it says, in the order in which statements take it."""
+        return [getattr(self, name) for name in Declared.__slots__]
+
+    def digest(self) -> bytes:
+        """Return what differs when it says something else."""
+        return hashlib.sha256(repr(self.values()).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,8 @@ class Due:
     is_paused: bool
     next_time: datetime
     now: datetime
+    start_time: datetime | None = None
+    end_time: datetime | None = None
     last_job: uuid.UUID | None = None
     is_running: bool = False
     is_held: bool = False
@@ -91,6 +109,7 @@ class Schedules:
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._lanes: set[Lane] = set()  # those that are known to be there
+        self._salt = uuid.uuid4().hex
 
     async def now(self) -> datetime:
         """Return the database's time."""
@@ -98,13 +117,16 @@ class Schedules:
         return found
 
     async def declare(self, declared: Declared, next_time: datetime | None) -> bool:
-        """Add a schedule, or bring it up to what is declared; tell whether anything changed."""
-        values = [getattr(declared, name) for name in Declared.__slots__]
-        return bool(await self._run("declare", *values, next_time))
+        """Add a schedule, or bring it up to a declaration that is new; tell whether anything changed."""
+        return bool(await self._run("declare", *declared.values(), next_time, declared.digest()))
+
+    async def uphold(self, names: Collection[str]) -> None:
+        """Say that code still declares these schedules, without which they tick no more in `DECLARED_S`."""
+        await self._run("uphold", [*names], UPHOLD_S / 2)
 
     async def due(self, kinds: Collection[str], limit: int) -> list[Due]:
-        """Return up to so many schedules whose tick has come, of these kinds."""
-        return [Due(**record) for record in await self._run("due", [*kinds], limit)]
+        """Return up to so many schedules whose tick has come, of these kinds, and that are not undeclared."""
+        return [Due(**record) for record in await self._run("due", [*kinds], limit, DECLARED_S, self._salt)]
 
     async def advance(
         self,
@@ -115,7 +137,7 @@ class Schedules:
         """Move cursors, and put in the jobs of ticks, each with its kind and its policy; return the schedules moved."""
         lanes = {Lane(policy.queue, kind, "", policy.priority) for _, kind, policy in ticks}
         if lanes - self._lanes:
-            await self._fetch(add_lanes(lanes))
+            await run(self._pools, add_lanes(lanes))
             self._lanes |= lanes
         jobs = [
             (*tick, policy.queue, kind, policy.priority, policy.attempts_max, policy.timeout_s)
@@ -128,16 +150,25 @@ class Schedules:
         """Let jobs be ready that waited for the run before them, where it is over; return how many."""
         return len(await self._run("unhold"))
 
-    async def _run(self, query: str, *parameters: object) -> list[Record]:
-        return await self._fetch(Statement(_text(query), parameters))
+    async def forget(self, days: int) -> bool:
+        """Forget ticks of more than so many days ago, but not too many at once; tell whether there are more."""
+        return bool((await self._run("forget", days, FORGOTTEN_MAX))[0][0] == FORGOTTEN_MAX)
 
-    async def _fetch(self, statement: Statement) -> list[Record]:
-        deadline = self._pools.deadline(None)
-        with translated({}):
-            async with self._pools.write(timeout_s=deadline.left_s()) as connection:
-                return await connection.fetch(
-                    statement.text, *statement.parameters, timeout=deadline.left_s()
-                )
+    async def _run(self, query: str, *parameters: object) -> list[Record]:
+        return await run(self._pools, schedule_statement(query, *parameters))
+
+
+async def run(pools: Pools, statement: Statement) -> list[Record]:
+    """Return what the primary answers."""
+    deadline = pools.deadline(None)
+    with translated({}):
+        async with pools.write(timeout_s=deadline.left_s()) as connection:
+            return await connection.fetch(statement.text, *statement.parameters, timeout=deadline.left_s())
+
+
+def schedule_statement(query: str, *parameters: object) -> Statement:
+    """Return a statement of `queries/schedules`."""
+    return Statement(_text(query), parameters)
 
 
 @cache

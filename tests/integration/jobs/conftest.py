@@ -33,6 +33,7 @@ HERE = Path(__file__).parent
 ENTRESOL = str(Path(sys.executable).parent / "entresol")
 LEASE_S = 2.0
 FUNCTIONS = f"{HERE / 'functions.py'},{HERE / 'blocking.py'}"
+OPERATOR = {"x-badge": "operator"}
 SERVICE = "workshop.v1.WorkshopService"
 CROWD = f"{SERVICE}.CrowdTask"
 
@@ -56,9 +57,15 @@ async def _order(request: Any, context: Context) -> Any:
     return context.new("workshop.v1.OrderTaskResponse", operation=name)
 
 
+def _is_operator(_request: Any, call: Any) -> bool:
+    return call.metadata.get("x-badge") == "operator"
+
+
 TASKS = ("RunTask", "HurryTask", "BlockTask", "CrunchTask", "CrowdTask", "PaceTask")
 _begun = Registry(
-    jobs={f"{SERVICE}.{task}": _elsewhere for task in TASKS}, functions={f"{SERVICE}.OrderTask": _order}
+    operator_policy=_is_operator,
+    jobs={f"{SERVICE}.{task}": _elsewhere for task in TASKS},
+    functions={f"{SERVICE}.OrderTask": _order},
 )
 
 
@@ -70,6 +77,7 @@ class Workshop:
     api: Api
     database: Database
     notes: Path
+    web_address: str
 
     @contextmanager
     def worker(self, **changes: Any) -> Iterator[subprocess.Popen[str]]:
@@ -94,6 +102,27 @@ class Workshop:
     def begin(self, **request: Any) -> str:
         """Begin a task and return the name of its operation."""
         return str(self.api.call("RunTask", **request).name)
+
+    def operate(self, method: str, /, **request: Any) -> Any:
+        """Call a method of the platform's own API, as an operator."""
+        return self.api.call(method, OPERATOR, **request)
+
+    def run(self, *arguments: str) -> str:
+        """Run a command and return what it prints."""
+        process = self.running(*arguments)
+        printed, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        return printed
+
+    def running(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            [ENTRESOL, *arguments],
+            env=environment(self.settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def operation(self, name: str) -> Any:
         return self.api.call("GetOperation", name=name)
@@ -145,6 +174,7 @@ def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Itera
         {},
         protos=str(HERE / "protos"),
         listen="127.0.0.1:0",
+        web_listen="127.0.0.1:0",
         database_write=database.write_url,
         database_read=database.read_urls,
         replica_poll_s=0.02,
@@ -152,7 +182,13 @@ def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Itera
     )
     try:
         with RunningPlatform(settings, functions=_begun) as running, Caller(running.address) as caller:
-            yield Workshop(settings, Api(caller, running.platform.model), database, tmp_path / "notes")
+            yield Workshop(
+                settings,
+                Api(caller, running.platform.model),
+                database,
+                tmp_path / "notes",
+                running.web_address,
+            )
     finally:
         run(databases.drop(database))
 

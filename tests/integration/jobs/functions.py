@@ -27,8 +27,10 @@ async def run_task(request: Any, job: entresol.Job) -> Any:
         raise ValueError(f"attempt {job.attempt} fails")
     if job.attempt == 1:
         time.sleep(request.block.ToTimedelta().total_seconds())  # noqa: ASYNC251 - the mistake that is tried
+    tick = "" if job.tick_time is None else f"-{job.tick_time:%Y%m%d%H%M%S%f}"
     async with job.transaction() as transaction:
-        mark = job.new("workshop.v1.Mark", name=f"marks/{request.label}-{job.attempt}", label=request.label)
+        name = f"marks/{request.label}{tick}-{job.attempt}"
+        mark = job.new("workshop.v1.Mark", name=name, label=request.label)
         await transaction.insert(job.resource("workshop.v1.Mark"), [mark])
         if job.attempt == 1:
             await asyncio.sleep(request.stay.ToTimedelta().total_seconds())

@@ -62,6 +62,11 @@ def test_a_tick_while_the_run_before_it_is_not_over(
     assert (len(found.begun), len(found.held), skipped(found).get("overlap", 0)) == (begun, held, lost)
 
 
+def test_a_tick_does_not_overtake_the_one_that_is_held_when_the_run_before_it_ends() -> None:
+    found = after(overlap="queue", is_running=False, is_held=True)
+    assert (found.begun, found.held, skipped(found)) == ((), (), {"overlap": 1})
+
+
 def test_ticks_of_a_schedule_that_is_paused_are_skipped_and_counted() -> None:
     found = after(is_paused=True, now=minutes(2.5))
     assert (found.begun, skipped(found), found.next_time) == ((), {"paused": 3}, minutes(3))

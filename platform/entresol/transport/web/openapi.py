@@ -110,7 +110,7 @@ class _Document:
         operation: dict[str, Any] = {
             "operationId": f"{service.rpartition('.')[2]}_{name}" + (f"_{index}" if index else ""),
             "tags": [service],
-            **_summary(self._comments.get(method.full_name, "")),
+            **_summary(name, self._comments.get(method.full_name, "")),
             "parameters": [*self._parameters(method, binding, names), *self._conditions(method, binding)],
             "responses": {
                 "200": _content(self._reference(method.output), "The reply."),
@@ -212,11 +212,14 @@ class _Document:
         return dict(_SCALARS.get(field.type, _INT))
 
 
-def _summary(comment: str) -> dict[str, Any]:
-    """Return the first sentence of a method's comment as its summary, and all of it where there is more."""
+def _summary(name: str, comment: str) -> dict[str, Any]:
+    """Return the first sentence of a method's comment as its summary, and all of it where there is more.
+
+    Files that come compiled have no comments: then it is the words of the method's name.
+    """
     first, point, more = comment.partition(". ")
     if not comment:
-        return {}
+        return {"summary": re.sub(r"(?<!^)(?=[A-Z])", " ", name).capitalize()}
     return {"summary": first + point.rstrip(), **({"description": comment} if more else {})}
 
 

@@ -1,11 +1,19 @@
--- Moves the cursors that are where they were seen, and only then puts in the jobs of the ticks that they pass.
-WITH moved AS (
-    UPDATE entresol.schedules
-    SET next_time = said.next_time, last_job = coalesce(said.last_job, schedules.last_job),
-        held_job = coalesce(said.held_job, schedules.held_job)
-    FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::uuid[], $5::uuid[])
+-- Moves the cursors that are where they were seen, and only then puts in the jobs of the ticks that they pass. Those that
+-- another scheduler is about to move are its own.
+WITH free AS MATERIALIZED (
+    SELECT said.*
+    FROM entresol.schedules
+    JOIN unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::uuid[], $5::uuid[])
          AS said (name, was, next_time, last_job, held_job)
-    WHERE schedules.name = said.name AND schedules.next_time = said.was
+        ON schedules.name = said.name AND schedules.next_time = said.was
+    FOR UPDATE OF schedules SKIP LOCKED
+),
+moved AS (
+    UPDATE entresol.schedules
+    SET next_time = free.next_time, last_job = coalesce(free.last_job, schedules.last_job),
+        held_job = coalesce(free.held_job, schedules.held_job)
+    FROM free
+    WHERE schedules.name = free.name
     RETURNING schedules.name, request
 ),
 given AS (
