@@ -14,6 +14,7 @@ from entresol.schema.model import Field, Model, Resource
 from entresol.storage import sql
 from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
+from entresol.storage.ingest import Ingest, Ingested
 from entresol.storage.pools import Pools, Source
 from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
@@ -29,6 +30,7 @@ from entresol.storage.writer import Change, Schema, Writer
 __all__ = [
     "Change",
     "Committed",
+    "Ingested",
     "ListQuery",
     "Page",
     "Read",
@@ -75,6 +77,7 @@ class Store:
         self._pools = pools
         self._schema = Schema(model)
         self._together = Together(pools)
+        self._ingest = Ingest(pools, self._schema.by_table)
         self._wakeups = Wakeups(pools)
 
     async def get(
@@ -168,6 +171,16 @@ class Store:
         statement = table.update(name, version, fields, values, live=True, waits=False)
         with translated(self._schema.by_table):
             return await self._together.update(Wanted(table, name, statement))
+
+    async def ingest(self, resource: Resource, messages: Sequence[Message]) -> Ingested:
+        """Insert events, whose messages carry their names, together with those of others; they return in order.
+
+        What is raised is as for `Ingest.insert`; a parent of several types must be held by a transaction.
+        """
+        table = self._schema.table(resource)
+        records = [table.parameters(message) for message in messages]
+        rows = [table.written(record) for record in records]
+        return Ingested(rows, await self._ingest.insert(table, records))
 
     @asynccontextmanager
     async def transaction(
