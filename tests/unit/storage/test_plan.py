@@ -107,6 +107,42 @@ def test_a_release_from_before_the_list_scopes_starts_on_the_new_schema() -> Non
     assert sql(plan(first, Catalog(both))) == []
 
 
+@pytest.fixture
+def stories() -> Model:
+    return load(compile_protos(ROOT / "protos"))
+
+
+def test_events_are_a_table_of_days_of_which_no_relay_is_told(stories: Model) -> None:
+    tables = {name: table for name, table in live(stories).tables.items() if name != "public.clicks"}
+    created = "\n".join(sql(plan(stories, Catalog(tables))))
+    assert "PRIMARY KEY (name, create_time)" in created
+    assert "PARTITION BY RANGE (create_time);" in created
+    assert created.endswith("SELECT entresol.make_days('public.clicks');")
+    assert not any(word in created for word in ("publish", "REPLICA IDENTITY", "TRIGGER"))
+    assert sql(plan(stories, live(stories))) == []
+
+
+def test_what_cannot_be_added_to_days_beside_writers_is_refused(stories: Model) -> None:
+    clicks = live(stories).tables["public.clicks"]
+    without_index = replace(clicks, indexes=clicks.indexes[1:])
+    text = refused(plan(stories, changed(live(stories), without_index)))
+    assert "CREATE INDEX clicks_parent_name_idx ON ONLY public.clicks (parent, name)" in text
+    text = refused(plan(stories, changed(live(stories), replace(clicks, foreign_keys=()))))
+    assert "ALTER TABLE public.clicks ADD CONSTRAINT clicks_parent_fkey" in text
+    added = sql(plan(stories, changed(live(stories), without(clicks, "visitor"))))
+    assert added[0] == 'ALTER TABLE public.clicks ADD COLUMN IF NOT EXISTS visitor text COLLATE "C";'
+
+
+def test_a_table_of_days_becomes_an_ordinary_one_only_by_moving_its_rows(stories: Model) -> None:
+    type_ = "stories.entresol.dev/Click"
+    usual = replace(stories.resources[type_], events=None)
+    text = refused(plan(replace(stories, resources={**stories.resources, type_: usual}), live(stories)))
+    assert "the model wants no `events`" in text
+    assert 'name        text COLLATE "C" PRIMARY KEY' in text
+    assert "SELECT name, parent, visitor, referrer, create_time" in text
+    assert "make_days" not in text
+
+
 SCOPED = ('table: "shop.products"', 'table: "shop.products" list_scopes: [{fields: ["sku", "order"]}]')
 
 
