@@ -19,7 +19,7 @@ from tests.integration.service.api import Api, Refusal
 
 from entresol.config import Settings
 from entresol.embedded.polling import until
-from entresol.errors import Code
+from entresol.errors import ChildrenExistError, Code
 from entresol.service.call import CONSISTENCY_KEY
 from entresol.service.status import CallFailedError
 from entresol.storage import ingest
@@ -94,6 +94,12 @@ def environment(settings: Settings) -> dict[str, str]:
         for name, value in values.items()
     }
     return {"PATH": os.environ["PATH"], **texts}
+
+
+async def delete(site: Site, name: str) -> None:
+    """Delete a row as SQL of a custom method does, so that only the foreign keys are in the way."""
+    async with site.served.running.platform.records.transaction() as transaction:
+        await transaction.execute("DELETE FROM stories WHERE name = $1", name)
 
 
 class Gate:
@@ -187,6 +193,15 @@ def test_a_batch_that_is_refused_leaves_nothing_behind(site: Site) -> None:
         assert refused.result().message
         assert all(one.result().name for one in blocking)
     assert site.count() == ingest.RUNNING_MAX
+
+
+def test_events_keep_what_they_are_below_from_being_deleted(site: Site) -> None:
+    site.click(1)
+    refusal = site.api.refused(Code.FAILED_PRECONDITION, "DeleteUser", name="users/ann")
+    assert "users/ann has stories" in refusal.message
+    with pytest.raises(ChildrenExistError, match="stories/one has clicks, or clicks refer to it"):
+        site.served.running.run(delete(site, "stories/one"))
+    assert site.count() == 1
 
 
 def test_a_request_id_and_a_rehearsal_are_as_for_every_record(site: Site) -> None:
