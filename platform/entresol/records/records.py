@@ -23,6 +23,7 @@ from entresol.records.demand import ANYTHING, Demand, Found
 from entresol.records.hits import Hits
 from entresol.records.loads import Loads
 from entresol.schema.model import Consistency, Field, Model, Resource
+from entresol.storage.requests import Claim
 from entresol.storage.store import Change, Committed, Ingested, ListQuery, Page, Selection, Store
 from entresol.storage.transaction import Transaction
 
@@ -162,9 +163,11 @@ class Records:
             await self._publish(done.changes, mark, done.commit_lsn)
         return done
 
-    async def ingest(self, resource: Resource, messages: Sequence[Message]) -> Ingested:
+    async def ingest(
+        self, resource: Resource, messages: Sequence[Message], claim: Claim | None = None
+    ) -> Ingested | None:
         """Insert events as `Store.ingest` does; no cache holds them."""
-        return await self.store.ingest(resource, messages)
+        return await self.store.ingest(resource, messages, claim, self.settings.request_id_ttl_s)
 
     async def delete_where(
         self,

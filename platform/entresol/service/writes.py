@@ -16,10 +16,11 @@ from entresol.schema.model import Method, Resource
 from entresol.service.call import PRIMARY, Call, Handler
 from entresol.service.creation import Creator
 from entresol.service.frames import repeated
-from entresol.service.repeats import Work, each_once, once
+from entresol.service.repeats import Work, claim_of, each_once, once
 from entresol.service.singletons import Inserter
 from entresol.service.standard import reply_field_number, request_field, resource_of
 from entresol.service.updates import Updater
+from entresol.storage.requests import Claim
 from entresol.storage.store import Committed, Ingested, Transaction
 
 _ETAG = re.compile(r'"?([0-9a-f]{16})"?')
@@ -44,8 +45,11 @@ class Writes:
 
         async def handler(request: Any, call: Call) -> bytes:
             message = creator.message(request)
-            if is_ingested and _is_plain(request):
-                return (await self._ingest(resource, [message], call))[0]
+            if is_ingested and not getattr(request, "validate_only", False):
+                claim = claim_of(request, call.method, call)
+                done = await self._ingest(resource, [message], call, claim)
+                if done is not None:
+                    return done[0]
 
             async def work(transaction: Transaction) -> bytes:
                 (row,) = await self.inserter.insert(transaction, resource, [message])
@@ -64,7 +68,7 @@ class Writes:
         async def handler(request: Any, call: Call) -> bytes:
             messages = creator.messages(request)
             if is_ingested and messages and all(map(_is_plain, (request, *request.requests))):
-                return repeated(number, await self._ingest(resource, messages, call))
+                return repeated(number, await self._ingest(resource, messages, call) or ())
 
             async def work(transaction: Transaction) -> bytes:
                 async def insert(new: Sequence[int]) -> list[bytes]:
@@ -175,8 +179,13 @@ class Writes:
         call.answered_by(PRIMARY)
         return reply
 
-    async def _ingest(self, resource: Resource, messages: Sequence[Message], call: Call) -> list[bytes]:
-        done = await self.records.ingest(resource, messages)
+    async def _ingest(
+        self, resource: Resource, messages: Sequence[Message], call: Call, claim: Claim | None = None
+    ) -> list[bytes] | None:
+        """Return the replies of events; None when `claim` is of a request that was here before."""
+        done = await self.records.ingest(resource, messages, claim)
+        if done is None:
+            return None
         self._tell(call, done)
         call.answered_by(PRIMARY)
         return [row.message for row in done.rows]

@@ -6,7 +6,7 @@ stands alone: nobody fails by what another sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -14,6 +14,7 @@ import asyncpg
 from entresol.errors import EntresolError, UnavailableError
 from entresol.storage import sql
 from entresol.storage.pools import Pools
+from entresol.storage.requests import Answer, Key, keep
 from entresol.storage.rows import Row
 from entresol.storage.sql import TableSql
 from entresol.storage.sqlstate import DRIVER_ERRORS, Tables, is_server_gone, meaning
@@ -45,6 +46,7 @@ class Ingested:
 class _Wanted:
     table: TableSql
     records: Sequence[Sequence[object]]
+    answer: Answer | None
 
 
 class Ingest:
@@ -53,10 +55,14 @@ class Ingest:
     def __init__(self, pools: Pools, tables: Tables) -> None:
         self._pools = pools
         self._tables = tables
-        self._turns: dict[str, Turn[_Wanted, int | Exception]] = {}
+        self._turns: dict[str, Turn[_Wanted, int | Exception | None]] = {}
 
-    async def insert(self, table: TableSql, records: Sequence[Sequence[object]]) -> int:
+    async def insert(
+        self, table: TableSql, records: Sequence[Sequence[object]], answer: Answer | None = None
+    ) -> int | None:
         """Insert rows, whose values are those of `TableSql.parameters`; return a position behind their commit.
+
+        With an `answer` to a request that is not new, nothing is done, and None returned.
 
         Raises:
             UnavailableError: the connection broke, so that the outcome is unknown.
@@ -69,14 +75,14 @@ class Ingest:
             turn = self._turns[type_] = Turn(
                 self._write, ROWS_MAX, RUNNING_MAX, ROWS_WAITING_MAX, weight=_rows
             )
-        done = await turn.submit(_Wanted(table, records))
+        done = await turn.submit(_Wanted(table, records, answer))
         if isinstance(done, Exception):
             raise done
         return done
 
-    async def _write(self, wanted: Sequence[_Wanted]) -> Sequence[int | Exception]:
+    async def _write(self, wanted: Sequence[_Wanted]) -> Sequence[int | Exception | None]:
         try:
-            return [await self._copy(wanted)] * len(wanted)
+            return await self._copy(wanted)
         except EntresolError as error:  # of a pool: nothing was sent
             return [error] * len(wanted)
         except Exception as error:
@@ -88,13 +94,31 @@ class Ingest:
         half = len(wanted) // 2
         return [*await self._write(wanted[:half]), *await self._write(wanted[half:])]
 
-    async def _copy(self, wanted: Sequence[_Wanted]) -> int:
-        """Write all of it in one transaction, which the COPY is by itself, and return a position behind it."""
-        records = [record for one in wanted for record in one.records]
+    async def _copy(self, wanted: Sequence[_Wanted]) -> Sequence[int | None]:
+        """Write what is new in one transaction, which a COPY alone is by itself; return a position behind it."""
+        answers: dict[Key, Answer] = {}
+        for one in wanted:
+            if one.answer is not None:
+                answers.setdefault(one.answer.key, one.answer)
+        deadline, new = self._pools.deadline(None), wanted
         async with self._pools.write() as connection:
-            await copy(connection, wanted[0].table, records, self._pools.deadline(None))
-            await connection.execute(sql.AFTER_COMMIT, timeout=_POSITION_S)
-            return sql.parse_position(connection.get_settings().application_name)
+            if answers:
+                await connection.execute(sql.BEGIN, timeout=deadline.left_s())
+                kept = await keep(connection, answers, deadline)
+                new = [one for one in wanted if one.answer is None or _is_kept(one.answer, answers, kept)]
+            records = [record for one in new for record in one.records]
+            if records:
+                await copy(connection, wanted[0].table, records, deadline)
+            end, end_s = (sql.COMMIT, deadline.left_s()) if answers else (sql.AFTER_COMMIT, _POSITION_S)
+            await connection.execute(end, timeout=end_s)
+            position = sql.parse_position(connection.get_settings().application_name)
+        done = {id(one) for one in new}
+        return [position if id(one) in done else None for one in wanted]
+
+
+def _is_kept(answer: Answer, answers: Mapping[Key, Answer], kept: Collection[Key]) -> bool:
+    """Whether this is the answer that was kept, and not one to the same request, sent twice at once."""
+    return answers[answer.key] is answer and answer.key in kept
 
 
 def _rows(wanted: _Wanted) -> int:

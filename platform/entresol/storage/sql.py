@@ -323,3 +323,19 @@ WITH expired AS (
 )
 UPDATE entresol.requests SET response = $4 WHERE method = $1 AND caller = $2 AND request_id = $3
 """
+# Of requests that earn their replies in one transaction: those that are new, in an order that no two such can cross.
+KEEP_REQUESTS = """
+WITH expired AS (
+    DELETE FROM entresol.requests WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM entresol.requests WHERE expire_time <= now() LIMIT 2 * cardinality($1::text[])
+        FOR UPDATE SKIP LOCKED
+    ))
+)
+INSERT INTO entresol.requests (method, caller, request_id, hash, response, expire_time)
+SELECT new.*, now() + make_interval(secs => $6)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[])
+    AS new (method, caller, request_id, hash, response)
+ORDER BY method, caller, request_id
+ON CONFLICT DO NOTHING
+RETURNING method, caller, request_id
+"""

@@ -16,6 +16,7 @@ from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
 from entresol.storage.ingest import Ingest, Ingested
 from entresol.storage.pools import Pools, Source
+from entresol.storage.requests import Answer, Claim
 from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement
@@ -172,15 +173,20 @@ class Store:
         with translated(self._schema.by_table):
             return await self._together.update(Wanted(table, name, statement))
 
-    async def ingest(self, resource: Resource, messages: Sequence[Message]) -> Ingested:
+    async def ingest(
+        self, resource: Resource, messages: Sequence[Message], claim: Claim | None = None, ttl_s: float = 0.0
+    ) -> Ingested | None:
         """Insert events, whose messages carry their names, together with those of others; they return in order.
 
-        What is raised is as for `Ingest.insert`; a parent of several types must be held by a transaction.
+        A `claim` is of a request for one event, whose reply is kept for `ttl_s`; None when it was here before. What is
+        raised is as for `Ingest.insert`; a parent of several types must be held by a transaction.
         """
         table = self._schema.table(resource)
         records = [table.parameters(message) for message in messages]
         rows = [table.written(record) for record in records]
-        return Ingested(rows, await self._ingest.insert(table, records))
+        answer = None if claim is None else Answer(claim, rows[0].message, ttl_s)
+        position = await self._ingest.insert(table, records, answer)
+        return None if position is None else Ingested(rows, position)
 
     @asynccontextmanager
     async def transaction(

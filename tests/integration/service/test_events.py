@@ -7,6 +7,7 @@ import itertools
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -211,6 +212,44 @@ def test_a_request_id_and_a_rehearsal_are_as_for_every_record(site: Site) -> Non
     site.api.call("CreateClick", parent=site.story, click={"referrer": "page"}, validate_only=True)
     assert [click.referrer for click in site.batch(["a", "b"], validate_only=True)] == ["a", "b"]
     assert site.count() == 1
+
+
+def test_a_request_that_is_sent_again_at_the_same_moment_creates_one_event(site: Site) -> None:
+    ids = [str(uuid.UUID(int=number % 8, version=4)) for number in range(CALLERS)]
+
+    def one(request_id: str) -> Any:
+        click = {"referrer": request_id}
+        return site.api.call("CreateClick", parent=site.story, click=click, request_id=request_id)
+
+    with Gate(site) as gate, ThreadPoolExecutor(CALLERS) as threads:
+        calls = [threads.submit(one, request_id) for request_id in ids]
+        gate.until_held(1)  # whoever has the same ids waits for it
+        gate.open()
+        clicks = [call.result() for call in calls]
+    assert len({click.name for click in clicks}) == site.count() == 8
+    assert [click.referrer for click in clicks] == ids
+    assert [one(request_id) for request_id in ids[:8]] == clicks[:8]
+    again = {"parent": site.story, "request_id": ids[0]}
+    assert (
+        "already used"
+        in site.api.refused(
+            Code.INVALID_ARGUMENT, "CreateClick", click={"referrer": "other"}, **again
+        ).violations["request_id"]
+    )
+    assert site.count() == 8
+
+
+def test_events_whose_requests_have_ids_share_commits_too(site: Site) -> None:
+    def one(number: int) -> Any:
+        more = {"request_id": str(uuid.uuid4()), "click": {"referrer": f"page {number}"}}
+        return site.api.call("CreateClick", parent=site.story, **more)
+
+    with Gate(site) as gate, ThreadPoolExecutor(CALLERS) as threads:
+        calls = [threads.submit(one, number) for number in range(CALLERS)]
+        gate.until_held(ingest.RUNNING_MAX)
+        gate.open()
+        assert [call.result().referrer for call in calls] == [f"page {number}" for number in range(CALLERS)]
+    assert int(site.psql("SELECT count(DISTINCT xmin::text) FROM clicks")) < CALLERS / 2
 
 
 def test_more_events_than_may_wait_are_sent_back_with_a_delay(

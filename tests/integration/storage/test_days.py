@@ -89,6 +89,7 @@ async def test_an_event_lies_in_the_day_that_its_name_tells(
     last = click_at(clicks, midnight(1) - timedelta(milliseconds=1))
     first = click_at(clicks, midnight(1))
     done = await store.ingest(clicks, [last, first])
+    assert done is not None
     assert await lines(database, f"SELECT name FROM {part(midnight())}") == [last.name]
     assert await lines(database, f"SELECT name FROM {part(midnight(1))}") == [first.name]
     read = await store.get(clicks, [first.name, last.name], primary=True)
@@ -126,12 +127,13 @@ async def test_without_its_day_an_event_waits_in_the_default_partition(
     await database.psql(STORY)
     await database.psql(f"DROP TABLE {part(midnight())}")
     click = click_at(clicks, midnight() + timedelta(seconds=1))
-    (row,) = (await store.ingest(clicks, [click])).rows
+    done = await store.ingest(clicks, [click])
+    assert done is not None
     assert await lines(database, "SELECT name FROM clicks_other") == [click.name]
     await database.psql("SELECT entresol.make_days('clicks')")
     assert await lines(database, "SELECT name FROM clicks_other") == []
     assert await lines(database, f"SELECT name FROM {part(midnight())}") == [click.name]
-    assert (await store.get(clicks, [click.name], primary=True)).rows == {click.name: row}
+    assert (await store.get(clicks, [click.name], primary=True)).rows == {click.name: done.rows[0]}
 
 
 async def test_a_day_that_is_over_is_dropped_whole(
