@@ -40,6 +40,7 @@ from entresol.service.registry import Registry, registry
 from entresol.service.schedules import declared, policies
 from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
+from entresol.storage.days import keep_days
 from entresol.storage.identifiers import full_name
 from entresol.storage.jobs import Jobs
 from entresol.storage.plan import command as plan_command
@@ -88,6 +89,9 @@ class Platform:
         model = load_served(settings, functions or registry)
         async with AsyncExitStack() as stack:
             pools, records = await _open_records(settings, model, stack, near=True)
+            events = [resource for resource in model.resources.values() if resource.events]
+            if events:
+                await stack.enter_async_context(kept_running(keep_days(pools, events), "entresol days"))
             table = build(model, records, functions or registry, settings, provided=provided(model, pools))
             return cls(settings, model, records, table, pools, clock, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
@@ -196,7 +200,9 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
     if not settings.cache_url:
         raise ConfigurationError("there is no cache to relay to: set ENTRESOL_CACHE_URL")
     model = model or load_model(settings)
-    tables = sorted(full_name(resource.table) for resource in model.resources.values())
+    # Of events nothing is cached, so that nobody need hear of them.
+    told = (resource for resource in model.resources.values() if not resource.events)
+    tables = sorted(full_name(resource.table) for resource in told)
 
     def open_feed() -> AbstractAsyncContextManager[ReplicationStream]:
         return open_stream(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(slots=True)
@@ -23,6 +25,9 @@ class Clock:
 
 # Crockford's alphabet in lower case: no i, l, o, u, so ids survive being read aloud.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_BASE32 = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # as `int` reads it
+_ID = re.compile(f"r[0-7][{_ALPHABET}]{{24}}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -44,3 +49,13 @@ class Identifiers:
     def uid(self) -> str:
         """Return a new UUID4 in its canonical form."""
         return str(uuid.uuid4())
+
+
+def time_of_id(resource_id: str) -> datetime | None:
+    """Return when `Identifiers.resource_id` made this id, to the millisecond; None when it did not make it."""
+    if not _ID.fullmatch(resource_id):
+        return None
+    try:
+        return _EPOCH + timedelta(milliseconds=int(resource_id[1:11].translate(_BASE32), 32))
+    except OverflowError:  # 48 bits reach beyond the year 9999
+        return None

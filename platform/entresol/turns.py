@@ -17,7 +17,8 @@ class Turn(Generic[Item, Result]):
     """Collects the items of one event-loop turn and hands them to `work`, at most `size_max` at a time.
 
     While `running_max` of these are worked on, what comes waits, and is one batch when one of them ends: the longer it
-    takes, the more is done at once. Items of one `key` are never in two batches at the same time: they share one, or
+    takes, the more is done at once. An item that has a `weight` counts as so many, and one that is heavier than
+    `size_max` goes alone. Items of one `key` are never in two batches at the same time: they share one, or
     wait. Beyond `waiting_max` waiting items, a submitted one fails at once with ResourceExhaustedError.
 
     `work` returns one result for each item, in order; what it raises, every caller of that batch sees. A caller
@@ -32,12 +33,15 @@ class Turn(Generic[Item, Result]):
         running_max: int = sys.maxsize,
         waiting_max: int = sys.maxsize,
         key: Callable[[Item], Hashable] | None = None,
+        weight: Callable[[Item], int] | None = None,
     ) -> None:
         self._work = work
         self._size_max = size_max
         self._running_max = running_max
         self._waiting_max = waiting_max
         self._key = key
+        self._weight = weight or _one
+        self._waiting_weight = 0
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._running: dict[asyncio.Task[None], frozenset[Hashable]] = {}  # with the keys of their items
         self._is_due = False
@@ -46,7 +50,7 @@ class Turn(Generic[Item, Result]):
         """Return the future result of `item`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        if len(self._waiting) >= self._waiting_max:
+        if self._waiting_weight >= self._waiting_max:
             future.set_exception(
                 ResourceExhaustedError(f"{self._waiting_max} wait already; try again shortly")
             )
@@ -55,6 +59,7 @@ class Turn(Generic[Item, Result]):
             self._is_due = True
             loop.call_soon(self._start)
         self._waiting.append((item, future))
+        self._waiting_weight += self._weight(item)
         return future
 
     def _start(self) -> None:
@@ -71,14 +76,20 @@ class Turn(Generic[Item, Result]):
         busy = frozenset[Hashable]().union(*self._running.values())
         batch: list[tuple[Item, asyncio.Future[Result]]] = []
         blocked: list[tuple[Item, asyncio.Future[Result]]] = []
-        end = 0
+        end = size = 0
         for item, future in self._waiting:
-            if len(batch) == self._size_max:
+            weight = self._weight(item)
+            if batch and size + weight > self._size_max:
                 break
             end += 1
+            is_busy = busy and self._key is not None and self._key(item) in busy
+            if is_busy and not future.done():
+                blocked.append((item, future))
+                continue
+            self._waiting_weight -= weight
             if not future.done():
-                is_busy = busy and self._key is not None and self._key(item) in busy
-                (blocked if is_busy else batch).append((item, future))
+                batch.append((item, future))
+                size += weight
         self._waiting[:end] = blocked
         return batch
 
@@ -105,6 +116,10 @@ class Turn(Generic[Item, Result]):
         """Wait for what is running, and for what waits for it."""
         while self._running:
             await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _one(_: object) -> int:
+    return 1
 
 
 def _cancel_when_abandoned(task: asyncio.Task[None], futures: list[asyncio.Future[Result]]) -> None:

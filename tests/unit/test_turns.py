@@ -169,3 +169,24 @@ async def test_what_waits_for_its_key_keeps_nobody_else_waiting() -> None:
     work.go.set()
     assert await asyncio.gather(first, second, third) == [1, 11, 2]
     assert work.batches == [[1], [2], [11]]
+
+
+async def test_items_count_as_much_as_they_weigh() -> None:
+    batches: list[list[int]] = []
+    go = asyncio.Event()
+
+    async def note(items: list[int]) -> list[int]:
+        batches.append(items)
+        await go.wait()
+        return items
+
+    turn = Turn(note, size_max=10, running_max=1, waiting_max=30, weight=lambda item: item)
+    results = [turn.submit(weight) for weight in (4, 6, 1, 12, 9)]
+    assert isinstance(turn.submit(1).exception(), ResourceExhaustedError)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert batches == [[4, 6]]
+    later = turn.submit(1)  # what is worked on waits no more
+    go.set()
+    assert await asyncio.gather(*results, later) == [4, 6, 1, 12, 9, 1]
+    assert batches == [[4, 6], [1], [12], [9, 1]]

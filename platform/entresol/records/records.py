@@ -23,7 +23,8 @@ from entresol.records.demand import ANYTHING, Demand, Found
 from entresol.records.hits import Hits
 from entresol.records.loads import Loads
 from entresol.schema.model import Consistency, Field, Model, Resource
-from entresol.storage.store import Change, Committed, ListQuery, Page, Selection, Store
+from entresol.storage.requests import Claim
+from entresol.storage.store import Change, Committed, Ingested, ListQuery, Page, Selection, Store
 from entresol.storage.transaction import Transaction
 
 PUTS_MAX = 512  # at once, so that one large transaction does not fill the way to the cache
@@ -162,6 +163,12 @@ class Records:
             await self._publish(done.changes, mark, done.commit_lsn)
         return done
 
+    async def ingest(
+        self, resource: Resource, messages: Sequence[Message], claim: Claim | None = None
+    ) -> Ingested | None:
+        """Insert events as `Store.ingest` does; no cache holds them."""
+        return await self.store.ingest(resource, messages, claim, self.settings.request_id_ttl_s)
+
     async def delete_where(
         self,
         resource: Resource,
@@ -198,7 +205,7 @@ class Records:
             if len(names) < size:
                 return
 
-    def session_after(self, demand: Demand, transaction: Transaction | Committed) -> Session:
+    def session_after(self, demand: Demand, transaction: Transaction | Committed | Ingested) -> Session:
         """Return what the caller has seen once its transaction is committed.
 
         What the transaction wrote beside its `changes`, or found done by an earlier one, counts too: until the relay

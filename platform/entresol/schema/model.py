@@ -207,12 +207,19 @@ class ListScope:
     ttl_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Records that are written once, kept by the day: `kept_days` after it has ended, a day is dropped; 0: never."""
+
+    kept_days: int = 0
+
+
 @dataclass(frozen=True)
 class Resource:
     """A resource type: its message, names, table and policies.
 
-    The primary key of every table is `name text COLLATE "C"`; a resource with a parent has `parent` beside.
-    `row_version bigint` is set by a trigger and never appears in a message.
+    The primary key of every table is `name text COLLATE "C"`, of `events` with `create_time`; a resource with a parent
+    has `parent` beside. `row_version bigint` is set by a trigger, of events always 1, and never appears in a message.
     """
 
     type: str  # stories.entresol.dev/Story
@@ -230,6 +237,7 @@ class Resource:
     list_scopes: tuple[ListScope, ...] = ()
     soft_delete_retention_s: float | None = None
     id_source: IdSource = IdSource.EITHER
+    events: Events | None = None
     page_size_default: int = 50
     page_size_max: int = 1000
     parents: tuple[str, ...] = ()  # resource types

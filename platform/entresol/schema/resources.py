@@ -17,6 +17,7 @@ from entresol.schema.model import (
     CachePolicy,
     Column,
     Consistency,
+    Events,
     Field,
     IdSource,
     Resource,
@@ -112,6 +113,7 @@ def _policies(storage: Any, table: str, fields: Mapping[str, Field]) -> dict[str
         "list_scopes": read_list_scopes(storage, cache.ttl_s),
         "soft_delete_retention_s": _retention_s(storage),
         "id_source": options.choice(IdSource, storage.id_source, IdSource.EITHER),
+        "events": Events(storage.events.kept_days) if storage.HasField("events") else None,
         "page_size_default": storage.default_page_size or PAGE_SIZE,
         "page_size_max": storage.max_page_size or PAGE_SIZE_MAX,
     }

@@ -22,7 +22,7 @@ async def once(
     transaction: Transaction, work: Work, request: Message, method: Method, call: Call, ttl_s: float
 ) -> bytes:
     """Return the reply that this request had before, or do the work."""
-    claim = _claim(request, method, call)
+    claim = claim_of(request, method, call)
     if claim is None:
         return await work(transaction)
     reply = await requests.claim(transaction, claim, ttl_s=ttl_s)
@@ -44,7 +44,7 @@ async def each_once(
 
     `work` is given their indexes. A request is the same alone as in a batch.
     """
-    claims = {index: claim for index, one in enumerate(batch) if (claim := _claim(one, method, call))}
+    claims = {index: claim for index, one in enumerate(batch) if (claim := claim_of(one, method, call))}
     replies: dict[int, bytes] = {}
     # In one order everywhere, so that two batches with the same requests cannot wait for each other.
     for index in sorted(claims, key=lambda index: claims[index].request_id):
@@ -59,7 +59,8 @@ async def each_once(
     return [replies[index] for index in range(len(batch))]
 
 
-def _claim(request: Any, method: Method, call: Call) -> Claim | None:
+def claim_of(request: Any, method: Method, call: Call) -> Claim | None:
+    """Return what the caller knows this request by; None when by nothing."""
     request_id: str = getattr(request, "request_id", "")
     if not request_id:
         return None

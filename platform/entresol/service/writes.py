@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.message import Message
+
 from entresol.config import Settings
 from entresol.errors import AlreadyExistsError, NotFoundError
 from entresol.records import Records
-from entresol.schema.model import Method
+from entresol.schema.model import Method, Resource
 from entresol.service.call import PRIMARY, Call, Handler
 from entresol.service.creation import Creator
 from entresol.service.frames import repeated
-from entresol.service.repeats import Work, each_once, once
+from entresol.service.repeats import Work, claim_of, each_once, once
 from entresol.service.singletons import Inserter
 from entresol.service.standard import reply_field_number, request_field, resource_of
 from entresol.service.updates import Updater
-from entresol.storage.store import Committed, Transaction
+from entresol.storage.requests import Claim
+from entresol.storage.store import Committed, Ingested, Transaction
 
 _ETAG = re.compile(r'"?([0-9a-f]{16})"?')
 # No record has it: versions count from 1.
@@ -38,9 +41,15 @@ class Writes:
         """Return the handler of a Create method (AIP-133)."""
         resource = resource_of(method)
         one_statement = self.inserter.is_one_statement(resource) and not resource.is_fenced
+        is_ingested = resource.events is not None and one_statement
 
         async def handler(request: Any, call: Call) -> bytes:
             message = creator.message(request)
+            if is_ingested and not getattr(request, "validate_only", False):
+                claim = claim_of(request, call.method, call)
+                done = await self._ingest(resource, [message], call, claim)
+                if done is not None:
+                    return done[0]
 
             async def work(transaction: Transaction) -> bytes:
                 (row,) = await self.inserter.insert(transaction, resource, [message])
@@ -54,9 +63,12 @@ class Writes:
         """Return the handler of a BatchCreate method (AIP-233): all of them in one transaction, or none."""
         resource = resource_of(method)
         number = reply_field_number(method)
+        is_ingested = resource.events is not None and self.inserter.is_one_statement(resource)
 
         async def handler(request: Any, call: Call) -> bytes:
             messages = creator.messages(request)
+            if is_ingested and messages and all(map(_is_plain, (request, *request.requests))):
+                return repeated(number, await self._ingest(resource, messages, call) or ())
 
             async def work(transaction: Transaction) -> bytes:
                 async def insert(new: Sequence[int]) -> list[bytes]:
@@ -91,8 +103,7 @@ class Writes:
                         raise
                 return (await updater.create(transaction, request, wish)).message
 
-            plain = not getattr(request, "validate_only", False) and not getattr(request, "request_id", "")
-            if plain and updater.is_light(wish):
+            if _is_plain(request) and updater.is_light(wish):
                 done = await self.records.update(resource, wish.wanted, wish.fields, version=wish.version)
                 if done is not None:
                     self._tell(call, done)
@@ -168,13 +179,29 @@ class Writes:
         call.answered_by(PRIMARY)
         return reply
 
-    def _tell(self, call: Call, done: Transaction | Committed) -> None:
+    async def _ingest(
+        self, resource: Resource, messages: Sequence[Message], call: Call, claim: Claim | None = None
+    ) -> list[bytes] | None:
+        """Return the replies of events; None when `claim` is of a request that was here before."""
+        done = await self.records.ingest(resource, messages, claim)
+        if done is None:
+            return None
+        self._tell(call, done)
+        call.answered_by(PRIMARY)
+        return [row.message for row in done.rows]
+
+    def _tell(self, call: Call, done: Transaction | Committed | Ingested) -> None:
         """Let the caller's session know of what is committed."""
         call.remember(self.records.session_after(call.demand, done), self.records.tokens)
 
     @property
     def _ttl_s(self) -> float:
         return self.settings.request_id_ttl_s
+
+
+def _is_plain(request: Any) -> bool:
+    """Tell whether a request only wants to be done: it is no rehearsal, and known by no id."""
+    return not getattr(request, "validate_only", False) and not getattr(request, "request_id", "")
 
 
 def etag_version(etag: str) -> int | None:

@@ -35,12 +35,14 @@ async def read_catalog(connection: Session) -> Catalog:
         constraints = _by_table(await _fetch(connection, "catalog_constraints"))
         stamped = _by_table(await _fetch(connection, "catalog_triggers"))
         published = _by_table(await _fetch(connection, "catalog_published"))
+        partitioned = {row["table"]: row["column"] for row in await _fetch(connection, "catalog_partitioned")}
         (system,) = await _fetch(connection, "catalog_system")
     tables = {
         name: replace(
             _table(name, rows, indexes.get(name, []), constraints.get(name, [])),
             stamped=name in stamped,
             published=name in published,
+            partitioned_by=partitioned.get(name, ""),
         )
         for name, rows in columns.items()
     }

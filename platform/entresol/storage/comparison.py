@@ -41,6 +41,9 @@ def create(table: Table, foreign_keys: Sequence[ForeignKey]) -> Iterator[Stateme
             yield Statement(table.title, ddl.comment_column(name, column))
     for index in table.indexes:
         yield Statement(table.title, ddl.create_index(name, index, concurrently=False))
+    if table.partitioned_by:
+        yield Statement(table.title, ddl.make_days(name))
+        return
     yield Statement(table.title, ddl.create_trigger(name))
     if table.identity:
         yield Statement(table.title, ddl.replica_identity(name, table.identity))
@@ -49,9 +52,16 @@ def create(table: Table, foreign_keys: Sequence[ForeignKey]) -> Iterator[Stateme
 
 def alter(wanted: Table, found: Table, taken: Collection[str]) -> Iterator[Step]:
     """Yield what `found` lacks; `taken` are the names of indexes of other tables in its schema."""
-    if found.primary_key != ("name",):
+    if wanted.partitioned_by != found.partitioned_by:
+        made = [statement.sql for statement in create(wanted, wanted.foreign_keys)]
+        yield refusals.other_partitions(wanted, found, made)
+        return
+    if found.primary_key != wanted.primary_key:
         yield refusals.primary_key(wanted)
     yield from _columns(wanted, found)
+    if wanted.partitioned_by:
+        yield from _days(wanted, found)
+        return
     yield from _foreign_keys(wanted, found)
     yield from _checks(wanted, found)
     if not found.stamped:
@@ -61,6 +71,18 @@ def alter(wanted: Table, found: Table, taken: Collection[str]) -> Iterator[Step]
     yield from _identity(wanted, found)
     if not found.published:
         yield Statement(wanted.title, ddl.publish(wanted.name), in_transaction=False)
+
+
+def _days(wanted: Table, found: Table) -> Iterator[Step]:
+    """Yield what the partitions of `found` lack; what cannot be added beside writers is refused."""
+    yield from _checks(wanted, found)
+    for key in wanted.foreign_keys:
+        if not any((have.column, have.target) == (key.column, key.target) for have in found.foreign_keys):
+            yield refusals.key_of_days(wanted, key)
+    valid = {index.definition for index in found.indexes if index.valid}
+    for index in wanted.indexes:
+        if index.definition not in valid:
+            yield refusals.index_of_days(wanted, index)
 
 
 def _columns(wanted: Table, found: Table) -> Iterator[Step]:

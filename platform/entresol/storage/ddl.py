@@ -19,11 +19,20 @@ from entresol.storage.tables import (
 def create_table(table: Table, foreign_keys: Sequence[ForeignKey]) -> str:
     """Return CREATE TABLE with these of its foreign keys; the others follow when their tables exist."""
     width = max(len(quote(column.name)) for column in table.columns)
-    lines = [f"{quote(column.name):<{width}} {_definition(column, key=True)}" for column in table.columns]
+    alone = table.primary_key == ("name",)
+    lines = [f"{quote(column.name):<{width}} {_definition(column, key=alone)}" for column in table.columns]
+    if not alone:
+        lines.append(f"PRIMARY KEY ({', '.join(map(quote, table.primary_key))})")
     lines += [f"CONSTRAINT {quote(check.name)} {_check(check)}" for check in table.checks]
     lines += [f"CONSTRAINT {quote(key.name)} {_foreign_key(key)}" for key in foreign_keys]
     body = ",\n    ".join(lines)
-    return f"CREATE TABLE {quote_table(table.name)} (\n    {body}\n);"
+    by = f" PARTITION BY RANGE ({quote(table.partitioned_by)})" if table.partitioned_by else ""
+    return f"CREATE TABLE {quote_table(table.name)} (\n    {body}\n){by};"
+
+
+def make_days(table: str) -> str:
+    """Return the statement that makes the first partitions."""
+    return f"SELECT entresol.make_days({literal(quote_table(table))});"
 
 
 def create_schema(schema: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from entresol.storage import retyping
@@ -210,6 +211,71 @@ def primary_key(table: Table) -> Refusal:
     """Refuse a table that is keyed by something else than the resource's name."""
     return Refusal(
         table.name,
-        "the primary key is not (name): the table was not made by this platform",
+        f"the primary key is not ({', '.join(table.primary_key)}): the table was not made by this platform",
         ("Move its rows to a table of the resource, or give the resource another `table`.",),
+    )
+
+
+def other_partitions(table: Table, found: Table, made: Sequence[str]) -> Refusal:
+    """Refuse to make a table one of days, or the other way round: its rows have to move. `made` makes the new one."""
+    name, before = quote_table(table.name), f"before.{quote(table.bare_name)}"
+    kept = [column for column in table.columns if column.name != "row_version" and found.column(column.name)]
+    columns = ", ".join(quote(column.name) for column in kept)
+    values = ", ".join(
+        f"coalesce(entresol.time_of_name(name), {quote(column.name)}, now())"
+        if column.name == table.partitioned_by
+        else quote(column.name)
+        for column in kept
+    )
+    moved = [
+        "CREATE SCHEMA before;",
+        f"ALTER TABLE {name} SET SCHEMA before;",
+        *made,
+        f"INSERT INTO {name} ({columns})\nSELECT {values}\nFROM {before};",
+        f"DROP TABLE {before};",
+        "DROP SCHEMA before;",
+    ]
+    if table.partitioned_by:
+        moved.append(f"{made[-1]}  -- moves each row into its day")
+    whats = (
+        "not kept by the day, and the model wants that",
+        "kept by the day, and the model wants no `events`",
+    )
+    return Refusal(
+        table.name,
+        f"the table is {whats[not table.partitioned_by]}; its rows have to move",
+        (
+            "Who reads or writes it waits meanwhile, and servers of the release before cannot start on it. Write this "
+            f"to the next file of your migrations (NNNN_title.sql), and read it:{_sql(chr(10).join(moved))}",
+            "`entresol migrate`, and renew the servers and the relay.",
+        ),
+    )
+
+
+def index_of_days(table: Table, index: TableIndex) -> Refusal:
+    """Refuse a new index over all days: PostgreSQL cannot build it beside writers in one statement."""
+    name, columns = quote_table(table.name), ", ".join(index.columns)
+    return Refusal(
+        f"{table.name} ({columns})",
+        f"index {index.name} is missing or invalid, and over days PostgreSQL cannot build one beside writers",
+        (
+            f"Where writers may wait for it: CREATE INDEX {quote(index.name)} ON {name} ({columns});",
+            f"Where they may not: CREATE INDEX {quote(index.name)} ON ONLY {name} ({columns}); in a file that "
+            "begins with `-- entresol: no transaction`, for each day CREATE INDEX CONCURRENTLY ... ON DAY "
+            f"({columns}); ALTER INDEX {quote(index.name)} ATTACH PARTITION ...; `\\d+ {table.name}` lists the days.",
+        ),
+    )
+
+
+def key_of_days(table: Table, key: ForeignKey) -> Refusal:
+    """Refuse a new foreign key over all days: PostgreSQL would check every row while nobody can write."""
+    return Refusal(
+        f"{table.name}.{key.column}",
+        f"foreign key {key.name} is missing, and over days PostgreSQL adds one only while nobody writes",
+        (
+            f"ALTER TABLE {quote_table(table.name)} ADD CONSTRAINT {quote(key.name)} FOREIGN KEY ({quote(key.column)}) "
+            f"REFERENCES {quote_table(key.target)} (name) ON DELETE {key.on_delete};",
+            "Or leave it unchecked: [(entresol.options.v1.field).on_delete = ON_DELETE_IGNORE].",
+        ),
+        tolerable=True,
     )

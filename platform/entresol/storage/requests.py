@@ -5,11 +5,18 @@ So a failure is not remembered, and of two calls at once the second waits at the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from entresol.errors import ConflictError, InvalidArgumentError
 from entresol.storage import sql
+from entresol.storage.connections import ServerConnection
+from entresol.storage.deadline import Deadline
+from entresol.storage.statements import run
 from entresol.storage.transaction import Transaction
+
+Key: TypeAlias = tuple[str, str, str]  # method, caller, id
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,32 @@ class Claim:
     caller: str
     request_id: str
     hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reply that a request earns when it is new, to be kept for `ttl_s`."""
+
+    claim: Claim
+    response: bytes
+    ttl_s: float
+
+    @property
+    def key(self) -> Key:
+        """Return what tells the request from others."""
+        return (self.claim.method, self.claim.caller, self.claim.request_id)
+
+
+async def keep(connection: ServerConnection, answers: Mapping[Key, Answer], deadline: Deadline) -> set[Key]:
+    """Keep the replies to those requests that are new, in the transaction that `connection` is in; return which."""
+    ttl_s = min(answer.ttl_s for answer in answers.values())
+    columns = (
+        *map(list, zip(*answers, strict=True)),
+        [answer.claim.hash for answer in answers.values()],
+        [answer.response for answer in answers.values()],
+    )
+    statement = sql.Statement(sql.KEEP_REQUESTS, (*columns, ttl_s))
+    return {tuple(record) for record in await run(connection, statement, deadline, "entresol", "system")}
 
 
 async def claim(transaction: Transaction, claim: Claim, *, ttl_s: float) -> bytes | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
+from entresol.clock import time_of_id
 from entresol.errors import InvalidArgumentError
 from entresol.schema.clearing import clear_input_only
 from entresol.schema.model import Behavior, Field, OnDelete, Resource, Role
@@ -20,6 +22,9 @@ from entresol.storage.connections import Record
 
 # Fields that SQL sets by itself, from the transaction's time.
 STAMPED = frozenset({Role.CREATE_TIME, Role.UPDATE_TIME, Role.DELETE_TIME, Role.PURGE_TIME})
+# An event has its time from its id, so that its name tells the day where it is kept.
+_STAMPED_EVENT = STAMPED - {Role.CREATE_TIME}
+EVENT_VERSION = 1
 _FIXED = frozenset({Role.NAME, Role.UID, Role.ETAG}) | STAMPED
 
 Read = Callable[[Any], object]
@@ -37,6 +42,11 @@ class Row:
 def name_of_record(message: Any) -> str:
     """Return the name that a record carries; every resource's message has the field."""
     return str(message.name)
+
+
+def time_of_name(name: str) -> datetime | None:
+    """Return when the server made the id that `name` ends with; None when it did not."""
+    return time_of_id(name.rpartition("/")[2])
 
 
 def etag(version: int) -> str:
@@ -58,7 +68,8 @@ class RowCodec:
     @cached_property
     def insert_fields(self) -> tuple[Field, ...]:
         """Return the fields whose values an insert is given."""
-        return tuple(field for field in self.resource.stored if field.role not in STAMPED)
+        stamped = _STAMPED_EVENT if self.resource.events else STAMPED
+        return tuple(field for field in self.resource.stored if field.role not in stamped)
 
     def update_fields(self, fields: Sequence[Field]) -> tuple[Field, ...]:
         """Return those of `fields` that an update can change, each once, in the order of the columns."""
@@ -67,7 +78,7 @@ class RowCodec:
             field for field in self.resource.stored if field.number in numbers and field.role not in _FIXED
         )
 
-    def row(self, record: Record, *, hidden: bool = False) -> Row:
+    def row(self, record: Record | Sequence[Any], *, hidden: bool = False) -> Row:
         """Return the row of a record whose columns are those of `read_fields`, then `row_version`.
 
         What is INPUT_ONLY inside of messages is there only with `hidden`, for merging; such a row goes to nobody.
@@ -103,12 +114,21 @@ class RowCodec:
         readers = self._readers
         return tuple([readers[field.number](message) for field in fields])
 
+    def written(self, values: Sequence[object]) -> Row:
+        """Return the row that an event becomes which is inserted with these values of `insert_fields`."""
+        return self.row((*[values[at] for at in self._places], EVENT_VERSION))
+
     def parent(self, name: str) -> str:
         """Return the name of the parent of the record called `name`."""
         for pattern in self.resource.patterns:
             if pattern.parse(name) is not None:
                 return parent_of(name, pattern)
         raise InvalidArgumentError.of("name", f"{name!r} is not of the form {self.resource.patterns[0].text}")
+
+    @cached_property
+    def _places(self) -> tuple[int, ...]:
+        """Return where in the values of an insert those of `read_fields` are."""
+        return tuple(self.insert_fields.index(field) for field in self.read_fields)
 
     @cached_property
     def _hides(self) -> bool:
@@ -138,7 +158,10 @@ class RowCodec:
 
     @cached_property
     def _readers(self) -> dict[int, Read]:
-        return {field.number: _reader(field) for field in self.resource.stored}
+        readers = {field.number: _reader(field) for field in self.resource.stored}
+        if self.resource.events:
+            readers[self.resource.by_role[Role.CREATE_TIME].number] = _event_time
+        return readers
 
 
 def _field_decoder(field: Field) -> row_values.Convert | None:
@@ -170,6 +193,15 @@ def _reader(field: Field) -> Read:
     if field.presence:
         return lambda message: encode(getattr(message, name)) if message.HasField(name) else None
     return lambda message: encode(getattr(message, name))
+
+
+def _event_time(message: Message) -> datetime:
+    time = time_of_name(name_of_record(message))
+    if time is None:
+        raise InvalidArgumentError.of(
+            "name", "ends with an id that the server did not make: it tells the day"
+        )
+    return time
 
 
 def _json_reader(field: Field) -> Read:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
+
+from google.protobuf.message import Message
 
 from entresol.schema.model import Field, Resource, Role
 from entresol.storage.identifiers import quote, quote_table
-from entresol.storage.rows import RowCodec
+from entresol.storage.rows import Row, RowCodec, name_of_record, time_of_name
 
 # Read by the writing statement itself, while it holds the row's lock: every earlier change of the row was committed
 # at a smaller position (rule R1).
 POSITION = "pg_current_wal_insert_lsn()"
+_ANY_TIME = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,11 @@ class TableSql:
 
     def select_by_names(self, names: Sequence[str]) -> Statement:
         """Return the rows with these names, in any order."""
-        return Statement(self._select_by_names, (list(names),))
+        return Statement(self._select_by_names, (list(names), *self._times(names)))
 
     def read_by_names(self, names: Sequence[str]) -> Statement:
         """Read these records; the last column is `SEEN`, and a record of nulls says that there are none."""
-        return Statement(self._read_by_names, (list(names),))
+        return Statement(self._read_by_names, (list(names), *self._times(names)))
 
     def lock(self, name: str) -> Statement:
         """Return the row, locked against other writers and not against foreign keys that refer to it."""
@@ -78,16 +81,30 @@ class TableSql:
 
     @cached_property
     def load(self) -> str:
-        """Return the text that inserts one row; its parameters are the parent, if any, then `codec.insert_fields`."""
-        names = [column_of(field) for field in self.codec.insert_fields]
-        if self.resource.has_parent:
-            names.insert(0, "parent")
+        """Return the text that inserts one row; its parameters are those of `inserted`."""
+        names = [quote(name) for name in self.inserted]
         values = [f"${number}" for number in range(1, len(names) + 1)]
         for role in (Role.CREATE_TIME, Role.UPDATE_TIME):
-            if role in self.resource.by_role:
+            if role in self.resource.by_role and not self.resource.events:
                 names.append(column_of(self.resource.by_role[role]))
                 values.append("now()")
         return f"INSERT INTO {self.table} ({', '.join(names)}) VALUES ({', '.join(values)})"
+
+    @cached_property
+    def inserted(self) -> tuple[str, ...]:
+        """Return the columns that an insert is given: the parent, if any, then `codec.insert_fields`."""
+        parent = ("parent",) if self.resource.has_parent else ()
+        return (*parent, *(name_of(field) for field in self.codec.insert_fields))
+
+    def parameters(self, message: Message) -> tuple[object, ...]:
+        """Return the values of `inserted`; what is raised is as for `RowCodec.values`."""
+        codec = self.codec
+        values = codec.values(message, codec.insert_fields)
+        return (codec.parent(name_of_record(message)), *values) if self.resource.has_parent else values
+
+    def written(self, parameters: Sequence[object]) -> Row:
+        """Return the row that an event becomes which is inserted with `parameters`."""
+        return self.codec.written(parameters[int(self.resource.has_parent) :])
 
     def update(
         self,
@@ -180,14 +197,28 @@ class TableSql:
 
     @cached_property
     def _select_by_names(self) -> str:
-        return f"SELECT {self.columns} FROM {self.table} WHERE name = ANY($1)"
+        return f"SELECT {self.columns} FROM {self.table} WHERE {self._named}"
 
     @cached_property
     def _read_by_names(self) -> str:
         return (
             f'SELECT {self.columns}, "log position" FROM ({SEEN} AS "log position") AS log '
-            f"LEFT JOIN {self.table} ON name = ANY($1)"
+            f"LEFT JOIN {self.table} ON {self._named}"
         )
+
+    @cached_property
+    def _named(self) -> str:
+        """Return the condition on names; of events with that on their times, which leaves few days to look at."""
+        days = f" AND {self._role(Role.CREATE_TIME)} BETWEEN $2 AND $3" if self.resource.events else ""
+        return f"name = ANY($1){days}"
+
+    def _times(self, names: Sequence[str]) -> tuple[object, ...]:
+        if not self.resource.events:
+            return ()
+        times = [time for name in names if (time := time_of_name(name)) is not None]
+        if len(times) < len(names):
+            return _ANY_TIME  # rows that were there before they were events may be of any day
+        return (min(times, default=_ANY_TIME[0]), max(times, default=_ANY_TIME[1]))
 
     def _role(self, role: Role) -> str:
         return column_of(self.resource.by_role[role])
@@ -291,4 +322,20 @@ WITH expired AS (
     ))
 )
 UPDATE entresol.requests SET response = $4 WHERE method = $1 AND caller = $2 AND request_id = $3
+"""
+# Of requests that earn their replies in one transaction: those that are new, in an order that no two such can cross.
+KEEP_REQUESTS = """
+WITH expired AS (
+    DELETE FROM entresol.requests WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM entresol.requests WHERE expire_time <= now() LIMIT 2 * cardinality($1::text[])
+        FOR UPDATE SKIP LOCKED
+    ))
+)
+INSERT INTO entresol.requests (method, caller, request_id, hash, response, expire_time)
+SELECT new.*, now() + make_interval(secs => $6)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[])
+    AS new (method, caller, request_id, hash, response)
+ORDER BY method, caller, request_id
+ON CONFLICT DO NOTHING
+RETURNING method, caller, request_id
 """

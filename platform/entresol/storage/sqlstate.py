@@ -31,6 +31,8 @@ Tables = Mapping[str, Resource]  # by `schema.table`
 
 # "Key (author)=(users/ann) is not present ...": the parentheses are the same in every language of the server.
 _KEY = re.compile(r"\((?P<columns>.*?)\)=\((?P<values>.*)\)", re.DOTALL)
+# Of events PostgreSQL names the day.
+_PARTITION = re.compile(r"_(\d{8}|other)$")
 # Values that a column, or a cast in a filter, cannot take; 22000 is the driver's own refusal to send one. The rest of
 # class 22 is a mistake of whoever wrote the SQL.
 _BAD_VALUES = frozenset({"22000", "22001", "22003", "22007", "22008", "22021", "22P02", "22P05"})
@@ -112,7 +114,8 @@ def _of_state(state: str, error: asyncpg.PostgresError, tables: Tables) -> Entre
 
 def _resource(error: asyncpg.PostgresError, tables: Tables) -> Resource | None:
     fields = error.as_dict()
-    return tables.get(f"{fields.get('schema_name')}.{fields.get('table_name')}")
+    table = f"{fields.get('schema_name')}.{fields.get('table_name')}"
+    return tables.get(table) or tables.get(_PARTITION.sub("", table))
 
 
 def _key(error: asyncpg.PostgresError) -> tuple[list[str], str]:

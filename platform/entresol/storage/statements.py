@@ -12,7 +12,8 @@ from contextlib import contextmanager, nullcontext
 from entresol import telemetry
 from entresol.storage.connections import Record, ServerConnection
 from entresol.storage.deadline import Deadline
-from entresol.storage.sql import Statement
+from entresol.storage.identifiers import split_table
+from entresol.storage.sql import Statement, TableSql
 
 
 async def run(
@@ -46,6 +47,17 @@ async def run_many(
     with _measured(resource, operation):
         records: list[Record] = await connection.fetchmany(text, parameters, timeout=deadline.left_s())
     return records
+
+
+async def copy(
+    connection: ServerConnection, table: TableSql, records: Sequence[Sequence[object]], deadline: Deadline
+) -> None:
+    """Insert rows, whose values are those of `TableSql.parameters`, by one COPY: all of them, or none."""
+    schema, name = split_table(table.resource.table)
+    with _measured(table.resource.type, "copy"):
+        await connection.copy_records_to_table(
+            name, schema_name=schema, columns=table.inserted, records=records, timeout=deadline.left_s()
+        )
 
 
 @contextmanager

@@ -14,8 +14,10 @@ from entresol.schema.model import Field, Model, Resource
 from entresol.storage import sql
 from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
+from entresol.storage.ingest import Ingest, Ingested
 from entresol.storage.lengths import Lengths
 from entresol.storage.pools import Pools, Source
+from entresol.storage.requests import Answer, Claim
 from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement
@@ -30,6 +32,7 @@ from entresol.storage.writer import Change, Schema, Writer
 __all__ = [
     "Change",
     "Committed",
+    "Ingested",
     "ListQuery",
     "Page",
     "Read",
@@ -76,6 +79,7 @@ class Store:
         self._pools = pools
         self._schema = Schema(model)
         self._together = Together(pools)
+        self._ingest = Ingest(pools, self._schema.by_table)
         self._wakeups = Wakeups(pools)
         self._lengths = Lengths(pools)
 
@@ -170,6 +174,21 @@ class Store:
         statement = table.update(name, version, fields, values, live=True, waits=False)
         with translated(self._schema.by_table):
             return await self._together.update(Wanted(table, name, statement))
+
+    async def ingest(
+        self, resource: Resource, messages: Sequence[Message], claim: Claim | None = None, ttl_s: float = 0.0
+    ) -> Ingested | None:
+        """Insert events, whose messages carry their names, together with those of others; they return in order.
+
+        A `claim` is of a request for one event, whose reply is kept for `ttl_s`; None when it was here before. What is
+        raised is as for `Ingest.insert`; a parent of several types must be held by a transaction.
+        """
+        table = self._schema.table(resource)
+        records = [table.parameters(message) for message in messages]
+        rows = [table.written(record) for record in records]
+        answer = None if claim is None else Answer(claim, rows[0].message, ttl_s)
+        position = await self._ingest.insert(table, records, answer)
+        return None if position is None else Ingested(rows, position)
 
     @asynccontextmanager
     async def transaction(

@@ -78,6 +78,7 @@ class Table:
     identity: str | None = None  # name of the index that is the replica identity
     published: bool = True  # the relay hears of changes
     title: str = ""  # the resource type
+    partitioned_by: str = ""  # the column whose ranges are the partitions
 
     @property
     def bare_name(self) -> str:

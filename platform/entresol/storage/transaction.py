@@ -233,21 +233,16 @@ class Transaction:
 
     async def _parameters(self, table: TableSql, messages: Sequence[Message]) -> list[tuple[object, ...]]:
         """Return what the insert of each message is given; parents that no foreign key holds are held."""
-        codec = table.codec
-        values = [codec.values(message, codec.insert_fields) for message in messages]
-        if not table.resource.has_parent:
-            return values
-        parents = [codec.parent(name_of_record(message)) for message in messages]
-        await self._hold_parents(table.resource, parents)
-        return [(parent, *given) for parent, given in zip(parents, values, strict=True)]
+        if len(table.resource.parents) > 1:
+            parents = [table.codec.parent(name_of_record(message)) for message in messages]
+            await self._hold_parents(table.resource, parents)
+        return [table.parameters(message) for message in messages]
 
     def _table(self, resource: Resource) -> TableSql:
         return self._writer.schema.table(resource)
 
     async def _hold_parents(self, resource: Resource, names: Sequence[str]) -> None:
         """Do what a foreign key does where none can be: parents of several types are in several tables."""
-        if len(resource.parents) < 2:
-            return
         for parent in self._writer.schema.parents(resource):
             patterns = parent.resource.patterns
             for name in sorted({name for name in names if any(pattern.parse(name) for pattern in patterns)}):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from entresol.schema.list_scopes import identity_columns
 from entresol.schema.model import Column, Field, Index, Model, OnDelete, Resource, Role
 from entresol.storage.identifiers import fitted, full_name, quote, split_table
+from entresol.storage.rows import EVENT_VERSION
 from entresol.storage.tables import ForeignKey, OneofCheck, Table, TableColumn, TableIndex
 
 NAME_TYPE = 'text COLLATE "C"'
@@ -18,6 +20,8 @@ def table_of(resource: Resource, model: Model) -> Table:
     """Return the table that `resource` wants; `model` resolves its references."""
     table = split_table(resource.table)[1]
     foreign_keys = tuple(_foreign_keys(resource, model, table))
+    if resource.events:
+        return _days(resource, table, foreign_keys)
     identity = _identity(resource, table)
     return Table(
         name=full_name(resource.table),
@@ -27,6 +31,23 @@ def table_of(resource: Resource, model: Model) -> Table:
         checks=tuple(_checks(resource, table)),
         identity=identity.name,
         title=resource.type,
+    )
+
+
+def _days(resource: Resource, table: str, foreign_keys: tuple[ForeignKey, ...]) -> Table:
+    """Return the table of events, which nobody needs to be told of: they have no versions, and no cache holds them."""
+    time = _stored(resource.by_role[Role.CREATE_TIME]).name
+    return Table(
+        name=full_name(resource.table),
+        columns=tuple(_columns(resource)),
+        indexes=tuple(_indexes(resource, table, foreign_keys)),
+        foreign_keys=foreign_keys,
+        checks=tuple(_checks(resource, table)),
+        primary_key=("name", time),
+        stamped=False,
+        published=False,
+        title=resource.type,
+        partitioned_by=time,
     )
 
 
@@ -47,10 +68,12 @@ def _columns(resource: Resource) -> Iterator[TableColumn]:
         yield TableColumn("parent", NAME_TYPE, nullable=False)
     for field in resource.stored:
         if field.role is not Role.NAME:
-            yield _column(field)
+            is_key = resource.events is not None and field.role is Role.CREATE_TIME
+            yield replace(_column(field), nullable=False) if is_key else _column(field)
     for column in resource.server_columns:
         yield TableColumn(column.name, column.type, column.nullable, column.default)
-    yield TableColumn("row_version", "bigint", nullable=False)
+    version = str(EVENT_VERSION) if resource.events else None
+    yield TableColumn("row_version", "bigint", nullable=False, default=version)
 
 
 def _column(field: Field) -> TableColumn:

@@ -20,6 +20,7 @@ from entresol.schema.model import Consistency, StaleReads
 from entresol.service import quick as service_quick
 from entresol.service.call import Call
 from entresol.service.links import trace
+from entresol.service.ops import provided
 from entresol.service.quick import quick
 from entresol.service.registry import Registry
 from entresol.service.table import build
@@ -286,13 +287,15 @@ async def test_a_policy_that_need_not_be_awaited_is_asked_each_time_and_hits_sta
 def test_only_what_promises_no_more_than_a_hit_has_a_quick_way(running: RunningPlatform) -> None:
     records = running.platform.records
     model, settings = running.platform.model, running.settings
-    table = build(model, records, Registry(functions={"stories.v1.StoryService.VoteStory": _never}), settings)
+    own = provided(model, running.platform.pools)
+    voting = Registry(functions={"stories.v1.StoryService.VoteStory": _never})
+    table = build(model, records, voting, settings, provided=own)
     assert table[GET].quick is not None
     broken = replace(table[GET].quick, read=_broken)
     assert broken.look(b"", "", _broken) is None  # what is broken is told by the ordinary way
     for policy in (_never, Awaited()):
         awaited = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=policy)
-        assert build(model, records, awaited, settings)[GET].quick is None
+        assert build(model, records, awaited, settings, provided=own)[GET].quick is None
     method = model.methods[GET]
     assert method.resource is not None
     cache = method.resource.cache

@@ -284,7 +284,7 @@ async def test_a_publication_does_not_grow_behind_the_back_of_a_reader(database:
 async def test_migrations_publish_tables_so_that_no_slot_is_made_anew(database: Database, slot: str) -> None:
     url = database.write_url
     await prepare(url, slot, "entresol", ["users"])
-    assert not (await prepare(url, slot, "entresol", ["users", "stories", "clicks"])).created
+    assert not (await prepare(url, slot, "entresol", ["users", "stories", "votes"])).created
 
 
 async def test_a_publication_that_was_dropped_comes_back_with_a_new_slot(

@@ -77,12 +77,19 @@ def unlisted(resource: Resource) -> Resource:
 def test_the_committed_migrations_of_the_stories_are_what_the_plan_wrote() -> None:
     stories = load(compile_protos(ROOT / "protos"))
     first = replace(
-        stories, resources={key: unlisted(resource) for key, resource in stories.resources.items()}
+        stories,
+        resources={
+            key: replace(unlisted(resource), events=None) for key, resource in stories.resources.items()
+        },
     )
     (text,) = plan(first, Catalog(), only="stories.v1").texts()
     assert text == (ROOT / "migrations" / "stories" / "0001_stories.sql").read_text()
     planned = plan(stories, live(first), only="stories.v1")
-    assert [refusal.element for refusal in planned.refused] == ["public.stories.author"]
+    assert [refusal.element for refusal in planned.refused] == ["public.clicks", "public.stories.author"]
+    steps = [line.strip() for line in str(planned.refused[0]).splitlines()]
+    days = (ROOT / "migrations" / "stories" / "0004_click_days.sql").read_text()
+    statements = days.partition("SET LOCAL statement_timeout = 0;")[2].strip().splitlines()
+    assert "\n".join(line.strip() for line in statements) in "\n".join(steps)
     (text,) = planned.texts()
     assert text == (ROOT / "migrations" / "stories" / "0003_list_scopes_concurrently.sql").read_text()
 
@@ -98,6 +105,42 @@ def test_a_release_from_before_the_list_scopes_starts_on_the_new_schema() -> Non
         for name, table in live(stories).tables.items()
     }
     assert sql(plan(first, Catalog(both))) == []
+
+
+@pytest.fixture
+def stories() -> Model:
+    return load(compile_protos(ROOT / "protos"))
+
+
+def test_events_are_a_table_of_days_of_which_no_relay_is_told(stories: Model) -> None:
+    tables = {name: table for name, table in live(stories).tables.items() if name != "public.clicks"}
+    created = "\n".join(sql(plan(stories, Catalog(tables))))
+    assert "PRIMARY KEY (name, create_time)" in created
+    assert "PARTITION BY RANGE (create_time);" in created
+    assert created.endswith("SELECT entresol.make_days('public.clicks');")
+    assert not any(word in created for word in ("publish", "REPLICA IDENTITY", "TRIGGER"))
+    assert sql(plan(stories, live(stories))) == []
+
+
+def test_what_cannot_be_added_to_days_beside_writers_is_refused(stories: Model) -> None:
+    clicks = live(stories).tables["public.clicks"]
+    without_index = replace(clicks, indexes=clicks.indexes[1:])
+    text = refused(plan(stories, changed(live(stories), without_index)))
+    assert "CREATE INDEX clicks_parent_name_idx ON ONLY public.clicks (parent, name)" in text
+    text = refused(plan(stories, changed(live(stories), replace(clicks, foreign_keys=()))))
+    assert "ALTER TABLE public.clicks ADD CONSTRAINT clicks_parent_fkey" in text
+    added = sql(plan(stories, changed(live(stories), without(clicks, "visitor"))))
+    assert added[0] == 'ALTER TABLE public.clicks ADD COLUMN IF NOT EXISTS visitor text COLLATE "C";'
+
+
+def test_a_table_of_days_becomes_an_ordinary_one_only_by_moving_its_rows(stories: Model) -> None:
+    type_ = "stories.entresol.dev/Click"
+    usual = replace(stories.resources[type_], events=None)
+    text = refused(plan(replace(stories, resources={**stories.resources, type_: usual}), live(stories)))
+    assert "the model wants no `events`" in text
+    assert 'name        text COLLATE "C" PRIMARY KEY' in text
+    assert "SELECT name, parent, visitor, referrer, create_time" in text
+    assert "make_days" not in text
 
 
 SCOPED = ('table: "shop.products"', 'table: "shop.products" list_scopes: [{fields: ["sku", "order"]}]')

@@ -132,3 +132,11 @@ def test_the_cause_of_a_translated_error_still_tells_that_the_server_is_gone() -
     assert is_server_gone(caught.value)
     assert not is_server_gone(NotFoundError("zoos/a"))
     assert not is_server_gone(TimeoutError())
+
+
+@pytest.mark.parametrize("table", ["specimens", "specimens_20261123", "specimens_other"])
+def test_a_day_of_events_is_its_table(table: str) -> None:
+    error = raised("23514", table=table, schema="exotic", constraint="specimens_size_check")
+    found = meaning(error, TABLES)
+    assert isinstance(found, InvalidArgumentError)
+    assert [violation.field for violation in found.violations] == ["size"]

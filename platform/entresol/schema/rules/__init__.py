@@ -7,6 +7,7 @@ from collections.abc import Callable
 from entresol.schema.rules.behaviors import check_behaviors
 from entresol.schema.rules.bindings import check_bindings
 from entresol.schema.rules.declarative import check_declarative
+from entresol.schema.rules.events import check_events
 from entresol.schema.rules.graph import check_graph
 from entresol.schema.rules.indexes import check_indexes
 from entresol.schema.rules.jobs import check_jobs
@@ -38,5 +39,6 @@ RULES: tuple[Rule, ...] = (
     check_indexes,
     check_policies,
     check_list_scopes,
+    check_events,
     check_jobs,
 )

@@ -1,4 +1,4 @@
--- Every column of every ordinary or partitioned table outside PostgreSQL's own schemas.
+-- Every column of every ordinary or partitioned table, but not of partitions, outside PostgreSQL's own schemas.
 SELECT n.nspname || '.' || c.relname AS "table",
        a.attname AS name,
        format_type(a.atttypid, a.atttypmod)
@@ -13,5 +13,5 @@ JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdroppe
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY 1, a.attnum

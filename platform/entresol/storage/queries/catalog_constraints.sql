@@ -15,5 +15,5 @@ LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND k.contype = 'f' AND a.attnum 
 LEFT JOIN pg_class f ON f.oid = k.confrelid
 LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
 WHERE ((k.contype = 'f' AND array_length(k.conkey, 1) = 1) OR k.contype = 'c')
-  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT c.relispartition AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY 1, 2
