@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from entresol import telemetry
 from entresol.background import kept_running
@@ -51,6 +51,10 @@ from entresol.storage.store import Store
 from entresol.transport.grpcio import GrpcServer
 from entresol.transport.http2 import Http2Server
 from entresol.transport.web import WebServer
+
+if TYPE_CHECKING:
+    from entresol.jobs.relay import JobRelay
+    from entresol.jobs.relayed import Relayed
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +159,31 @@ async def open_worker(
             declared(model, given),
         )
         await stack.enter_async_context(kept_running(scheduler.run(), "entresol scheduler"))
-        yield Worker(jobs, known, queues, settings)
+        yield Worker(jobs, known, queues, settings, _relayed(jobs, [*known], queues, settings))
+
+
+def _relayed(jobs: Jobs, kinds: Sequence[str], queues: Sequence[str], settings: Settings) -> Relayed | None:
+    if not settings.jobs_relayed:
+        return None
+    from entresol.jobs.relayed import Relayed  # its library is an extra
+
+    return Relayed(jobs, kinds, queues, settings)
+
+
+@asynccontextmanager
+async def open_job_relay(settings: Settings, queues: Sequence[str]) -> AsyncIterator[JobRelay]:
+    """Give the relay of these queues; its `run` makes what it needs in RabbitMQ.
+
+    Raises:
+        ConfigurationError: RabbitMQ's library is not installed, or a server cannot work.
+    """
+    from entresol.jobs.relay import JobRelay  # its library is an extra
+
+    pools = await Pools.open(settings)
+    try:
+        yield JobRelay(Jobs(pools), queues, settings)
+    finally:
+        await pools.close()
 
 
 @asynccontextmanager

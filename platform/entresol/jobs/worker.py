@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from entresol import telemetry
 from entresol.config import Settings
@@ -26,6 +26,9 @@ from entresol.jobs.watch import Gauges, watched
 from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState
 from entresol.storage.wakeups import listen
 from entresol.turns import Turn
+
+if TYPE_CHECKING:
+    from entresol.jobs.relayed import Relayed
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -43,8 +46,16 @@ _Failure = tuple[Attempt, float | None, bytes]
 class Worker:
     """Works from `run` until `stop`. Several may share a queue, on as many machines as one likes."""
 
-    def __init__(self, jobs: Jobs, kinds: Kinds, queues: Sequence[str], settings: Settings) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        kinds: Kinds,
+        queues: Sequence[str],
+        settings: Settings,
+        relayed: Relayed | None = None,
+    ) -> None:
         self._jobs = jobs
+        self._relayed = relayed
         self._stirred = asyncio.Event()  # there may be something to claim, or room for it
         self._processes = Processes(settings, self._stirred.set)
         self._isolated = {name for name, kind in kinds.items() if kind.is_isolated}
@@ -77,7 +88,11 @@ class Worker:
         await self._join()
         try:
             async with asyncio.TaskGroup() as group:
-                hearing = listen(self._settings.database_write, self._stirred.set)
+                hearing = (
+                    self._relayed.run(self._stirred.set)
+                    if self._relayed
+                    else listen(self._settings.database_write, self._stirred.set)
+                )
                 chores = [
                     group.create_task(chore)
                     for chore in (self._sweep(), self._look(), self._keep(), self._measure(), hearing)
@@ -124,6 +139,8 @@ class Worker:
                     await asyncio.wait_for(self._stirred.wait(), self._settings.jobs_poll_s if room else None)
 
     async def _claim(self, room: int) -> list[Claimed]:
+        if self._relayed is not None:
+            return await self._relayed.claim(self._id, room)
         now_s = asyncio.get_running_loop().time()
         is_idle = not any(lane.has_jobs for lane in self._lanes)
         if is_idle or self._claimed >= SURVEY_JOBS or now_s - self._surveyed_s > SURVEY_S:
@@ -165,6 +182,8 @@ class Worker:
                 watch.outcome = await self._end(running)
         finally:
             del self._running[attempt]
+            if self._relayed is not None:
+                self._relayed.over(attempt)
             self._stirred.set()
             if running.left is not None:
                 self._leave_behind(running.left)

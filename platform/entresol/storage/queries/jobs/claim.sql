@@ -14,7 +14,8 @@ picked AS MATERIALIZED (
 )
 UPDATE entresol.jobs
 SET state = 'running', worker = $1, token = pg_current_xact_id()::text::bigint, attempt = attempt + 1, percent = 0,
-    start_time = coalesce(start_time, now()), update_time = now(), deadline_time = now() + make_interval(secs => timeout_s)
+    start_time = coalesce(start_time, now()), update_time = now(), deadline_time = now() + make_interval(secs => timeout_s),
+    relay_time = NULL
 FROM picked, entresol.lanes
 WHERE jobs.id = picked.id AND lanes.id = jobs.lane
 RETURNING jobs.id, token, lane, kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint, tick_time,
