@@ -41,6 +41,7 @@ from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
 from entresol.storage.identifiers import full_name
 from entresol.storage.jobs import Jobs
+from entresol.storage.logged import LoggedRows
 from entresol.storage.plan import command as plan_command
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream, open_stream
@@ -53,6 +54,7 @@ from entresol.transport.http2 import Http2Server
 from entresol.transport.web import WebServer
 
 if TYPE_CHECKING:
+    from entresol.events.publisher import Publisher
     from entresol.jobs.relay import JobRelay
     from entresol.jobs.relayed import Relayed
 
@@ -182,6 +184,26 @@ async def open_job_relay(settings: Settings, queues: Sequence[str]) -> AsyncIter
     pools = await Pools.open(settings)
     try:
         yield JobRelay(Jobs(pools), queues, settings)
+    finally:
+        await pools.close()
+
+
+@asynccontextmanager
+async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
+    """Give the publisher of the settings' database; its `run` makes the slot, publication and exchange it needs.
+
+    Raises:
+        ConfigurationError: no resource asks for it, or a server or a setting cannot work.
+    """
+    from entresol.events.publisher import Publisher  # its library is an extra
+
+    model = load_model(settings)
+    published = [resource for resource in model.resources.values() if resource.is_published]
+    if not published:
+        raise ConfigurationError("no resource is published: one is that has the option `publish: true`")
+    pools = await Pools.open(settings)
+    try:
+        yield Publisher(LoggedRows(pools), published, settings)
     finally:
         await pools.close()
 

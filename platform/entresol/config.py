@@ -208,6 +208,14 @@ class Settings:
         30.0, "After so long a job that was relayed and has not begun is relayed again."
     )
 
+    events_slot: str = _setting(
+        "entresol_events", "The replication slot of `entresol publish`: of those of one database, one works."
+    )
+    events_publication: str = _setting(
+        "entresol_events", "The publication that names the tables whose changes become events."
+    )
+    events_exchange: str = _setting("entresol.events", "The topic exchange of RabbitMQ that events go to.")
+
     rabbitmq_urls: tuple[str, ...] = _setting(
         (),
         "Nodes of RabbitMQ: amqps://user:password@host:port/virtual-host, separated by white space; the first one "

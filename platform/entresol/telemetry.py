@@ -92,6 +92,15 @@ JOBS_RUNNING = "entresol.jobs.running"  # gauge, of this worker
 JOBS_READY = "entresol.jobs.ready"  # gauge, by queue; at most 1,000 of a lane are counted
 JOBS_AGE = "entresol.jobs.ready.age"  # gauge, seconds, by queue: of the oldest job that is ready
 
+# Events.
+EVENTS_PUBLISHED = meter.create_counter(
+    "entresol.events.published", description="Events that RabbitMQ has confirmed, by resource"
+)
+EVENTS_DELAY = meter.create_histogram(
+    "entresol.events.delay", unit="s", description="From a commit to its events being confirmed"
+)
+EVENTS_HELD = "entresol.events.slot.held"  # gauge, bytes: the log that the server keeps for the slot
+
 # Schedules.
 TICK_DELAY = meter.create_histogram(
     "entresol.schedules.tick.delay", unit="s", description="How late ticks put their jobs in, by schedule"
