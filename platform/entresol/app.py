@@ -164,11 +164,17 @@ async def open_worker(
         yield Worker(jobs, known, queues, settings, _relayed(jobs, [*known], queues, settings))
 
 
+def _check_rabbitmq(settings: Settings) -> None:
+    if not settings.rabbitmq_urls:
+        raise ConfigurationError("there is no RabbitMQ: set ENTRESOL_RABBITMQ_URLS")
+
+
 def _relayed(jobs: Jobs, kinds: Sequence[str], queues: Sequence[str], settings: Settings) -> Relayed | None:
     if not settings.jobs_relayed:
         return None
     from entresol.jobs.relayed import Relayed  # its library is an extra
 
+    _check_rabbitmq(settings)
     return Relayed(jobs, kinds, queues, settings)
 
 
@@ -181,6 +187,7 @@ async def open_job_relay(settings: Settings, queues: Sequence[str]) -> AsyncIter
     """
     from entresol.jobs.relay import JobRelay  # its library is an extra
 
+    _check_rabbitmq(settings)
     pools = await Pools.open(settings)
     try:
         yield JobRelay(Jobs(pools), queues, settings)
@@ -197,6 +204,7 @@ async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
     """
     from entresol.events.publisher import Publisher  # its library is an extra
 
+    _check_rabbitmq(settings)
     model = load_model(settings)
     published = [resource for resource in model.resources.values() if resource.is_published]
     if not published:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
@@ -12,6 +13,10 @@ try:
     import aio_pika
 except ModuleNotFoundError as missing:
     raise ConfigurationError("RabbitMQ needs aio-pika: install entresol[rabbitmq]") from missing
+
+# They tell of every try to connect, as an error; here it is told once.
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
 
 Channel = aio_pika.abc.AbstractChannel
 Message = aio_pika.Message
@@ -47,7 +52,6 @@ async def open_channel(urls: Sequence[str], timeout_s: float) -> AsyncIterator[C
 
     Raises:
         BrokerUnavailableError: none does.
-        ConfigurationError: no node is named.
     """
     connection = await _connect(urls, timeout_s)
     try:
@@ -62,8 +66,6 @@ async def open_channel(urls: Sequence[str], timeout_s: float) -> AsyncIterator[C
 
 
 async def _connect(urls: Sequence[str], timeout_s: float) -> aio_pika.abc.AbstractConnection:
-    if not urls:
-        raise ConfigurationError("there is no RabbitMQ: set ENTRESOL_RABBITMQ_URLS")
     problems: list[str] = []
     for url in urls:
         try:

@@ -23,7 +23,7 @@ from entresol.storage.wakeups import listen
 
 log = logging.getLogger(__name__)
 
-CROWDED_S = 0.02  # until a queue that has as many ahead as it may is looked at again
+CROWDED_S = 0.05  # until a queue that has as many ahead as it may is looked at again
 LATE_S = 1.0  # between two looks for jobs that were relayed long ago
 PAUSE_S = 0.5
 

@@ -88,16 +88,13 @@ class Worker:
         await self._join()
         try:
             async with asyncio.TaskGroup() as group:
-                hearing = (
-                    self._relayed.run(self._stirred.set)
-                    if self._relayed
-                    else listen(self._settings.database_write, self._stirred.set)
-                )
+                hearing = group.create_task(self._hear())
                 chores = [
                     group.create_task(chore)
-                    for chore in (self._sweep(), self._look(), self._keep(), self._measure(), hearing)
+                    for chore in (self._sweep(), self._look(), self._keep(), self._measure())
                 ]
                 await self._claim_all()
+                hearing.cancel()  # what was delivered and not claimed goes to others at once
                 await self._drain()
                 for chore in chores:
                     chore.cancel()
@@ -111,6 +108,13 @@ class Worker:
         """Claim no more, finish what runs, and end."""
         self._stopping = True
         self._stirred.set()
+
+    async def _hear(self) -> None:
+        """Hear for ever that there may be something to claim."""
+        if self._relayed is not None:
+            await self._relayed.run(self._stirred.set)
+        else:
+            await listen(self._settings.database_write, self._stirred.set)
 
     async def _join(self) -> None:
         settings = self._settings

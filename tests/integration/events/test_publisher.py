@@ -89,6 +89,17 @@ async def test_while_nobody_publishes_changes_are_kept_and_a_lost_slot_is_told(s
     assert shelf.heard[1].what == "reset"
 
 
+async def test_what_is_published_anew_costs_others_no_event(shelf: Shelf) -> None:
+    psql = shelf.database.psql
+    with shelf.publisher():
+        await shelf.begun()
+    await psql("INSERT INTO books (name, title) VALUES ('books/a', 'A')")
+    await psql("ALTER PUBLICATION entresol_events SET TABLE readers")  # as a release would have left it
+    with shelf.publisher():
+        await shelf.until(lambda: len(shelf.heard) >= 2)
+    assert {one.what for one in shelf.heard} == {"reset", "created"}
+
+
 async def test_another_publisher_takes_over(shelf: Shelf) -> None:
     with shelf.publisher() as first:
         await shelf.begun()

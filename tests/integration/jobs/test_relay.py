@@ -162,6 +162,21 @@ def test_what_a_killed_worker_had_is_done_by_another(fleet: Fleet) -> None:
     assert fleet.workshop.marks() == [f"marks/n{number}-2" for number in range(3)]
 
 
+def test_a_worker_that_ends_keeps_nothing_from_others(fleet: Fleet) -> None:
+    with fleet.relay(jobs_relay_again_s=60.0), fleet.worker(jobs_concurrency=2, drain_s=25.0) as first:
+        long = fleet.workshop.begin(label="long", steps=1, pause="15s")
+        short = fleet.workshop.begin(label="short", steps=1, pause="2s")
+        until(lambda: {state(fleet.workshop, name) for name in (long, short)} == {"RUNNING"})
+        waiting = fleet.workshop.begin(label="next")
+        until(lambda: fleet.waiting() == 1)
+        first.terminate()
+        fleet.workshop.wait(short)
+        with fleet.worker():
+            fleet.workshop.wait(waiting)
+            assert state(fleet.workshop, long) == "RUNNING"
+            assert fleet.workshop.unpacked(RESPONSE, fleet.workshop.wait(long, 20).response).attempts == 1
+
+
 def test_a_failed_attempt_is_relayed_again_when_its_pause_is_over(fleet: Fleet) -> None:
     with fleet.relay(jobs_relay_again_s=60.0), fleet.worker():
         response = fleet.workshop.unpacked(
