@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
+from contextlib import ExitStack
 from signal import SIGKILL
 
 import pytest
@@ -118,36 +119,27 @@ async def test_every_change_comes_in_order_though_publisher_and_broker_are_kille
     await shelf.database.psql(
         f"INSERT INTO books (name, title) SELECT 'books/' || n, 'T' FROM generate_series(1, {RECORDS}) AS n"
     )
-    stop = asyncio.Event()
-    with shelf.publisher() as first:
+    stop, dice = asyncio.Event(), random.Random(3)
+    with ExitStack() as stack:
+        process = stack.enter_context(shelf.publisher())
         await shelf.begun()
+        stack.callback(stop.set)
         writers = [asyncio.create_task(_count(shelf, f"books/{n}", stop)) for n in range(1, RECORDS + 1)]
-        process = first
-        dice = random.Random(3)
-        stack = []
         for _ in range(ROUNDS):
             await asyncio.sleep(dice.uniform(0.5, 1.5))
             process.send_signal(SIGKILL)
-            process.wait(timeout=10)
-            again = shelf.publisher()
-            process = again.__enter__()
-            stack.append(again)
+            process = stack.enter_context(shelf.publisher())
             await asyncio.sleep(dice.uniform(5.0, 6.0))
             await shelf.broker.kill()
             await asyncio.sleep(dice.uniform(0.0, 1.0))
             await shelf.broker.start()
-        await asyncio.sleep(1.0)
         stop.set()
-        counts = await asyncio.gather(*writers)
-        last = {f"books/{n}": count for n, count in enumerate(counts, 1)}
+        last = {f"books/{n}": count for n, count in enumerate(await asyncio.gather(*writers), 1)}
 
         def is_all() -> bool:
-            seen = {one.data["name"]: one.data.get("copies") for one in shelf.heard}
-            return seen == last
+            return {one.data["name"]: one.data["copies"] for one in shelf.heard} == last
 
         await shelf.until(is_all, 60.0)
-        for again in stack:
-            again.__exit__(None, None, None)
     seen: set[str] = set()
     numbers: dict[str, list[int]] = defaultdict(list)
     for one in shelf.heard:
