@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.2
 LINGER_S = 0.005
-PAUSE_S = 0.5
+PAUSE_S = 1.0
 HELD_S = 10.0
 AT_ONCE = 500  # changes that are read and published as one
 CHANGES_MAX = 50_000  # of one transaction, for memory's sake; of more, its resources are reset
@@ -55,6 +55,7 @@ class Publisher:
             field.column.name for one in resources for field in one.stored if field.column
         ) | {"row_version"}
         self._held_bytes = 0
+        self._is_told = False  # that nothing is published
         self._resets = False  # whether listeners are still to be told that changes were missed
 
     async def run(self) -> None:
@@ -63,19 +64,19 @@ class Publisher:
             telemetry.EVENTS_HELD, [self._observe_held], unit="By", description="Log kept for the slot"
         )
         measuring = asyncio.create_task(self._measure(), name="entresol slot")
-        is_told = False
         try:
             while True:
                 try:
                     await self._follow()
                 except SlotBusyError:
                     pass  # another one works
-                except EntresolError as error:
-                    if not is_told:
-                        log.warning("no events are published, and it is tried again: %s", error.message)
-                    is_told = True
-                else:
-                    is_told = False
+                except Exception as error:
+                    if not self._is_told:
+                        known = isinstance(error, OSError | EntresolError)
+                        log.warning(
+                            "no events are published: %s; it is tried again", error, exc_info=not known
+                        )
+                    self._is_told = True
                 await asyncio.sleep(PAUSE_S)
         finally:
             measuring.cancel()
@@ -106,7 +107,9 @@ class Publisher:
                 ) as stream,
                 Pump(stream) as pump,
             ):
-                log.info("events are published from %X on", stream.start_lsn)
+                level = logging.WARNING if self._is_told else logging.INFO
+                log.log(level, "events are published from %X on", stream.start_lsn)
+                self._is_told = False
                 if self._resets:
                     await self._reset(topics, Moment(stream.system.timeline, stream.start_lsn, time.time()))
                 while True:
@@ -179,8 +182,8 @@ class Publisher:
                         "the server keeps its log without end while nobody publishes: set max_slot_wal_keep_size"
                     )
                 is_told = is_told or is_unbounded
-            except EntresolError as error:
-                log.info("the slot cannot be looked at: %s", error.message)
+            except Exception as error:  # the database may be away, and comes back
+                log.info("the slot cannot be looked at: %s", error)
             await asyncio.sleep(HELD_S)
 
 

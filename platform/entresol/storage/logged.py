@@ -36,30 +36,35 @@ class LoggedRows:
         deadline = self._pools.deadline(None)
         with translated({}):
             async with self._pools.write(timeout_s=deadline.left_s()) as connection:
-                found = await _typed(connection, resource, sql, changes)
+                found = await _typed(connection, resource, sql, changes, deadline.left_s())
                 late = sorted(
                     {_name(change) for change, row in zip(changes, found, strict=True) if row is None}
                 )
                 if late:
                     statement = sql.select_by_names(late)
-                    records = await connection.fetch(statement.text, *statement.parameters)
+                    records = await connection.fetch(
+                        statement.text, *statement.parameters, timeout=deadline.left_s()
+                    )
                     now = {row.name: row for row in map(sql.codec.row, records)}
                     return [row or now.get(_name(change)) for change, row in zip(changes, found, strict=True)]
         return found
 
 
 async def _typed(
-    connection: Connection, resource: Resource, sql: TableSql, changes: Sequence[RowChange]
+    connection: Connection, resource: Resource, sql: TableSql, changes: Sequence[RowChange], timeout_s: float
 ) -> list[Row | None]:
     """Return the rows that the log has whole; None for others, and for all that the table's type no longer reads."""
     columns = [
-        row["name"] for row in await connection.fetch(read_query("row_columns"), quote_table(resource.table))
+        row["name"]
+        for row in await connection.fetch(
+            read_query("row_columns"), quote_table(resource.table), timeout=timeout_s
+        )
     ]
     wanted = {field.column.name for field in sql.codec.read_fields if field.column} | {"row_version"}
     texts = [_text(change, columns, wanted) for change in changes]
     statement = sql.typed([text for text in texts if text is not None])
     try:
-        records = iter(await connection.fetch(statement.text, *statement.parameters))
+        records = iter(await connection.fetch(statement.text, *statement.parameters, timeout=timeout_s))
     except asyncpg.DataError:
         return [None] * len(changes)
     return [None if text is None else sql.codec.row(next(records)) for text in texts]
