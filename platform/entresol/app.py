@@ -41,7 +41,6 @@ from entresol.service.table import Route, build
 from entresol.storage.check import check_schema
 from entresol.storage.identifiers import full_name
 from entresol.storage.jobs import Jobs
-from entresol.storage.logged import LoggedRows
 from entresol.storage.plan import command as plan_command
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream, open_stream
@@ -54,8 +53,6 @@ from entresol.transport.http2 import Http2Server
 from entresol.transport.web import WebServer
 
 if TYPE_CHECKING:
-    from entresol.events.publisher import Publisher
-    from entresol.jobs.relay import JobRelay
     from entresol.jobs.relayed import Relayed
 
 log = logging.getLogger(__name__)
@@ -164,56 +161,12 @@ async def open_worker(
         yield Worker(jobs, known, queues, settings, _relayed(jobs, [*known], queues, settings))
 
 
-def _check_rabbitmq(settings: Settings) -> None:
-    if not settings.rabbitmq_urls:
-        raise ConfigurationError("there is no RabbitMQ: set ENTRESOL_RABBITMQ_URLS")
-
-
 def _relayed(jobs: Jobs, kinds: Sequence[str], queues: Sequence[str], settings: Settings) -> Relayed | None:
     if not settings.jobs_relayed:
         return None
     from entresol.jobs.relayed import Relayed  # its library is an extra
 
-    _check_rabbitmq(settings)
     return Relayed(jobs, kinds, queues, settings)
-
-
-@asynccontextmanager
-async def open_job_relay(settings: Settings, queues: Sequence[str]) -> AsyncIterator[JobRelay]:
-    """Give the relay of these queues; its `run` makes what it needs in RabbitMQ.
-
-    Raises:
-        ConfigurationError: RabbitMQ's library is not installed, or a server cannot work.
-    """
-    from entresol.jobs.relay import JobRelay  # its library is an extra
-
-    _check_rabbitmq(settings)
-    pools = await Pools.open(settings)
-    try:
-        yield JobRelay(Jobs(pools), queues, settings)
-    finally:
-        await pools.close()
-
-
-@asynccontextmanager
-async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
-    """Give the publisher of the settings' database; its `run` makes the slot, publication and exchange it needs.
-
-    Raises:
-        ConfigurationError: no resource asks for it, or a server or a setting cannot work.
-    """
-    from entresol.events.publisher import Publisher  # its library is an extra
-
-    _check_rabbitmq(settings)
-    model = load_model(settings)
-    published = [resource for resource in model.resources.values() if resource.is_published]
-    if not published:
-        raise ConfigurationError("no resource is published: one is that has the option `publish: true`")
-    pools = await Pools.open(settings)
-    try:
-        yield Publisher(LoggedRows(pools), published, settings)
-    finally:
-        await pools.close()
 
 
 @asynccontextmanager

@@ -31,6 +31,12 @@ _ERRORS = (
 )
 
 
+def check_named(urls: Sequence[str]) -> None:
+    """Raise ConfigurationError if nobody says where RabbitMQ is."""
+    if not urls:
+        raise ConfigurationError("there is no RabbitMQ: set ENTRESOL_RABBITMQ_URLS")
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn whatever the broker, the way to it or a deadline raises into BrokerUnavailableError."""

@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 
 import click
 
-from entresol.app import open_publisher, start_telemetry
+from entresol.app import load_model, start_telemetry
 from entresol.cli.run import run, settle_memory, until_told
 from entresol.config import Settings
+from entresol.events.publisher import open_publisher
 
 
 @click.command("publish")
@@ -27,7 +28,7 @@ def command(protos: str | None) -> None:
 async def _publish(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         start_telemetry(settings, stack, "entresol-publisher")
-        publisher = await stack.enter_async_context(open_publisher(settings))
+        publisher = await stack.enter_async_context(open_publisher(settings, load_model(settings)))
         working = asyncio.create_task(publisher.run(), name="entresol publisher")
         told = asyncio.create_task(until_told(), name="signal")
         settle_memory()

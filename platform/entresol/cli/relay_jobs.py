@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 
 import click
 
-from entresol.app import open_job_relay, start_telemetry
+from entresol.app import start_telemetry
 from entresol.cli.run import run, settle_memory, until_told
 from entresol.config import Settings
+from entresol.jobs.relay import open_job_relay
 
 
 @click.command("relay-jobs")

@@ -6,21 +6,23 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import NamedTuple, cast
 
 from entresol import telemetry
-from entresol.broker.connection import open_channel
+from entresol.broker.connection import check_named, open_channel
 from entresol.broker.topics import Topics
 from entresol.cache.pump import Pump
 from entresol.config import Settings
-from entresol.errors import EntresolError, SlotBusyError
+from entresol.errors import ConfigurationError, EntresolError, SlotBusyError
 from entresol.events.cloudevents import CREATED, DELETED, RESET, UPDATED, Event, Moment, event
-from entresol.schema.model import Resource
+from entresol.schema.model import Model, Resource
 from entresol.storage.changes import ChangeKind, Keepalive, RowChange, Transaction
 from entresol.storage.identifiers import full_name
 from entresol.storage.logged import LoggedRows
+from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream
 from entresol.storage.slots import held, prepare
 
@@ -44,12 +46,31 @@ class _Placed(NamedTuple):
     change: RowChange
 
 
+@asynccontextmanager
+async def open_publisher(settings: Settings, model: Model) -> AsyncIterator[Publisher]:
+    """Give the publisher of the settings' database; its `run` makes the slot, publication and exchange it needs.
+
+    Raises:
+        ConfigurationError: no resource asks for it, no RabbitMQ is named, or the database cannot work.
+    """
+    published = [resource for resource in model.resources.values() if resource.is_published]
+    if not published:
+        raise ConfigurationError("no resource is published: one is that has the option `publish: true`")
+    check_named(settings.rabbitmq_urls)
+    pools = await Pools.open(settings)
+    try:
+        yield Publisher(LoggedRows(pools), published, settings)
+    finally:
+        await pools.close()
+
+
 class Publisher:
     """Publishes what becomes of some resources until cancelled. Of several, one works, and the others stand by."""
 
     def __init__(self, rows: LoggedRows, resources: Sequence[Resource], settings: Settings) -> None:
         self._rows = rows
         self._settings = settings
+        self._urls = settings.rabbitmq_urls
         self._by_table: Mapping[str, Resource] = {full_name(one.table): one for one in resources}
         self._columns = frozenset(
             field.column.name for one in resources for field in one.stored if field.column
@@ -84,7 +105,7 @@ class Publisher:
     async def _follow(self) -> None:
         """Publish what one stream yields, until it or the broker fails."""
         settings = self._settings
-        async with open_channel(settings.rabbitmq_urls, settings.rabbitmq_timeout_s) as channel:
+        async with open_channel(self._urls, settings.rabbitmq_timeout_s) as channel:
             topics = Topics(channel, settings.events_exchange, settings.rabbitmq_timeout_s)
             await topics.declare()
             slot = await prepare(

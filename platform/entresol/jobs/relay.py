@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from entresol import telemetry
-from entresol.broker.connection import Channel, open_channel
+from entresol.broker.connection import Channel, check_named, open_channel
 from entresol.broker.queues import declare, depth, publish
 from entresol.config import Settings
 from entresol.errors import EntresolError
 from entresol.jobs.shares import shares
 from entresol.storage.jobs import Jobs
+from entresol.storage.pools import Pools
 from entresol.storage.wakeups import listen
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,21 @@ LATE_S = 1.0  # between two looks for jobs that were relayed long ago
 PAUSE_S = 0.5
 
 
+@asynccontextmanager
+async def open_job_relay(settings: Settings, queues: Sequence[str]) -> AsyncIterator[JobRelay]:
+    """Give the relay of these queues; its `run` makes what it needs in RabbitMQ.
+
+    Raises:
+        ConfigurationError: no RabbitMQ is named, or the database cannot work.
+    """
+    check_named(settings.rabbitmq_urls)
+    pools = await Pools.open(settings)
+    try:
+        yield JobRelay(Jobs(pools), queues, settings)
+    finally:
+        await pools.close()
+
+
 class JobRelay:
     """Relays the ready jobs of some queues until cancelled. Several may do so for one queue."""
 
@@ -35,6 +51,7 @@ class JobRelay:
         self._jobs = jobs
         self._queues = queues
         self._settings = settings
+        self._urls = settings.rabbitmq_urls
         self._timeout_s = settings.rabbitmq_timeout_s
         self._floors: dict[str, dict[int, int]] = {}
         self._floors_s = 0.0  # when they were forgotten
@@ -49,7 +66,7 @@ class JobRelay:
         try:
             while True:
                 try:
-                    async with open_channel(self._settings.rabbitmq_urls, self._timeout_s) as channel:
+                    async with open_channel(self._urls, self._timeout_s) as channel:
                         for queue in self._queues:
                             await declare(channel, queue, self._timeout_s)
                         log.log(logging.WARNING if is_told else logging.INFO, "jobs are relayed")

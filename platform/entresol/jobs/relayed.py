@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 
+from entresol.broker.connection import check_named
 from entresol.broker.inbox import HELD_S_MAX, Delivery, Inbox
 from entresol.config import Settings
 from entresol.storage.jobs import Attempt, Claimed, Jobs
@@ -17,6 +18,7 @@ class Relayed:
     def __init__(self, jobs: Jobs, kinds: Sequence[str], queues: Sequence[str], settings: Settings) -> None:
         self._jobs = jobs
         self._kinds = kinds
+        check_named(settings.rabbitmq_urls)
         urls, room = settings.rabbitmq_urls, settings.jobs_concurrency
         self._inbox = Inbox(urls, queues, room, settings.rabbitmq_timeout_s)
         self._held: dict[Attempt, tuple[Delivery, asyncio.TimerHandle]] = {}
