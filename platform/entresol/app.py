@@ -26,6 +26,7 @@ from entresol.clock import Clock
 from entresol.codegen.protos import compile_protos, located
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, SchemaError, StoreUnavailableError, UnavailableError
+from entresol.jobs.kinds import Kinds
 from entresol.jobs.worker import Worker
 from entresol.records import Records
 from entresol.schedules.scheduler import Scheduler
@@ -158,15 +159,20 @@ async def open_worker(
             declared(model, given),
         )
         await stack.enter_async_context(kept_running(scheduler.run(), "entresol scheduler"))
-        yield Worker(jobs, known, queues, settings, _relayed(jobs, [*known], queues, settings))
+        yield Worker(jobs, known, queues, settings, _relayed(jobs, known, queues, settings))
 
 
-def _relayed(jobs: Jobs, kinds: Sequence[str], queues: Sequence[str], settings: Settings) -> Relayed | None:
+def _relayed(jobs: Jobs, known: Kinds, queues: Sequence[str], settings: Settings) -> Relayed | None:
     if not settings.jobs_relayed:
         return None
     from entresol.jobs.relayed import Relayed  # its library is an extra
 
-    return Relayed(jobs, kinds, queues, settings)
+    isolated = sorted(name for name, kind in known.items() if kind.is_isolated)
+    if (
+        isolated
+    ):  # of which no more may be claimed than there are processes, and a message does not wait for one
+        log.warning("%s: isolated, and left to workers without ENTRESOL_JOBS_RELAYED", ", ".join(isolated))
+    return Relayed(jobs, [name for name in known if name not in isolated], queues, settings)
 
 
 @asynccontextmanager
