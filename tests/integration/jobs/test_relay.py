@@ -164,7 +164,7 @@ def test_what_a_killed_worker_had_is_done_by_another(fleet: Fleet) -> None:
 
 def test_a_worker_that_ends_keeps_nothing_from_others(fleet: Fleet) -> None:
     with fleet.relay(jobs_relay_again_s=60.0), fleet.worker(jobs_concurrency=2, drain_s=25.0) as first:
-        long = fleet.workshop.begin(label="long", steps=1, pause="15s")
+        long = fleet.workshop.begin(label="long", steps=1, pause="9s")
         short = fleet.workshop.begin(label="short", steps=1, pause="2s")
         until(lambda: {state(fleet.workshop, name) for name in (long, short)} == {"RUNNING"})
         waiting = fleet.workshop.begin(label="next")
@@ -174,7 +174,7 @@ def test_a_worker_that_ends_keeps_nothing_from_others(fleet: Fleet) -> None:
         with fleet.worker():
             fleet.workshop.wait(waiting)
             assert state(fleet.workshop, long) == "RUNNING"
-            assert fleet.workshop.unpacked(RESPONSE, fleet.workshop.wait(long, 20).response).attempts == 1
+            assert fleet.workshop.unpacked(RESPONSE, fleet.workshop.wait(long).response).attempts == 1
 
 
 def test_a_failed_attempt_is_relayed_again_when_its_pause_is_over(fleet: Fleet) -> None:
