@@ -65,7 +65,7 @@ fmt: $(READY) ## format the code and fix what ruff can fix
 
 constraints: $(READY) ## pin every dependency again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header --extra embedded --extra dev pyproject.toml -o platform/constraints.txt
+	  --no-header --extra embedded --extra rabbitmq --extra dev pyproject.toml -o platform/constraints.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header tests/bench/peers/requirements.in -o tests/bench/peers/constraints.txt
 

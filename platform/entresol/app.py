@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from entresol import telemetry
 from entresol.background import kept_running
@@ -26,6 +26,7 @@ from entresol.clock import Clock
 from entresol.codegen.protos import compile_protos, located
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, SchemaError, StoreUnavailableError, UnavailableError
+from entresol.jobs.kinds import Kinds
 from entresol.jobs.worker import Worker
 from entresol.records import Records
 from entresol.schedules.scheduler import Scheduler
@@ -53,6 +54,9 @@ from entresol.storage.store import Store
 from entresol.transport.grpcio import GrpcServer
 from entresol.transport.http2 import Http2Server
 from entresol.transport.web import WebServer
+
+if TYPE_CHECKING:
+    from entresol.jobs.relayed import Relayed
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +164,21 @@ async def open_worker(
             settings.jobs_kept_days,
         )
         await stack.enter_async_context(kept_running(scheduler.run(), "entresol scheduler"))
-        yield Worker(jobs, known, queues, settings)
+        yield Worker(jobs, known, queues, settings, _relayed(jobs, known, queues, settings))
+
+
+def _relayed(jobs: Jobs, known: Kinds, queues: Sequence[str], settings: Settings) -> Relayed | None:
+    if not settings.jobs_relayed:
+        return None
+    from entresol.jobs.relayed import Relayed  # its library is an extra
+
+    # No more of them may be claimed than there are processes or permits, and a message does not wait for one.
+    left = sorted(name for name, kind in known.items() if kind.is_isolated or kind.limit)
+    if left:
+        log.warning(
+            "%s: isolated or with limits, and left to workers without ENTRESOL_JOBS_RELAYED", ", ".join(left)
+        )
+    return Relayed(jobs, [name for name in known if name not in left], queues, settings)
 
 
 @asynccontextmanager

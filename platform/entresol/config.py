@@ -197,6 +197,32 @@ class Settings:
         "How long the operations of jobs that succeeded or were cancelled are kept, and ticks of schedules.",
     )
     jobs_poll_s: float = _setting(0.25, "How often a worker looks for jobs that nobody told it of.")
+    jobs_relayed: bool = _setting(
+        False,
+        "Workers take jobs from RabbitMQ, where `entresol relay-jobs` puts them, not from the database.",
+    )
+    jobs_relay_ahead: int = _setting(
+        1000,
+        "Jobs of a queue that wait in RabbitMQ, at most: they are served as they came, whatever is more urgent.",
+    )
+    jobs_relay_again_s: float = _setting(
+        30.0, "After so long a job that was relayed and has not begun is relayed again."
+    )
+
+    events_slot: str = _setting(
+        "entresol_events", "The replication slot of `entresol publish`: of those of one database, one works."
+    )
+    events_publication: str = _setting(
+        "entresol_events", "The publication that names the tables whose changes become events."
+    )
+    events_exchange: str = _setting("entresol.events", "The topic exchange of RabbitMQ that events go to.")
+
+    rabbitmq_urls: tuple[str, ...] = _setting(
+        (),
+        "Nodes of RabbitMQ: amqps://user:password@host:port/virtual-host, separated by white space; the first one "
+        "that answers is used. Each fleet has a virtual host of its own.",
+    )
+    rabbitmq_timeout_s: float = _setting(10.0, "Longest wait for RabbitMQ; then it is taken to be away.")
 
     postgres_bin: str = _setting(
         "",

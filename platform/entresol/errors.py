@@ -18,6 +18,7 @@ EntresolError
 ├── MessageTooLargeError          RESOURCE_EXHAUSTED   without one: it would be as large again
 ├── UnavailableError              UNAVAILABLE          always with a time to retry after
 │   ├── StoreUnavailableError
+│   ├── BrokerUnavailableError
 │   └── SlotBusyError                                  another process reads the replication slot
 ├── DeadlineExceededError         DEADLINE_EXCEEDED
 ├── UnimplementedError            UNIMPLEMENTED
@@ -266,6 +267,12 @@ class StoreUnavailableError(UnavailableError):
     """No database server can answer."""
 
     reason = "DATABASE_UNAVAILABLE"
+
+
+class BrokerUnavailableError(UnavailableError):
+    """RabbitMQ cannot be reached, or did not confirm in time."""
+
+    reason = "BROKER_UNAVAILABLE"
 
 
 class SlotBusyError(UnavailableError):

@@ -83,9 +83,23 @@ JOB_WAIT = meter.create_histogram(
 JOBS_SWEPT = meter.create_counter(
     "entresol.jobs.swept", description="Jobs taken back from workers whose lease was over"
 )
+JOBS_RELAYED = meter.create_counter("entresol.jobs.relayed", description="Jobs told to RabbitMQ, by queue")
+JOBS_RELAYED_AGAIN = meter.create_counter(
+    "entresol.jobs.relayed.again",
+    description="Jobs that had not begun long after they were relayed, by queue",
+)
 JOBS_RUNNING = "entresol.jobs.running"  # gauge, of this worker
 JOBS_READY = "entresol.jobs.ready"  # gauge, by queue; at most 1,000 of a lane are counted
 JOBS_AGE = "entresol.jobs.ready.age"  # gauge, seconds, by queue: of the oldest job that is ready
+
+# Events.
+EVENTS_PUBLISHED = meter.create_counter(
+    "entresol.events.published", description="Events that RabbitMQ has confirmed, by resource"
+)
+EVENTS_DELAY = meter.create_histogram(
+    "entresol.events.delay", unit="s", description="From a commit to its events being confirmed"
+)
+EVENTS_HELD = "entresol.events.slot.held"  # gauge, bytes: the log that the server keeps for the slot
 
 # Schedules.
 TICK_DELAY = meter.create_histogram(

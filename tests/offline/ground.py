@@ -66,7 +66,7 @@ class Ground:
         ground = cls(system, servers, database, folder, dice)
         try:
             await servers.psql(TABLES, database=database)
-            await ground.end_of(await ground._start("prepare", "prepare"), START_S)
+            await ground.end_of(await ground.start("prepare", "prepare"), START_S)
             async with asyncio.TaskGroup() as group:
                 keeper = group.create_task(ground._keep(workers))
                 await ground._begun(workers)
@@ -94,7 +94,7 @@ class Ground:
     async def put(self, prefix: str, **arguments: object) -> str:
         """Begin to put jobs in, as `work.arguments` says; return the producer's name."""
         options = [(f"--{name.replace('_', '-')}", value) for name, value in arguments.items()]
-        return await self._start(f"put-{prefix}", "put", "--prefix", prefix, *itertools.chain(*options))
+        return await self.start(f"put-{prefix}", "put", "--prefix", prefix, *itertools.chain(*options))
 
     async def end_of(self, name: str, timeout_s: float) -> None:
         """Wait until a process has ended by itself, and well."""
@@ -138,7 +138,8 @@ class Ground:
         await self.until(could_have_ended, timeout_s)
         return await self.rows()
 
-    async def _start(self, name: str, do: str, *arguments: object) -> str:
+    async def start(self, name: str, do: str, *arguments: object) -> str:
+        """Start a process of the system, and return its name."""
         argv = self._system.command(do, self._url, *arguments)
         pid = await self._processes.start(name, argv, ROOT, self._folder / f"{name}.log", signal.SIGKILL)
         if do == "work":
@@ -152,7 +153,7 @@ class Ground:
                 if await self._processes.exit_code(name) is not None:
                     del self.workers[name]
             while len(self.workers) < count:
-                await self._start(f"worker-{next(self._numbers)}", "work")
+                await self.start(f"worker-{next(self._numbers)}", "work")
             await asyncio.sleep(_LOOK_S)
 
     async def _begun(self, workers: int) -> None:

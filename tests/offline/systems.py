@@ -10,6 +10,7 @@ from tests.offline.work import CONCURRENCY, DRAIN_S, LEASE_S
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+AGAIN_S = 2.0  # default: 30 s
 PEERS = str(ROOT / ".venv-peers" / "bin" / "python")
 
 
@@ -29,9 +30,9 @@ class System:
 class Entresol(System):
     """Ours: its workers are the command that everybody uses."""
 
-    def command(self, do: str, url: str, *arguments: object) -> list[str]:
-        """Return the command line, with the settings that it needs."""
-        settings = {
+    def settings(self, url: str) -> dict[str, object]:
+        """Return the settings that it needs."""
+        return {
             "protos": HERE / "protos",
             "functions": HERE / "functions.py",
             "migrations": "none",
@@ -40,13 +41,34 @@ class Entresol(System):
             "jobs_concurrency": CONCURRENCY,  # the default
             "drain_s": DRAIN_S,  # default: 5 s
         }
-        environment = (f"ENTRESOL_{name.upper()}={value}" for name, value in settings.items())
+
+    def command(self, do: str, url: str, *arguments: object) -> list[str]:
+        """Return the command line, with the settings."""
+        environment = (f"ENTRESOL_{name.upper()}={value}" for name, value in self.settings(url).items())
+        ours = {"work": "work", "relay": "relay-jobs"}
         program = (
-            [self.python, "-m", "entresol.cli.main", "work", "--queue", "offline"]
-            if do == "work"
+            [self.python, "-m", "entresol.cli.main", ours[do], "--queue", "offline"]
+            if do in ours
             else super().command(do, url, *arguments)
         )
         return ["/usr/bin/env", *environment, *program]
+
+
+@dataclass(frozen=True)
+class Relayed(Entresol):
+    """Ours, by way of a RabbitMQ."""
+
+    broker: str = ""
+
+    def settings(self, url: str) -> dict[str, object]:
+        """Return the settings, and where RabbitMQ is."""
+        relayed = {
+            "rabbitmq_urls": self.broker,
+            "rabbitmq_timeout_s": 2.0,
+            "jobs_relayed": True,
+            "jobs_relay_again_s": AGAIN_S,
+        }
+        return {**super().settings(url), **relayed}
 
 
 OURS = Entresol("entresol", sys.executable, "tests.offline.by_entresol")

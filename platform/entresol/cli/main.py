@@ -23,6 +23,8 @@ COMMANDS = {
     "operations": ("operations", "Follow operations: list, show, cancel, wait."),
     "schedules": ("schedules", "Look after schedules: pause, run, backfill."),
     "relay": ("relay", "Relay changes to the cache until told to stop."),
+    "relay-jobs": ("relay_jobs", "Relay jobs to RabbitMQ until told to stop."),
+    "publish": ("publish", "Publish changes as events to RabbitMQ until told to stop."),
     "import": ("importer", "Load a CSV or NDJSON file into a resource."),
     "purge": ("purge", "Delete the records that a filter matches."),
     "warm": ("warm", "Note what the cache holds, or bring it back."),

@@ -63,7 +63,8 @@ async def _wait(name: str, timeout_s: float | None) -> JobState:
                 job = (await Jobs(pools).read([id_])).get(id_)
                 if job is None:
                     raise NotFoundError(name)
-                bar.update(task, completed=job.percent, description=job.step or job.state)
+                done = 100 if job.state == "succeeded" else job.percent
+                bar.update(task, completed=done, description=job.step or job.state)
                 if job.state in _OVER or (end_s is not None and loop.time() + _POLL_S > end_s):
                     return job
                 await asyncio.sleep(_POLL_S)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from entresol import telemetry
 from entresol.config import Settings
@@ -27,6 +27,9 @@ from entresol.jobs.watch import Gauges, watched
 from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState, Share
 from entresol.storage.wakeups import listen
 from entresol.turns import Turn
+
+if TYPE_CHECKING:
+    from entresol.jobs.relayed import Relayed
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -44,8 +47,16 @@ _Failure = tuple[Attempt, float | None, bytes]
 class Worker:
     """Works from `run` until `stop`. Several may share a queue, on as many machines as one likes."""
 
-    def __init__(self, jobs: Jobs, kinds: Kinds, queues: Sequence[str], settings: Settings) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        kinds: Kinds,
+        queues: Sequence[str],
+        settings: Settings,
+        relayed: Relayed | None = None,
+    ) -> None:
         self._jobs = jobs
+        self._relayed = relayed
         self._stirred = asyncio.Event()  # there may be something to claim, or room for it
         self._processes = Processes(settings, self._stirred.set)
         self._isolated = {name for name, kind in kinds.items() if kind.is_isolated}
@@ -81,12 +92,13 @@ class Worker:
         await self._join()
         try:
             async with asyncio.TaskGroup() as group:
-                hearing = listen(self._settings.database_write, self._stirred.set)
+                hearing = group.create_task(self._hear())
                 chores = [
                     group.create_task(chore)
-                    for chore in (self._sweep(), self._look(), self._keep(), self._measure(), hearing)
+                    for chore in (self._sweep(), self._look(), self._keep(), self._measure())
                 ]
                 await self._claim_all()
+                hearing.cancel()  # what was delivered and not claimed goes to others at once
                 await self._drain()
                 for chore in chores:
                     chore.cancel()
@@ -100,6 +112,13 @@ class Worker:
         """Claim no more, finish what runs, and end."""
         self._stopping = True
         self._stirred.set()
+
+    async def _hear(self) -> None:
+        """Hear for ever that there may be something to claim."""
+        if self._relayed is not None:
+            await self._relayed.run(self._stirred.set)
+        else:
+            await listen(self._settings.database_write, self._stirred.set)
 
     async def _join(self) -> None:
         settings = self._settings
@@ -132,6 +151,8 @@ class Worker:
 
     async def _claim(self) -> int:
         """Claim what there is room for and begin it; return how many."""
+        if self._relayed is not None:
+            return self._begin_all(await self._relayed.claim(self._id, self._room), ())
         now_s = asyncio.get_running_loop().time()
         is_idle = not any(lane.has_jobs for lane in self._lanes)
         if is_idle or self._claimed >= SURVEY_JOBS or now_s - self._surveyed_s > self._survey_s:
@@ -192,6 +213,8 @@ class Worker:
                 watch.outcome = await self._end(running)
         finally:
             del self._running[attempt]
+            if self._relayed is not None:
+                self._relayed.over(attempt)
             self._stirred.set()
             if running.left is not None:
                 self._leave_behind(running.left)

@@ -235,6 +235,7 @@ class Resource:
     consistency: Consistency = Consistency.BOUNDED
     search_fields: tuple[str, ...] = ()
     list_scopes: tuple[ListScope, ...] = ()
+    is_published: bool = False
     soft_delete_retention_s: float | None = None
     id_source: IdSource = IdSource.EITHER
     events: Events | None = None

@@ -111,6 +111,7 @@ def _policies(storage: Any, table: str, fields: Mapping[str, Field]) -> dict[str
         "consistency": options.choice(Consistency, storage.consistency, Consistency.BOUNDED),
         "search_fields": tuple(storage.search_fields),
         "list_scopes": read_list_scopes(storage, cache.ttl_s),
+        "is_published": storage.publish,
         "soft_delete_retention_s": _retention_s(storage),
         "id_source": options.choice(IdSource, storage.id_source, IdSource.EITHER),
         "events": Events(storage.events.kept_days) if storage.HasField("events") else None,

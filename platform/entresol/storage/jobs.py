@@ -216,6 +216,35 @@ class Jobs:
         if limits:
             await self._run("add_limits", [*limits], *_limits(limits.values()))
 
+    async def claim_relayed(
+        self, worker: uuid.UUID, ids: Sequence[uuid.UUID], kinds: Sequence[str]
+    ) -> list[Claimed]:
+        """Claim those of the jobs that are ready and of these kinds; none for a worker whose lease is over."""
+        records = await self._run("claim_relayed", worker, [*ids], [*kinds])
+        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+
+    async def survey_relay(self, queue: str, floors: Mapping[int, int]) -> list[LaneState]:
+        """Return the lanes of a queue, as `survey` does, by what was not relayed."""
+        records = await self._run("relay_survey", queue, [*floors], [*floors.values()])
+        return [LaneState(record[0], Lane(*record[1:5]), record[5], record[6]) for record in records]
+
+    async def relay(self, wanted: Sequence[Share]) -> list[uuid.UUID]:
+        """Mark up to so many jobs of each lane as relayed, and return their ids."""
+        return [record["id"] for record in await self._run("relay", *_shares(wanted))]
+
+    async def relayed(self, queue: str) -> int:
+        """Return how many jobs are marked as relayed, and ready."""
+        (record,) = await self._run("relayed", queue)
+        return int(record[0])
+
+    async def undo_relay(self, ids: Sequence[uuid.UUID]) -> None:
+        """Let jobs be relayed again."""
+        await self._run("relay_undo", [*ids])
+
+    async def relay_again(self, queue: str, after_s: float) -> int:
+        """Let those be relayed again that were so long ago; return how many."""
+        return len(await self._run("relay_again", queue, after_s))
+
     async def finish(self, ends: Sequence[tuple[Attempt, str, bytes | None]]) -> set[uuid.UUID]:
         """End attempts as succeeded, failed or cancelled, with a result; return the jobs that are now over."""
         attempts, outcomes, results = zip(*ends, strict=True)

@@ -25,7 +25,7 @@ from entresol.storage.changes import Keepalive, Transaction
 from entresol.storage.connections import addresses
 from entresol.storage.credentials import read_credentials
 from entresol.storage.identifiers import literal, quote
-from entresol.storage.pgoutput import POSTGRES_EPOCH_S, Decoder, ReplicationProtocolError
+from entresol.storage.pgoutput import CHANGES_MAX, POSTGRES_EPOCH_S, Decoder, ReplicationProtocolError
 from entresol.storage.slots import CREATE_TIMEOUT_S, PLUGIN, prepare
 from entresol.storage.wire import ServerError, Wire
 
@@ -83,6 +83,7 @@ class ReplicationStream:
         *,
         temporary: bool = False,
         columns: frozenset[str] | None = None,
+        changes_max: int = CHANGES_MAX,
         status_s: float = STATUS_S,
         silence_s: float = SILENCE_S,
         lease_s: float = LEASE_S,
@@ -91,7 +92,7 @@ class ReplicationStream:
 
         A `temporary` slot is made here, begins with the next commit, and goes with the connection.
         Every `status_s` the server hears what is acknowledged and is asked where it is; it is taken for lost after
-        `silence_s` without a word. `columns` is for `pgoutput.Decoder`.
+        `silence_s` without a word. `columns` and `changes_max` are for `pgoutput.Decoder`.
 
         The server takes this process for lost after `lease_s` without a status, and the slot is free: one that is
         frozen, or whose host is gone, would keep its connection open.
@@ -105,7 +106,7 @@ class ReplicationStream:
         wire, system = await _connect(url, lease_s)
         try:
             start_lsn = await (_start_temporary if temporary else _start)(wire, slot, publication)
-            stream = cls(wire, system, start_lsn, Decoder(columns), silence_s)
+            stream = cls(wire, system, start_lsn, Decoder(columns, changes_max), silence_s)
             beat = asyncio.create_task(stream._beat(status_s), name="replication status")
             try:
                 yield stream

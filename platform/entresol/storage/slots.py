@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
@@ -39,13 +39,20 @@ class Slot:
 
 
 async def prepare(
-    url: str, slot: str, publication: str, tables: Collection[str], columns: Sequence[str] = COLUMNS
+    url: str,
+    slot: str,
+    publication: str,
+    tables: Collection[str],
+    columns: Sequence[str] | None = COLUMNS,
+    *,
+    keeps: bool = False,
 ) -> Slot:
     """Make publication and slot if they are missing. Tables that others have published stay.
 
     Migrations publish every resource's table in `entresol`; for a publication of another name it is done here. A
     slot that is older than the publication of a table, or that the server has invalidated, is made anew: `created`
-    tells that changes may have been missed. Only `columns` are sent, where the server can choose (PostgreSQL 15).
+    tells that changes may have been missed. Only `columns` are sent, where the server can choose (PostgreSQL 15); all
+    of them for None. With `keeps`, a slot stays though a table was added since: what was sent before is sent on.
 
     Raises:
         ConfigurationError: a setting of the server, a privilege or a table is in the way; the text says what to change.
@@ -59,12 +66,21 @@ async def prepare(
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
             statements = await _lacking(connection, publication, sorted(map(full_name, tables)), columns)
-            if statements:
+            is_new = bool(statements)
+            if statements and (not keeps or statements[0].startswith("CREATE")):
                 # First, because it fails when the slot is in use, and then nothing may change.
                 await _drop_slot(connection, slot)
             for statement in statements:
                 await connection.execute(statement)
-        return await _slot(connection, slot)
+        found = await _slot(connection, slot)
+        return replace(found, created=found.created or is_new)
+
+
+async def held(url: str, slot: str) -> tuple[int, bool]:
+    """Return how many bytes of its log the server keeps for a slot, and whether nothing bounds them."""
+    async with connect_primary(url) as connection, _explained():
+        row = await connection.fetchrow(read_query("slot_held"), slot)
+        return (0, False) if row is None else (row["size_bytes"], row["is_unbounded"])
 
 
 async def remove(url: str, slot: str, publication: str) -> None:
@@ -89,7 +105,7 @@ async def _check_settings(connection: Connection) -> None:
 
 
 async def _lacking(
-    connection: Connection, publication: str, tables: Sequence[str], columns: Sequence[str]
+    connection: Connection, publication: str, tables: Sequence[str], columns: Sequence[str] | None
 ) -> list[str]:
     """Return the statements that publish what is not published yet."""
     rows = await connection.fetch(read_query("replica_identities"), tables)
@@ -129,9 +145,11 @@ async def _widening(
     return statements
 
 
-def _column_list(connection: Connection, identity: set[str], columns: Sequence[str]) -> tuple[str, ...]:
+def _column_list(
+    connection: Connection, identity: set[str], columns: Sequence[str] | None
+) -> tuple[str, ...]:
     """Return the columns to send, which must cover the replica identity; nothing for all of them."""
-    if connection.get_server_version().major < _COLUMN_LISTS_SINCE:
+    if columns is None or connection.get_server_version().major < _COLUMN_LISTS_SINCE:
         return ()
     return (*columns, *sorted(identity - set(columns)))
 

@@ -60,6 +60,11 @@ class TableSql:
         """Read these records; the last column is `SEEN`, and a record of nulls says that there are none."""
         return Statement(self._read_by_names, (list(names), *self._times(names)))
 
+    def typed(self, rows: Sequence[str]) -> Statement:
+        """Return rows that are given as texts of the table's type, in their order, as a read returns records."""
+        given = f"unnest($1::text[]::{self.table}[]) WITH ORDINALITY AS given"
+        return Statement(f"SELECT {self.columns} FROM {given} ORDER BY ordinality", (list(rows),))
+
     def lock(self, name: str) -> Statement:
         """Return the row, locked against other writers and not against foreign keys that refer to it."""
         return Statement(

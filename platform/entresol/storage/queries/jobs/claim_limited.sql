@@ -69,7 +69,7 @@ spent AS (
 )
 UPDATE entresol.jobs
 SET state = 'running', worker = $1, token = pg_current_xact_id()::text::bigint, attempt = attempt + 1, percent = 0,
-    start_time = coalesce(start_time, now()), update_time = now()
+    start_time = coalesce(start_time, now()), update_time = now(), relay_time = NULL
 FROM entresol.lanes
 -- An array, not a join: who plans this cannot know that they are few, and would read the whole table.
 WHERE jobs.id = ANY (ARRAY(SELECT id FROM picked)) AND lanes.id = jobs.lane
