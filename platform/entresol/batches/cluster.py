@@ -20,6 +20,7 @@ from entresol.errors import UnavailableError
 from entresol.storage.arrow import Table, read, required
 
 CONNECT_S = 10.0
+PILES = 8
 _RETRY_S = 2.0
 
 
@@ -43,8 +44,12 @@ async def on_dask(running: Running) -> AsyncGenerator[Rows]:
             if is_text:
                 yield await submit(reduce_tables, plan, mapped)
                 return
-            for number in range(BUCKETS):
-                yield await submit(reduce_bucket, plan, [submit(bucket_of, part, number) for part in mapped])
+            reduced = [
+                submit(reduce_pile, plan, [submit(pile_of, part, number) for part in mapped])
+                for number in range(PILES)
+            ]
+            while reduced:
+                yield await reduced.pop(0)
 
 
 def map_tables(plan: Plan, text: str) -> tuple[int, Table]:
@@ -82,13 +87,13 @@ def rows_of(part: tuple[int, Any]) -> int:
     return part[0]
 
 
-def bucket_of(part: tuple[int, dict[int, list[Pair]]], number: int) -> list[Pair]:
-    """Return the pairs of one bucket."""
-    return part[1].get(number, [])
+def pile_of(part: tuple[int, dict[int, list[Pair]]], number: int) -> list[Pair]:
+    """Return the pairs of one pile: every so many buckets, for each task costs its time."""
+    return [pair for bucket in range(number, BUCKETS, PILES) for pair in part[1].get(bucket, [])]
 
 
-def reduce_bucket(plan: Plan, pairs: Sequence[list[Pair]]) -> Rows:
-    """Return the result of the keys of one bucket."""
+def reduce_pile(plan: Plan, pairs: Sequence[list[Pair]]) -> Rows:
+    """Return the result of the keys of one pile."""
     return reduce_pairs(_usable(plan), [pair for some in pairs for pair in some])
 
 

@@ -7,16 +7,16 @@ import os
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from entresol.batches.plan import ROWS_AT_ONCE, Plan, Rows, Running
+from entresol.batches.threads import threads
 from entresol.errors import ResourceExhaustedError, UnavailableError
 from entresol.storage.analytics import BatchTextError
 from entresol.storage.arrow import Table, read, required
 
-READERS = 2
 _RETRY_S = 60.0
 
 
@@ -27,14 +27,15 @@ async def embedded(running: Running) -> AsyncGenerator[Rows]:
         tempfile.TemporaryDirectory(prefix="entresol-batch-", dir=plan.spill) as folder,
         database(folder, plan.memory_bytes, file=True) as connection,
     ):
-        try:
-            await _map_all(_Mapping(plan, connection), running)
+        async with threads(connection.interrupt) as pool:
+            mapping = _Mapping(plan, connection, pool.stop)
+            parts = [pool.call(mapping.part, text) for text in plan.reads]
+            for done, part in enumerate(asyncio.as_completed(parts), 1):
+                running.read(done, await part)
             running.report(90, "reducing")
             rows = iter_rows(connection, plan.reduce)
-            while (some := await asyncio.to_thread(next, rows, None)) is not None:
+            while (some := await pool.call(next, rows, None)) is not None:
                 yield some
-        finally:
-            connection.interrupt()
 
 
 @contextmanager
@@ -91,12 +92,12 @@ def iter_rows(connection: Any, text: str) -> Iterator[Rows]:
 class _Mapping:
     """Puts what comes of each part into the table `mapped`, from several threads."""
 
-    def __init__(self, plan: Plan, connection: Any) -> None:
+    def __init__(self, plan: Plan, connection: Any, stop: threading.Event) -> None:
         self._plan = plan
         self._connection = connection
         self._lock = threading.Lock()
         self._is_made = False
-        self.stop = threading.Event()
+        self._stop = stop
 
     def part(self, text: str) -> int:
         """Read and map one part; return how many rows it had."""
@@ -105,7 +106,7 @@ class _Mapping:
         try:
             with translated():
                 for table in read(self._plan.moment, text):
-                    if self.stop.is_set():
+                    if self._stop.is_set():
                         break
                     rows += table.num_rows
                     self._put(cursor, table)
@@ -121,26 +122,3 @@ class _Mapping:
                 self._is_made = True
                 return
         cursor.execute(f"INSERT INTO mapped {self._plan.map}")
-
-
-async def _map_all(mapping: _Mapping, running: Running) -> None:
-    done = 0
-    slots = asyncio.Semaphore(READERS)
-
-    async def one(text: str) -> int:
-        async with slots:
-            return await asyncio.to_thread(mapping.part, text)
-
-    tasks = [asyncio.ensure_future(one(text)) for text in running.plan.reads]
-    try:
-        for task in asyncio.as_completed(tasks):
-            rows = await task
-            done += 1
-            running.read(done, rows)
-    finally:
-        mapping.stop.set()
-        for each in tasks:
-            each.cancel()
-        # Threads cannot be ended: they look at `stop` after each table, and must be gone before the database is.
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait(tasks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 import tempfile
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 
 from entresol.batches.definition import MapFunction, ReduceFunction
 from entresol.batches.plan import Plan, Rows, Running
+from entresol.batches.threads import threads
 from entresol.storage.analytics import BatchTextError
 from entresol.storage.arrow import Table, read
 
@@ -23,17 +23,15 @@ Pair = tuple[Any, Any]
 
 async def in_python(running: Running) -> AsyncGenerator[Rows]:
     """Give the result of functions, of which a 64th of the keys is in memory at once."""
-    plan, stop = running.plan, threading.Event()
+    plan = running.plan
     with tempfile.TemporaryDirectory(prefix="entresol-batch-", dir=plan.spill) as folder:
         buckets = [Path(folder, str(number)) for number in range(BUCKETS)]
-        try:
+        async with threads() as pool:
             for done, text in enumerate(plan.reads, 1):
-                running.read(done, await asyncio.to_thread(_map_part, plan, text, buckets, stop))
+                running.read(done, await pool.call(_map_part, plan, text, buckets, pool.stop))
             running.report(90, "reducing")
             for bucket in buckets:
-                yield await asyncio.to_thread(_reduce_file, plan, bucket)
-        finally:
-            stop.set()
+                yield await pool.call(_reduce_file, plan, bucket)
 
 
 def pairs_of(table: Table, map_: MapFunction) -> Iterator[tuple[int, Pair]]:
