@@ -130,7 +130,7 @@ def test_the_readme_can_be_read_in_five_minutes() -> None:
 
 def test_the_public_api_is_small_sorted_and_real() -> None:
     assert entresol.__all__ == sorted(entresol.__all__)
-    assert len(entresol.__all__) <= 21
+    assert len(entresol.__all__) <= 22
     assert all(getattr(entresol, name) for name in entresol.__all__)
 
 
