@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
+import subprocess
 import threading
 from typing import Any
 
 import pytest
-from tests.integration.batches.conftest import DAY, Cluster, Market, move_sales, until
+from tests.integration.batches.conftest import DAY, HERE, Cluster, Market, move_sales, until
+from tests.integration.jobs.conftest import ENTRESOL, environment
 
 from entresol.errors import Code
 
@@ -148,3 +152,57 @@ def test_a_lost_session_of_the_replica_is_tried_again_of_another_moment(market: 
         assert market.metadata(name).attempt == 2
     assert market.totals() == market.sold()
     assert run.generation == 1
+
+
+def test_a_result_of_an_earlier_moment_than_what_is_shown_changes_nothing(market: Market) -> None:
+    market.sell(300)
+    with market.worker():
+        market.done(market.begin())
+        shown = market.totals()
+        market.rows("UPDATE entresol.batch_generations SET as_of_time = now() + interval '1 hour'")
+        market.sell(300)
+        run = market.done(market.begin())
+    assert (run.generation, run.state, run.output_rows) == (2, 2, 0)
+    assert market.totals() == shown
+    assert [one["state"] for one in market.generations()] == ["published", "superseded"]
+
+
+def test_a_result_with_a_name_that_is_none_is_not_published(market: Market) -> None:
+    market.sell(300)
+    with market.worker():
+        market.done(market.begin())
+        shown = market.totals()
+        market.rows(f"INSERT INTO sales (name, shop, sell_time) VALUES ('sales/x', 'a/b', '{DAY} 12:00Z')")
+        for method in ("SumTotals", "AddTotals"):
+            name = market.begin(method)
+            until(lambda name=name: market.operation(name).done)  # type: ignore[misc]
+            assert (
+                "which is not of the form days/{day}/totals/{total}" in market.operation(name).error.message
+            )
+    assert market.totals() == shown
+
+
+def test_an_operator_runs_a_batch_and_sees_what_is_shown(market: Market) -> None:
+    market.sell(300)
+
+    def told(*words: str) -> str:
+        settings = dataclasses.replace(market.settings, functions=str(HERE / "functions.py"))
+        command = [ENTRESOL, "batches", *words]
+        done = subprocess.run(
+            command, env=environment(settings), capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    with market.worker():
+        name = told("run", "totals", "--key", DAY, "--engine", "duckdb", "--wait").strip()
+    assert market.operation(name).done
+    assert market.totals() == market.sold()
+    (line,) = told("list", "--json").splitlines()
+    facts = json.loads(line)
+    assert (facts["batch"], facts["run_key"], facts["state"], facts["engine"]) == (
+        "totals",
+        DAY,
+        "published",
+        "duckdb",
+    )
+    assert json.loads(told("show", "totals", "--key", DAY)) == facts
