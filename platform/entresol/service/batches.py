@@ -40,11 +40,11 @@ PARTS_MIN, PARTS_MAX = 4, 1000
 
 @dataclass(frozen=True, slots=True)
 class BatchJob:
-    """The function of a batch's method. The request's `key` and `engine` are used, where it has them."""
+    """What runs a batch, for its method. The request's `key` and `engine` are used, where it has them."""
 
     batch: Batch
 
-    async def __call__(self, request: Any, job: Job) -> Any:
+    async def run(self, request: Any, job: Job) -> Any:
         """Run the batch, unless an attempt before this one has published what it made."""
         batch, id_ = self.batch, job.claimed.attempt.id
         # Not the time of this attempt: one after midnight is for the same day.

@@ -299,7 +299,7 @@ class Registry:
             engine,
             where_,
         )
-        self.job(method)(BatchJob(self.batches[name]))
+        self.job(method)(BatchJob(self.batches[name]).run)
 
     def authorizer(self, policy: Policy) -> Policy:
         """Register the decorated function as the policy: it tells whether a call may go on.
