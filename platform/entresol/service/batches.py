@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 RESPONSE = "entresol.ops.v1.BatchRun"
 BLOCK_BYTES = 8192
 PART_BYTES = 64 * 1024 * 1024  # of the input, about
-PARTS_MIN, PARTS_MAX = 4, 1000
+PARTS_MIN, PARTS_MAX = 8, 1000
 
 
 @dataclass(frozen=True, slots=True)

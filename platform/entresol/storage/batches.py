@@ -62,6 +62,7 @@ class Computed:
 async def begin(transaction: Transaction, batch: str, key: str, job: uuid.UUID, attempt: int) -> Generation:
     """Begin an attempt at the generation that is the job's own, and return it: maybe it is over already."""
     await transaction.system(_statement("lock", batch))
+    await transaction.system(_statement("abandon", batch, key, job))
     return _generation((await transaction.system(_statement("begin", batch, key, job, attempt)))[0])
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.integration.batches.conftest import Cluster, Market, until
 
-SLOW_S = 0.005  # of a sale
+from entresol.errors import Code
+
+SLOW_S = 0.02  # of a sale
 
 
 def begin_slowly(market: Market, engine: str) -> tuple[str, dict[str, int]]:
@@ -39,7 +41,7 @@ def test_a_killed_worker_s_run_is_made_again_and_published_once(market: Market) 
         check(market, name, 2)
 
 
-@pytest.mark.parametrize("percent", [10, 40, 60])
+@pytest.mark.parametrize("percent", [10, 50, 65])
 def test_a_killed_worker_of_the_cluster_is_made_up_for(
     market: Market, cluster: Cluster, percent: int
 ) -> None:
@@ -63,3 +65,17 @@ def test_a_killed_scheduler_of_the_cluster_lets_the_run_be_made_again(
         assert market.shown() == shown
         cluster.start()
         check(market, name, 2)
+
+
+def test_a_cancelled_run_publishes_nothing_and_the_next_one_says_that_it_ended(market: Market) -> None:
+    name, shown = begin_slowly(market, "python")
+    with market.worker():
+        until(lambda: market.metadata(name).percent >= 20)
+        market.api.call("CancelOperation", name=name)
+        until(lambda: market.operation(name).done)
+        assert market.operation(name).error.code == Code.CANCELLED
+        assert market.shown() == shown
+        market.rows("UPDATE sales SET pause_s = 0")
+        market.done(market.begin("AddTotals"))
+    assert market.totals() == market.sold()
+    assert [one["state"] for one in market.generations()] == ["published", "failed", "published"]
