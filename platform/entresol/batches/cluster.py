@@ -34,12 +34,13 @@ async def on_dask(running: Running) -> AsyncGenerator[Rows]:
             running.cluster, asynchronous=True, timeout=CONNECT_S, set_as_default=False
         ) as client:
 
-            def submit(function: Any, *arguments: Any) -> Any:
-                return client.submit(function, *arguments, pure=False)
+            def submit(function: Any, *arguments: Any, priority: int = 0) -> Any:
+                return client.submit(function, *arguments, pure=False, priority=priority)
 
             mapped = [submit(map_tables if is_text else map_rows, plan, text) for text in plan.reads]
             for done, part in enumerate(mapped, 1):
-                running.read(done, await submit(rows_of, part))
+                # Before the parts that wait, or nobody would hear of one until all are read.
+                running.read(done, await submit(rows_of, part, priority=1))
             running.report(90, "reducing")
             if is_text:
                 yield await submit(reduce_tables, plan, mapped)
