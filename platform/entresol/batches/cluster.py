@@ -34,13 +34,16 @@ async def on_dask(running: Running) -> AsyncGenerator[Rows]:
             running.cluster, asynchronous=True, timeout=CONNECT_S, set_as_default=False
         ) as client:
 
-            def submit(function: Any, *arguments: Any, priority: int = 0) -> Any:
-                return client.submit(function, *arguments, pure=False, priority=priority)
+            def submit(function: Any, *arguments: Any) -> Any:
+                return client.submit(function, *arguments, pure=False)
 
             mapped = [submit(map_tables if is_text else map_rows, plan, text) for text in plan.reads]
-            for done, part in enumerate(mapped, 1):
-                # Before the parts that wait, or nobody would hear of one until all are read.
-                running.read(done, await submit(rows_of, part, priority=1))
+            done = 0
+            async for _ in distributed.as_completed(mapped, loop=client.loop):
+                done += 1
+                running.read(done, 0)
+            for rows in [submit(rows_of, part) for part in mapped]:
+                running.input_rows += await rows
             running.report(90, "reducing")
             if is_text:
                 yield await submit(reduce_tables, plan, mapped)
