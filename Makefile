@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+EXTRA  := $(VENV)/.extra
 PEERS  := .venv-peers/.ready
 
 .DEFAULT_GOAL := help
@@ -17,6 +18,11 @@ $(READY): platform/constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r platform/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+# The engines of batches, which tests need and the demo does not.
+$(EXTRA): $(READY) platform/constraints-batches.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r platform/constraints-batches.txt
+	@touch $(EXTRA)
 
 # The services that the benchmark compares with; those that the machine has no npm or Go for are left out.
 $(PEERS): $(READY) tests/bench/peers/constraints.txt tests/bench/peers/fastify/package.json $(wildcard tests/bench/peers/go/*.* tests/bench/peers/go/*/*.go)
@@ -33,10 +39,10 @@ up: $(READY) ## start PostgreSQL (primary, two replicas), Redis, relay and serve
 	$(BIN)/entresol up $(ARGS)
 
 # Files are taken in their order: by their number of tests, the two longest, of one test each, would come last.
-test: $(READY) ## run every check and test
+test: $(EXTRA) ## run every check and test
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(READY) ## run only the static checks: ruff, mypy, import contracts, buf lint
+check: $(EXTRA) ## run only the static checks: ruff, mypy, import contracts, buf lint
 	$(BIN)/python -m pytest tests/unit/test_rules.py $(ARGS)
 
 peers: $(PEERS) ## install the services that `make bench` compares with
@@ -66,6 +72,9 @@ fmt: $(READY) ## format the code and fix what ruff can fix
 constraints: $(READY) ## pin every dependency again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header --extra embedded --extra rabbitmq --extra dev pyproject.toml -o platform/constraints.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --constraint platform/constraints.txt --extra batches --extra dask pyproject.toml \
+	  -o platform/constraints-batches.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header tests/bench/peers/requirements.in -o tests/bench/peers/constraints.txt
 

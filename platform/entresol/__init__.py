@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from entresol.service.call import Call, Caller
     from entresol.service.jobs import Job
-    from entresol.service.registry import Context, authorizer, job, method, operators, schedule
+    from entresol.service.registry import Context, authorizer, batch, job, method, operators, schedule
     from entresol.storage.transaction import Transaction
 
 # Where each name lives. They are imported when first used, so that `import entresol` costs nothing.
@@ -43,6 +43,7 @@ _HOMES = {
     "Transaction": "entresol.storage.transaction",
     "UnavailableError": "entresol.errors",
     "authorizer": "entresol.service.registry",
+    "batch": "entresol.service.registry",
     "job": "entresol.service.registry",
     "method": "entresol.service.registry",
     "operators": "entresol.service.registry",
@@ -67,6 +68,7 @@ __all__ = [
     "Transaction",
     "UnavailableError",
     "authorizer",
+    "batch",
     "job",
     "method",
     "operators",

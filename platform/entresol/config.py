@@ -60,6 +60,10 @@ class Settings:
     database_read: tuple[str, ...] = _setting(
         (), "The replicas: such URLs, separated by white space. Empty: the primary is read."
     )
+    database_analytics: str = _setting(
+        "",
+        "The server that batches read, a standby of the primary. Empty: a replica; the primary only without any.",
+    )
     database_write_connections: int = _setting(8, "Connections to the primary, at most.")
     database_read_connections: int = _setting(8, "Connections to each replica, at most.")
     database_loads_max: int = _setting(
@@ -223,6 +227,23 @@ class Settings:
         "that answers is used. Each fleet has a virtual host of its own.",
     )
     rabbitmq_timeout_s: float = _setting(10.0, "Longest wait for RabbitMQ; then it is taken to be away.")
+
+    batches_sql_rows_max: int = _setting(
+        5_000_000,
+        "A batch that reads more rows, by the planner's estimate, is done by DuckDB, not by PostgreSQL.",
+    )
+    batches_duckdb_rows_max: int = _setting(
+        200_000_000, "A batch that reads more rows is done by the Dask cluster, where there is one."
+    )
+    batches_dask: str = _setting(
+        "", "Address of the Dask cluster's scheduler: tls://host:port or tcp://host:port. Empty: none."
+    )
+    batches_memory_bytes: int = _setting(
+        1024**3, "Memory for DuckDB in one batch; what does not fit goes to batches_folder."
+    )
+    batches_folder: str = _setting(
+        "", "Folder for files of batches. Empty: that of the system's temporary files."
+    )
 
     postgres_bin: str = _setting(
         "",

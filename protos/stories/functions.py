@@ -34,3 +34,33 @@ async def vote_story(request: Any, context: entresol.Context) -> bytes:
         changed.score += weight
         row = await transaction.update(stories, changed, (stories.by_name["score"],), version=story.version)
     return row.message
+
+
+# A page is told as browsers send it; what is no address with a plain host is nobody's.
+entresol.batch(
+    "referrers",
+    method="stories.v1.ReferrerService.CountReferrers",
+    source="stories.v1.Click",
+    columns=["referrer"],
+    window="create_time",
+    map="""
+        WITH addresses AS (
+            SELECT regexp_replace(referrer, '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#@]*@)?', '') AS address
+            FROM input WHERE referrer ~ '^[a-zA-Z][a-zA-Z0-9+.-]*://'
+        ), hosts AS (
+            SELECT split_part(split_part(split_part(split_part(address, '/', 1), '?', 1), '#', 1), ':', 1) AS host
+            FROM addresses
+        ), plain AS (
+            SELECT regexp_replace(lower(host), '^www[.]', '') AS host FROM hosts
+            WHERE host ~ '^[a-zA-Z0-9.-]{1,253}$'
+        )
+        SELECT host, count(*) AS visits FROM plain WHERE host ~ '[a-z0-9]' GROUP BY host
+    """,
+    reduce="""
+        SELECT 'days/' || key || '/referrers/' || host AS name, sum(visits) AS visits
+        FROM mapped, run GROUP BY key, host
+    """,
+    result="stories.v1.Referrer",
+    scope="days/{key}",
+)
+entresol.schedule("referrers", "stories.v1.ReferrerService.CountReferrers", "10 0 * * *")

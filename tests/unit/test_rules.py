@@ -130,11 +130,12 @@ def test_the_readme_can_be_read_in_five_minutes() -> None:
 
 def test_the_public_api_is_small_sorted_and_real() -> None:
     assert entresol.__all__ == sorted(entresol.__all__)
-    assert len(entresol.__all__) <= 21
+    assert len(entresol.__all__) <= 22
     assert all(getattr(entresol, name) for name in entresol.__all__)
 
 
 def test_the_constraints_name_hashes_and_no_address() -> None:
-    text = (ROOT / "platform" / "constraints.txt").read_text()
-    assert "--hash=sha256:" in text
-    assert "http" not in text
+    for name in ("constraints.txt", "constraints-batches.txt"):
+        text = (ROOT / "platform" / name).read_text()
+        assert "--hash=sha256:" in text
+        assert "http" not in text

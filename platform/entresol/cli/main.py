@@ -22,6 +22,7 @@ COMMANDS = {
     "jobs": ("jobs", "Look after jobs: what waits, runs and failed."),
     "operations": ("operations", "Follow operations: list, show, cancel, wait."),
     "schedules": ("schedules", "Look after schedules: pause, run, backfill."),
+    "batches": ("batches", "Run batches, and see what readers are shown of them."),
     "relay": ("relay", "Relay changes to the cache until told to stop."),
     "relay-jobs": ("relay_jobs", "Relay jobs to RabbitMQ until told to stop."),
     "publish": ("publish", "Publish changes as events to RabbitMQ until told to stop."),

@@ -15,9 +15,9 @@ from google.protobuf.descriptor_pb2 import (
 
 PREFIX = "entresol_"
 # The platform's own API, which who imports it needs beside the own modules: options name types of it in text.
-_OPS = "entresol/ops/"
+OPS = "entresol/ops/"
 # Files whose modules users install from elsewhere (google), or whose only use is in options.
-_FOREIGN = ("google/", "buf/", "entresol/options/", _OPS)
+_FOREIGN = ("google/", "buf/", "entresol/options/", OPS)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Layout:
             if name not in own and not name.startswith(("google/", "buf/")):
                 own.add(name)
                 waiting.extend(homes[used] for used in used_types(by_name[name]))
-                waiting.extend(file for file in by_name[name].dependency if file.startswith(_OPS))
+                waiting.extend(file for file in by_name[name].dependency if file.startswith(OPS))
         return cls(frozenset(own))
 
     def file(self, proto: str) -> str:

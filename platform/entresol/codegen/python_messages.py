@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import Message
 
-from entresol.codegen.python_layout import Layout, declared, used_types
+from entresol.codegen.python_layout import OPS, Layout, declared, used_types
 from entresol.errors import ConfigurationError
 
 _PROTOC_TIMEOUT_S = 120.0
@@ -76,7 +76,7 @@ def _strip_options(message: Message) -> None:
 
 def _strip_imports(file: FileDescriptorProto, used: set[str]) -> None:
     public = {file.dependency[index] for index in file.public_dependency}
-    kept = [name for name in file.dependency if name in used or name in public]
+    kept = [name for name in file.dependency if name in used or name in public or name.startswith(OPS)]
     file.ClearField("weak_dependency")
     file.dependency[:] = kept
     file.public_dependency[:] = [index for index, name in enumerate(kept) if name in public]

@@ -11,6 +11,7 @@ from entresol.errors import Mistake
 from entresol.schema.model import Method, MethodKind, Model
 from entresol.schema.report import Report
 from entresol.schema.services import has_standard_name
+from entresol.service.batch_checks import check_batches
 from entresol.service.imports import RULE
 from entresol.service.operations import METADATA
 from entresol.service.ops import provided_methods
@@ -70,6 +71,7 @@ def check_functions(model: Model, registry: Registry, report: Report, *, complet
             remedy = f"name {METADATA!r}, and import its file"
             report.add(model.pool.FindMethodByName(name), RULE, problem, remedy)
     check_schedules(model, registry, report)
+    check_batches(model, registry, report)
     for policy in (registry.policy, registry.operator_policy):
         if policy is not None:
             _check_parameters(

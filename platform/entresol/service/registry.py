@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,9 +14,11 @@ from typing import Any
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from entresol.batches.definition import Batch, MapFunction, ReduceFunction
 from entresol.errors import ConfigurationError, InvalidArgumentError
 from entresol.records import Records
 from entresol.schema.model import Model, Resource
+from entresol.service.batches import BatchJob
 from entresol.service.call import PRIMARY, Call, Caller
 from entresol.service.enqueue import new_job, operation_name
 from entresol.service.links.authorize import Policy
@@ -172,6 +174,7 @@ class Registry:
     jobs: dict[str, JobFunction] = field(default_factory=dict)
     isolated: set[str] = field(default_factory=set)  # jobs that run in processes of their own
     schedules: dict[str, Schedule] = field(default_factory=dict)
+    batches: dict[str, Batch] = field(default_factory=dict)
 
     def method(self, full_name: str, *, replaces: bool = False) -> Callable[[Function], Function]:
         """Register the decorated function for `stories.v1.StoryService.VoteStory`.
@@ -239,14 +242,64 @@ class Registry:
         Raises:
             ConfigurationError: another schedule has this name already; the text names the places of both.
         """
-        frame = sys._getframe(1)
-        where = (os.path.relpath(frame.f_code.co_filename), frame.f_lineno)
-        if name in self.schedules:
-            places = " and ".join(f"{file}:{line}" for file, line in (self.schedules[name].place, where))
-            raise ConfigurationError(f"there are two schedules {name}, at {places}; keep one")
+        where = _caller(name, "schedules", self.schedules)
         self.schedules[name] = Schedule(
             name, method, timing, zone, request, overlap, missed, missed_max, jitter_s, start, end, where
         )
+
+    def batch(
+        self,
+        name: str,
+        *,
+        method: str,
+        source: str,
+        result: str,
+        map: str | MapFunction,
+        reduce: str | ReduceFunction,
+        window: str = "",
+        days: int = 1,
+        zone: str = "UTC",
+        scope: str = "",
+        columns: Sequence[str] = (),
+        where: str = "",
+        engine: str = "auto",
+    ) -> None:
+        """Let the job of a method make records of `result` from the rows of `source`, all of them shown at once.
+
+        `source` is the full name of a resource's message, or a table with its schema; of its `columns`, or all, those
+        rows count for which the SQL of `where` holds. With a `window`, a column of times, a run has a day for its key
+        and reads the `days` that end with it, in `zone`; else it reads everything.
+
+        `map` and `reduce` are SQL that PostgreSQL and DuckDB both take: `map` selects from `input`, a part of the rows,
+        `reduce` from `mapped`, what came of all parts, and both from `run`, which has `key`, `start_time` and
+        `end_time`. `reduce` returns the columns of `result` but what the platform sets. Or they are functions:
+        `map(row)` gives pairs of a key (a text, a number, or a tuple of them) and a value, and `reduce(key, values)`
+        returns one row, a mapping of those columns.
+
+        A run replaces the records of the parent `scope`, such as `days/{key}`, or, when that is empty, all of them.
+        `engine` is sql, duckdb, python (of functions), dask, or auto, which looks at the size.
+
+        Raises:
+            ConfigurationError: another batch has this name already; the text names the places of both.
+        """
+        where_ = _caller(name, "batches", self.batches)
+        self.batches[name] = Batch(
+            name,
+            method,
+            source,
+            result,
+            map,
+            reduce,
+            window,
+            days,
+            zone,
+            scope,
+            tuple(columns),
+            where,
+            engine,
+            where_,
+        )
+        self.job(method)(BatchJob(self.batches[name]).run)
 
     def authorizer(self, policy: Policy) -> Policy:
         """Register the decorated function as the policy: it tells whether a call may go on.
@@ -273,6 +326,16 @@ class Registry:
         return policy
 
 
+def _caller(name: str, kind: str, known: Mapping[str, Schedule | Batch]) -> tuple[str, int]:
+    """Return where the caller's caller stands, who declares the only one of this name."""
+    frame = sys._getframe(2)
+    where = (os.path.relpath(frame.f_code.co_filename), frame.f_lineno)
+    if name in known:
+        places = " and ".join(f"{file}:{line}" for file, line in (known[name].place, where))
+        raise ConfigurationError(f"there are two {kind} {name}, at {places}; keep one")
+    return where
+
+
 def _twice(problem: str, *functions: Callable[..., Any]) -> ConfigurationError:
     places = " and ".join(f"{file}:{line}" for file, line in map(place, functions))
     return ConfigurationError(f"{problem}, at {places}; keep one")
@@ -283,5 +346,6 @@ registry = Registry()
 method = registry.method
 job = registry.job
 schedule = registry.schedule
+batch = registry.batch
 authorizer = registry.authorizer
 operators = registry.operators

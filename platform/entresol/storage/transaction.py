@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 
 from google.protobuf.message import Message
 
@@ -176,6 +176,21 @@ class Transaction:
         writer = self._own_sql()
         with translated(writer.schema.by_table):
             return await writer.connection.execute(text, *parameters, timeout=writer.deadline.left_s())
+
+    async def copy(
+        self,
+        table: str,
+        columns: Sequence[str],
+        records: AsyncIterable[Sequence[object]],
+        timeout_s: float | None = None,
+    ) -> None:
+        """Copy records into a table, such as a temporary one of this transaction; see `fetch`."""
+        writer = self._own_sql()
+        longest_s = writer.deadline.left_s() if timeout_s is None else timeout_s
+        with translated(writer.schema.by_table):
+            await writer.connection.copy_records_to_table(
+                table, columns=columns, records=records, timeout=longest_s
+            )
 
     async def system(self, statement: Statement) -> list[Record]:
         """Run a statement over the platform's own tables and return its records."""

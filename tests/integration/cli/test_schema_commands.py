@@ -30,7 +30,7 @@ def change(protos: Path, file: str, pattern: str, by: str) -> str:
 
 
 def test_check_counts_what_it_found(cli: Cli) -> None:
-    assert cli.run("check").stdout == "no mistakes: 5 resources, 8 services\n"
+    assert cli.run("check").stdout == "no mistakes: 6 resources, 9 services\n"
     facts = cli.json("check")
     assert facts["ok"] is True
     assert "stories.entresol.dev/Story" in facts["resources"]
@@ -113,7 +113,7 @@ def test_migrate_tells_what_the_protos_ask_for_and_no_migration_makes(bare: Cli,
     assert first.stdout.startswith("system/0001_platform.sql: applied\n")
     assert again.stdout == "nothing to apply\n"
     for done in (first, again):
-        assert "no migration makes this yet: table public.users is missing; " in done.stderr
+        assert "no migration makes this yet: table public.referrers is missing; " in done.stderr
         assert done.stderr.endswith(f"run `entresol plan --write {tmp_path}/none/stories --title stories`\n")
     assert json.loads(bare.run("migrate", "--json", *none).stdout) == []
     bare.run("migrate")

@@ -37,9 +37,21 @@ from entresol_stories.v1.comment_service import (
 from entresol_stories.v1.names import (
     ClickName,
     CommentName,
+    ReferrerName,
     StoryName,
     UserName,
     VoteName,
+)
+from entresol_stories.v1.referrer_pb2 import (
+    CountReferrersRequest,
+    GetReferrerRequest,
+    ListReferrersRequest,
+    ListReferrersResponse,
+    Referrer,
+)
+from entresol_stories.v1.referrer_service import (
+    AsyncReferrerServiceClient,
+    ReferrerServiceClient,
 )
 from entresol_stories.v1.story_pb2 import (
     BatchCreateStoriesRequest,
@@ -96,6 +108,7 @@ from entresol_stories.v1.vote_service import (
 __all__ = [
     "AsyncClickServiceClient",
     "AsyncCommentServiceClient",
+    "AsyncReferrerServiceClient",
     "AsyncStoryServiceClient",
     "AsyncUserServiceClient",
     "AsyncVoteServiceClient",
@@ -123,6 +136,7 @@ __all__ = [
     "Comment",
     "CommentName",
     "CommentServiceClient",
+    "CountReferrersRequest",
     "CreateClickRequest",
     "CreateCommentRequest",
     "CreateStoryRequest",
@@ -134,6 +148,7 @@ __all__ = [
     "DeleteVoteRequest",
     "GetClickRequest",
     "GetCommentRequest",
+    "GetReferrerRequest",
     "GetStoryRequest",
     "GetUserRequest",
     "GetVoteRequest",
@@ -141,6 +156,8 @@ __all__ = [
     "ListClicksResponse",
     "ListCommentsRequest",
     "ListCommentsResponse",
+    "ListReferrersRequest",
+    "ListReferrersResponse",
     "ListStoriesRequest",
     "ListStoriesResponse",
     "ListUsersRequest",
@@ -149,6 +166,9 @@ __all__ = [
     "ListVotesResponse",
     "PurgeCommentsRequest",
     "PurgeCommentsResponse",
+    "Referrer",
+    "ReferrerName",
+    "ReferrerServiceClient",
     "Story",
     "StoryName",
     "StoryServiceClient",

@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from entresol_ops.v1 import jobs_pb2 as entresol__ops_dot_v1_dot_jobs__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!entresol_stories/v1/comment.proto\x12\nstories.v1\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x02\n\x07\x43omment\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x61uthor\x18\x02 \x01(\tR\x06\x61uthor\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x1e\n\x08reply_to\x18\x04 \x01(\tH\x00R\x07replyTo\x88\x01\x01\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tagB\x0b\n\t_reply_to\"\'\n\x11GetCommentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"G\n\x17\x42\x61tchGetCommentsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x14\n\x05names\x18\x02 \x03(\tR\x05names\"K\n\x18\x42\x61tchGetCommentsResponse\x12/\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x13.stories.v1.CommentR\x08\x63omments\"\x9c\x01\n\x13ListCommentsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x05 \x01(\tR\x07orderBy\"o\n\x14ListCommentsResponse\x12/\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x13.stories.v1.CommentR\x08\x63omments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\x01\n\x14\x43reateCommentRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12-\n\x07\x63omment\x18\x02 \x01(\x0b\x32\x13.stories.v1.CommentR\x07\x63omment\x12\x1d\n\ncomment_id\x18\x03 \x01(\tR\tcommentId\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\x12#\n\rvalidate_only\x18\x05 \x01(\x08R\x0cvalidateOnly\"r\n\x1a\x42\x61tchCreateCommentsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12<\n\x08requests\x18\x02 \x03(\x0b\x32 .stories.v1.CreateCommentRequestR\x08requests\"N\n\x1b\x42\x61tchCreateCommentsResponse\x12/\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x13.stories.v1.CommentR\x08\x63omments\"\xeb\x01\n\x14UpdateCommentRequest\x12-\n\x07\x63omment\x18\x01 \x01(\x0b\x32\x13.stories.v1.CommentR\x07\x63omment\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12#\n\rallow_missing\x18\x03 \x01(\x08R\x0c\x61llowMissing\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\x12#\n\rvalidate_only\x18\x05 \x01(\x08R\x0cvalidateOnly\"\xa7\x01\n\x14\x44\x65leteCommentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\x12#\n\rallow_missing\x18\x04 \x01(\x08R\x0c\x61llowMissing\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12#\n\rvalidate_only\x18\x06 \x01(\x08R\x0cvalidateOnly\"\\\n\x14PurgeCommentsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12\x14\n\x05\x66orce\x18\x03 \x01(\x08R\x05\x66orce\"[\n\x15PurgeCommentsResponse\x12\x1f\n\x0bpurge_count\x18\x01 \x01(\x05R\npurgeCount\x12!\n\x0cpurge_sample\x18\x02 \x03(\tR\x0bpurgeSample2\xa8\x05\n\x0e\x43ommentService\x12\x45\n\nGetComment\x12\x1d.stories.v1.GetCommentRequest\x1a\x13.stories.v1.Comment\"\x03\x90\x02\x01\x12\x62\n\x10\x42\x61tchGetComments\x12#.stories.v1.BatchGetCommentsRequest\x1a$.stories.v1.BatchGetCommentsResponse\"\x03\x90\x02\x01\x12V\n\x0cListComments\x12\x1f.stories.v1.ListCommentsRequest\x1a .stories.v1.ListCommentsResponse\"\x03\x90\x02\x01\x12\x46\n\rCreateComment\x12 .stories.v1.CreateCommentRequest\x1a\x13.stories.v1.Comment\x12\x66\n\x13\x42\x61tchCreateComments\x12&.stories.v1.BatchCreateCommentsRequest\x1a\'.stories.v1.BatchCreateCommentsResponse\x12\x46\n\rUpdateComment\x12 .stories.v1.UpdateCommentRequest\x1a\x13.stories.v1.Comment\x12I\n\rDeleteComment\x12 .stories.v1.DeleteCommentRequest\x1a\x16.google.protobuf.Empty\x12P\n\rPurgeComments\x12 .stories.v1.PurgeCommentsRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!entresol_stories/v1/comment.proto\x12\nstories.v1\x1a\x1a\x65ntresol_ops/v1/jobs.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x02\n\x07\x43omment\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x61uthor\x18\x02 \x01(\tR\x06\x61uthor\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x1e\n\x08reply_to\x18\x04 \x01(\tH\x00R\x07replyTo\x88\x01\x01\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\x07 \x01(\tR\x04\x65tagB\x0b\n\t_reply_to\"\'\n\x11GetCommentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"G\n\x17\x42\x61tchGetCommentsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x14\n\x05names\x18\x02 \x03(\tR\x05names\"K\n\x18\x42\x61tchGetCommentsResponse\x12/\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x13.stories.v1.CommentR\x08\x63omments\"\x9c\x01\n\x13ListCommentsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x05 \x01(\tR\x07orderBy\"o\n\x14ListCommentsResponse\x12/\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x13.stories.v1.CommentR\x08\x63omments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\x01\n\x14\x43reateCommentRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12-\n\x07\x63omment\x18\x02 \x01(\x0b\x32\x13.stories.v1.CommentR\x07\x63omment\x12\x1d\n\ncomment_id\x18\x03 \x01(\tR\tcommentId\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\x12#\n\rvalidate_only\x18\x05 \x01(\x08R\x0cvalidateOnly\"r\n\x1a\x42\x61tchCreateCommentsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12<\n\x08requests\x18\x02 \x03(\x0b\x32 .stories.v1.CreateCommentRequestR\x08requests\"N\n\x1b\x42\x61tchCreateCommentsResponse\x12/\n\x08\x63omments\x18\x01 \x03(\x0b\x32\x13.stories.v1.CommentR\x08\x63omments\"\xeb\x01\n\x14UpdateCommentRequest\x12-\n\x07\x63omment\x18\x01 \x01(\x0b\x32\x13.stories.v1.CommentR\x07\x63omment\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12#\n\rallow_missing\x18\x03 \x01(\x08R\x0c\x61llowMissing\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\x12#\n\rvalidate_only\x18\x05 \x01(\x08R\x0cvalidateOnly\"\xa7\x01\n\x14\x44\x65leteCommentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\x12#\n\rallow_missing\x18\x04 \x01(\x08R\x0c\x61llowMissing\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\x12#\n\rvalidate_only\x18\x06 \x01(\x08R\x0cvalidateOnly\"\\\n\x14PurgeCommentsRequest\x12\x16\n\x06parent\x18\x01 \x01(\tR\x06parent\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12\x14\n\x05\x66orce\x18\x03 \x01(\x08R\x05\x66orce\"[\n\x15PurgeCommentsResponse\x12\x1f\n\x0bpurge_count\x18\x01 \x01(\x05R\npurgeCount\x12!\n\x0cpurge_sample\x18\x02 \x03(\tR\x0bpurgeSample2\xa8\x05\n\x0e\x43ommentService\x12\x45\n\nGetComment\x12\x1d.stories.v1.GetCommentRequest\x1a\x13.stories.v1.Comment\"\x03\x90\x02\x01\x12\x62\n\x10\x42\x61tchGetComments\x12#.stories.v1.BatchGetCommentsRequest\x1a$.stories.v1.BatchGetCommentsResponse\"\x03\x90\x02\x01\x12V\n\x0cListComments\x12\x1f.stories.v1.ListCommentsRequest\x1a .stories.v1.ListCommentsResponse\"\x03\x90\x02\x01\x12\x46\n\rCreateComment\x12 .stories.v1.CreateCommentRequest\x1a\x13.stories.v1.Comment\x12\x66\n\x13\x42\x61tchCreateComments\x12&.stories.v1.BatchCreateCommentsRequest\x1a\'.stories.v1.BatchCreateCommentsResponse\x12\x46\n\rUpdateComment\x12 .stories.v1.UpdateCommentRequest\x1a\x13.stories.v1.Comment\x12I\n\rDeleteComment\x12 .stories.v1.DeleteCommentRequest\x1a\x16.google.protobuf.Empty\x12P\n\rPurgeComments\x12 .stories.v1.PurgeCommentsRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,32 +42,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMMENTSERVICE'].methods_by_name['BatchGetComments']._serialized_options = b'\220\002\001'
   _globals['_COMMENTSERVICE'].methods_by_name['ListComments']._loaded_options = None
   _globals['_COMMENTSERVICE'].methods_by_name['ListComments']._serialized_options = b'\220\002\001'
-  _globals['_COMMENT']._serialized_start=183
-  _globals['_COMMENT']._serialized_end=443
-  _globals['_GETCOMMENTREQUEST']._serialized_start=445
-  _globals['_GETCOMMENTREQUEST']._serialized_end=484
-  _globals['_BATCHGETCOMMENTSREQUEST']._serialized_start=486
-  _globals['_BATCHGETCOMMENTSREQUEST']._serialized_end=557
-  _globals['_BATCHGETCOMMENTSRESPONSE']._serialized_start=559
-  _globals['_BATCHGETCOMMENTSRESPONSE']._serialized_end=634
-  _globals['_LISTCOMMENTSREQUEST']._serialized_start=637
-  _globals['_LISTCOMMENTSREQUEST']._serialized_end=793
-  _globals['_LISTCOMMENTSRESPONSE']._serialized_start=795
-  _globals['_LISTCOMMENTSRESPONSE']._serialized_end=906
-  _globals['_CREATECOMMENTREQUEST']._serialized_start=909
-  _globals['_CREATECOMMENTREQUEST']._serialized_end=1101
-  _globals['_BATCHCREATECOMMENTSREQUEST']._serialized_start=1103
-  _globals['_BATCHCREATECOMMENTSREQUEST']._serialized_end=1217
-  _globals['_BATCHCREATECOMMENTSRESPONSE']._serialized_start=1219
-  _globals['_BATCHCREATECOMMENTSRESPONSE']._serialized_end=1297
-  _globals['_UPDATECOMMENTREQUEST']._serialized_start=1300
-  _globals['_UPDATECOMMENTREQUEST']._serialized_end=1535
-  _globals['_DELETECOMMENTREQUEST']._serialized_start=1538
-  _globals['_DELETECOMMENTREQUEST']._serialized_end=1705
-  _globals['_PURGECOMMENTSREQUEST']._serialized_start=1707
-  _globals['_PURGECOMMENTSREQUEST']._serialized_end=1799
-  _globals['_PURGECOMMENTSRESPONSE']._serialized_start=1801
-  _globals['_PURGECOMMENTSRESPONSE']._serialized_end=1892
-  _globals['_COMMENTSERVICE']._serialized_start=1895
-  _globals['_COMMENTSERVICE']._serialized_end=2575
+  _globals['_COMMENT']._serialized_start=211
+  _globals['_COMMENT']._serialized_end=471
+  _globals['_GETCOMMENTREQUEST']._serialized_start=473
+  _globals['_GETCOMMENTREQUEST']._serialized_end=512
+  _globals['_BATCHGETCOMMENTSREQUEST']._serialized_start=514
+  _globals['_BATCHGETCOMMENTSREQUEST']._serialized_end=585
+  _globals['_BATCHGETCOMMENTSRESPONSE']._serialized_start=587
+  _globals['_BATCHGETCOMMENTSRESPONSE']._serialized_end=662
+  _globals['_LISTCOMMENTSREQUEST']._serialized_start=665
+  _globals['_LISTCOMMENTSREQUEST']._serialized_end=821
+  _globals['_LISTCOMMENTSRESPONSE']._serialized_start=823
+  _globals['_LISTCOMMENTSRESPONSE']._serialized_end=934
+  _globals['_CREATECOMMENTREQUEST']._serialized_start=937
+  _globals['_CREATECOMMENTREQUEST']._serialized_end=1129
+  _globals['_BATCHCREATECOMMENTSREQUEST']._serialized_start=1131
+  _globals['_BATCHCREATECOMMENTSREQUEST']._serialized_end=1245
+  _globals['_BATCHCREATECOMMENTSRESPONSE']._serialized_start=1247
+  _globals['_BATCHCREATECOMMENTSRESPONSE']._serialized_end=1325
+  _globals['_UPDATECOMMENTREQUEST']._serialized_start=1328
+  _globals['_UPDATECOMMENTREQUEST']._serialized_end=1563
+  _globals['_DELETECOMMENTREQUEST']._serialized_start=1566
+  _globals['_DELETECOMMENTREQUEST']._serialized_end=1733
+  _globals['_PURGECOMMENTSREQUEST']._serialized_start=1735
+  _globals['_PURGECOMMENTSREQUEST']._serialized_end=1827
+  _globals['_PURGECOMMENTSRESPONSE']._serialized_start=1829
+  _globals['_PURGECOMMENTSRESPONSE']._serialized_end=1920
+  _globals['_COMMENTSERVICE']._serialized_start=1923
+  _globals['_COMMENTSERVICE']._serialized_end=2603
 # @@protoc_insertion_point(module_scope)

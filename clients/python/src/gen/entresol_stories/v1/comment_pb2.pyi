@@ -1,5 +1,6 @@
 import datetime
 
+from entresol_ops.v1 import jobs_pb2 as _jobs_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2

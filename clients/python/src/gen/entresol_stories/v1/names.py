@@ -29,6 +29,16 @@ class CommentName(runtime.Name):
 
 
 @dataclass(frozen=True, slots=True)
+class ReferrerName(runtime.Name):
+    """The name of a Referrer: `days/{day}/referrers/{referrer}`."""
+
+    PATTERN: ClassVar[str] = "days/{day}/referrers/{referrer}"
+
+    day: str
+    referrer: str
+
+
+@dataclass(frozen=True, slots=True)
 class VoteName(runtime.Name):
     """The name of a Vote: `stories/{story}/votes/{vote}`."""
 

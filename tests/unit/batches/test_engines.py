@@ -1,0 +1,51 @@
+"""The least engine that is enough, or the one that is asked for, if it can."""
+
+from __future__ import annotations
+
+import pytest
+
+from entresol.batches.engines import engine_for
+from entresol.config import Settings
+from entresol.errors import EntresolError
+
+ALONE = Settings(batches_sql_rows_max=100, batches_duckdb_rows_max=1000)
+CLUSTER = Settings(batches_sql_rows_max=100, batches_duckdb_rows_max=1000, batches_dask="tcp://there:1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_text", "rows", "engine"),
+    [
+        (ALONE, True, 100, "sql"),
+        (ALONE, True, 101, "duckdb"),
+        (ALONE, True, 10**9, "duckdb"),
+        (CLUSTER, True, 1000, "duckdb"),
+        (CLUSTER, True, 1001, "dask"),
+        (ALONE, False, 10**9, "python"),
+        (CLUSTER, False, 1001, "dask"),
+    ],
+)
+def test_the_size_chooses(settings: Settings, is_text: bool, rows: int, engine: str) -> None:
+    assert engine_for("auto", is_text=is_text, rows=rows, settings=settings) == engine
+
+
+@pytest.mark.parametrize(
+    ("is_text", "engine"), [(True, "sql"), (True, "duckdb"), (True, "dask"), (False, "python")]
+)
+def test_a_name_chooses_whatever_the_size(is_text: bool, engine: str) -> None:
+    for rows in (1, 10**9):
+        assert engine_for(engine, is_text=is_text, rows=rows, settings=CLUSTER) == engine
+
+
+@pytest.mark.parametrize(
+    ("is_text", "engine", "says"),
+    [
+        (False, "sql", "functions cannot be pushed down: they run on python, dask or auto"),
+        (False, "duckdb", "functions cannot be pushed down"),
+        (True, "python", "SQL texts run on sql, duckdb, dask or auto"),
+        (True, "spark", "SQL texts run on"),
+        (True, "dask", "set ENTRESOL_BATCHES_DASK"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_refused(is_text: bool, engine: str, says: str) -> None:
+    with pytest.raises(EntresolError, match=says):
+        engine_for(engine, is_text=is_text, rows=1, settings=ALONE)
