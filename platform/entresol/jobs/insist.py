@@ -15,8 +15,16 @@ Result = TypeVar("Result")
 _AGAIN_S = 0.2
 
 
-async def insist(ask: Callable[[], Awaitable[Result]], away: Callable[[], None] = lambda: None) -> Result:
-    """Return what `ask` returns once it raises no error of the platform; `away` is called after each that it does."""
+async def insist(
+    ask: Callable[[], Awaitable[Result]],
+    away: Callable[[], None] = lambda: None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Return what `ask` returns once it raises no error of the platform; `away` is called after each that it does.
+
+    Raises:
+        EntresolError: of `ask`, when `is_over` says that there is no more use.
+    """
     is_told = False
     while True:
         try:
@@ -26,4 +34,6 @@ async def insist(ask: Callable[[], Awaitable[Result]], away: Callable[[], None] 
                 log.warning("the database does not answer, and is asked again: %s", error.message)
             is_told = True
             away()
+            if is_over():
+                raise
             await asyncio.sleep(_AGAIN_S)

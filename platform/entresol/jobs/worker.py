@@ -37,6 +37,7 @@ Result = TypeVar("Result")
 SURVEY_S = 0.25  # between two looks at all lanes, while there is something to do
 SURVEY_JOBS = 1000  # or after so many jobs
 LOOK_S = 0.5  # between two looks at what became of the jobs that run here
+UNSURE_S = 60.0  # for which one looks, after the database was away, though no job is known to run here
 MEASURE_S = 10.0  # between two looks at what waits, for who collects metrics
 KEEP_S = 3600.0  # between two looks at how long jobs that are over have been so
 
@@ -78,6 +79,7 @@ class Worker:
         self._surveyed_s = 0.0
         self._claimed = 0  # since the last survey
         self._turn = 0
+        self._unsure_s = 0.0  # until when a claim may have been heard whose answer was not
         self._stopping = False
         self._ends: Turn[_End, bool] = Turn(self._finish_all, running_max=1)
         self._gauges = Gauges(lambda: len(self._running))
@@ -139,7 +141,10 @@ class Worker:
     async def _claim_all(self) -> None:
         while not self._stopping:
             self._stirred.clear()
-            begun = await self._insist(self._claim) if self._room else 0
+            try:
+                begun = await insist(self._claim, self._forget, lambda: self._stopping) if self._room else 0
+            except EntresolError:  # the database is away, and the worker ends
+                return
             # Of what gave nothing there is no more until the next survey, but there may be of others.
             if not begun and not (self._room and self._wanted()):
                 with suppress(TimeoutError):
@@ -298,20 +303,30 @@ class Worker:
     async def _look(self) -> None:
         """Write down what attempts report, and tell them what became of them."""
         loop = asyncio.get_running_loop()
+        strangers: set[Attempt] = set()
         while True:
             await asyncio.sleep(LOOK_S)
-            running = dict(self._running)
+            worker, running = self._id, dict(self._running)
             ends = [one.end_s for one in running.values()]
             self._heart.allow(min(ends) - loop.time() + 2 * GRACE_S if ends else None)
-            if not running:
+            if not running and loop.time() > self._unsure_s:
                 continue
             await self._write_down(running.values())
-            ours = await self._insist(lambda running=running: self._jobs.look([*running]))  # type: ignore[misc]
+            ours = await self._insist(lambda worker=worker: self._jobs.look(worker))  # type: ignore[misc]
             for attempt, one in running.items():
                 if attempt not in ours:
                     one.stop(Why.LOST)
                 elif ours[attempt]:
                     one.stop(Why.CANCELLED)
+            strangers = await self._give_back(ours.keys() - self._running.keys(), strangers)
+
+    async def _give_back(self, found: set[Attempt], before: set[Attempt]) -> set[Attempt]:
+        """Hand back what a claim has given this worker whose answer never came: what two looks in a row found."""
+        unheard = found & before
+        if unheard:
+            log.warning("%d jobs were claimed, and the answer was lost: they are handed back", len(unheard))
+            await self._insist(lambda: self._jobs.release([*unheard]))
+        return found - unheard
 
     async def _drain(self) -> None:
         if self._tasks:
@@ -319,7 +334,11 @@ class Worker:
         for running in self._running.values():
             running.stop(Why.RELEASED)
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            _, left = await asyncio.wait(self._tasks, timeout=self._settings.jobs_lease_s)
+            if left:
+                log.error("%d jobs could not be handed back: others wait until the lease is over", len(left))
+            for task in left:
+                task.cancel()
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -350,3 +369,4 @@ class Worker:
     def _forget(self) -> None:
         """Survey all lanes anew: what was known of them may be another server's."""
         self._lanes = []
+        self._unsure_s = asyncio.get_running_loop().time() + UNSURE_S

@@ -266,9 +266,9 @@ class Jobs:
         attempts, percents, steps, checkpoints = zip(*reports, strict=True)
         return await self._change("report", attempts, percents, steps, checkpoints)
 
-    async def look(self, attempts: _Attempts) -> dict[Attempt, bool]:
-        """Return those of the attempts that still are, each with whether somebody asked that it ends."""
-        records = await self._run("look", [attempt.id for attempt in attempts])
+    async def look(self, worker: uuid.UUID) -> dict[Attempt, bool]:
+        """Return the attempts that are a worker's own, each with whether somebody asked that it ends."""
+        records = await self._run("look", worker)
         return {Attempt(record["id"], record["token"]): record["is_cancelled"] for record in records}
 
     async def promote(self) -> int:

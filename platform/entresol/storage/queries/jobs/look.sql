@@ -1,2 +1,2 @@
--- What became of attempts: those of them that are still somebody's own, and whether they are to end.
-SELECT id, token, is_cancelled FROM entresol.jobs WHERE id = ANY ($1::uuid[]) AND state = 'running'
+-- What the worker $1 runs, as far as is known here, and whether each is to end.
+SELECT id, token, is_cancelled FROM entresol.jobs WHERE worker = $1 AND state = 'running'

@@ -1,0 +1,81 @@
+"""A worker whose database does not answer, or whose answers are lost."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+
+import pytest
+from tests.integration.jobs.conftest import CROWD, put
+
+from entresol.config import Settings
+from entresol.errors import StoreUnavailableError
+from entresol.jobs.kinds import Kind, Reports
+from entresol.jobs.worker import Worker
+from entresol.storage.jobs import Claimed, Jobs, Share
+from entresol.storage.pools import Pools
+from entresol.testing.servers import Database
+
+
+class _Deaf(Jobs):
+    """Hears no answer to its first claims."""
+
+    def __init__(self, pools: Pools) -> None:
+        super().__init__(pools)
+        self.unheard: list[Claimed] = []
+
+    async def claim(self, worker: uuid.UUID, wanted: Sequence[Share]) -> list[Claimed]:
+        claimed = await super().claim(worker, wanted)
+        if self.unheard:
+            return claimed
+        self.unheard = claimed
+        raise StoreUnavailableError("the answer was lost")
+
+
+class _Away(Jobs):
+    """Claims nothing, for there is no database."""
+
+    async def claim(self, worker: uuid.UUID, wanted: Sequence[Share]) -> list[Claimed]:
+        raise StoreUnavailableError("the database is away")
+
+
+def _worker(jobs: Jobs, database: Database, begun: asyncio.Queue[Claimed]) -> Worker:
+    async def run(claimed: Claimed, _reports: Reports) -> bytes:
+        begun.put_nowait(claimed)
+        return b""
+
+    settings = Settings.load({}, database_write=database.write_url, database_read=(), drain_s=0.1)
+    kind = Kind(CROWD, run, lambda error, _claimed: str(error).encode())
+    return Worker(jobs, {CROWD: kind}, ["tasks"], settings)
+
+
+@pytest.mark.timeout(60)
+async def test_what_was_claimed_without_an_answer_is_handed_back_and_done(
+    database: Database, pools: Pools
+) -> None:
+    await put(database, 5)
+    jobs, queue = _Deaf(pools), asyncio.Queue[Claimed]()
+    worker = _worker(jobs, database, queue)
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        begun = [await queue.get() for _ in range(5)]
+    worker.stop()
+    await running
+    assert queue.empty()
+    assert len(jobs.unheard) == 5
+    assert {one.attempt.id for one in begun} == {one.attempt.id for one in jobs.unheard}
+    assert {one.number for one in begun} == {1}  # what nobody heard of used no attempt up
+
+
+@pytest.mark.timeout(60)
+async def test_a_worker_ends_when_it_is_told_to_though_the_database_is_away(
+    database: Database, pools: Pools
+) -> None:
+    await put(database, 1)
+    worker = _worker(_Away(pools), database, asyncio.Queue())
+    running = asyncio.create_task(worker.run())
+    await asyncio.sleep(0.5)
+    worker.stop()
+    async with asyncio.timeout(20):
+        await running
