@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from tests.integration.cli.conftest import ROOT
 from entresol.cli.main import entresol
 from entresol.config import Settings
 from entresol.service.call import Call
-from entresol.service.registry import Registry, registry
+from entresol.service.registry import registry
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Databases, Migrate
 
@@ -36,7 +37,7 @@ def address(databases: Databases, migrate_database: Migrate) -> Iterator[str]:
         listen="127.0.0.1:0",
         database_write=database.write_url,
     )
-    with RunningPlatform(settings, functions=Registry(registry.functions, no_strangers)) as running:
+    with RunningPlatform(settings, functions=dataclasses.replace(registry, policy=no_strangers)) as running:
         yield running.address
     asyncio.run(databases.drop(database))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from entresol.codegen.protos import compile_protos
 from entresol.errors import Code
 from entresol.schema.load import load
 from entresol.schema.model import MethodKind
-from entresol.service.registry import Registry, registry
+from entresol.service.registry import registry
 from entresol.service.status import CallFailedError
 from entresol.testing.conformance import Case, cases
 from entresol.testing.running import RunningPlatform
@@ -53,7 +54,7 @@ def database(databases: Databases, migrate_database: Migrate) -> Iterator[Databa
 def serve(database: Database, name: str, policy: Callable[[Any, Any], Any]) -> RunningPlatform:
     functions = str(ROOT / "protos" / "stories" / "functions.py")
     settings = settings_of(database, name, ROOT / "protos", functions)
-    return RunningPlatform(settings, functions=Registry(registry.functions, policy))
+    return RunningPlatform(settings, functions=dataclasses.replace(registry, policy=policy))
 
 
 @pytest.fixture(scope="module")

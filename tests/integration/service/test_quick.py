@@ -13,10 +13,12 @@ import pytest
 from tests.integration.service.api import Api, new_id
 from tests.integration.service.conftest import database_of, settings_of
 
+from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
 from entresol.embedded.polling import until
 from entresol.errors import Code
-from entresol.schema.model import Consistency, StaleReads
+from entresol.schema.load import load
+from entresol.schema.model import Consistency, MethodKind, StaleReads
 from entresol.service import quick as service_quick
 from entresol.service.call import Call
 from entresol.service.links import trace
@@ -244,6 +246,17 @@ class Awaited:
         raise AssertionError("nobody calls this")
 
 
+def _registry(policy: Any = None) -> Registry:
+    model = load(compile_protos(ROOT / "protos"))
+    custom = [
+        method
+        for method in model.methods.values()
+        if method.kind is MethodKind.CUSTOM and method.full_name.startswith("stories.")
+    ]
+    functions = {method.full_name: _never for method in custom if method.job is None}
+    return Registry(functions, policy, jobs={method.full_name: _never for method in custom if method.job})
+
+
 async def _yes() -> bool:
     await asyncio.sleep(0)
     return True
@@ -254,7 +267,7 @@ async def test_a_policy_that_need_not_be_awaited_is_asked_each_time_and_hits_sta
     database: Database, transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, noted = Asked(), list[str]()
-    functions = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=asked)
+    functions = _registry(asked)
     monkeypatch.setattr(service_quick, "note", lambda method, _: noted.append(method.full_name))
     with (
         RunningPlatform(settings(database, transport, 60.0), functions=functions) as running,
@@ -288,13 +301,13 @@ def test_only_what_promises_no_more_than_a_hit_has_a_quick_way(running: RunningP
     records = running.platform.records
     model, settings = running.platform.model, running.settings
     own = provided(model, running.platform.pools)
-    voting = Registry(functions={"stories.v1.StoryService.VoteStory": _never})
+    voting = _registry()
     table = build(model, records, voting, settings, provided=own)
     assert table[GET].quick is not None
     broken = replace(table[GET].quick, read=_broken)
     assert broken.look(b"", "", _broken) is None  # what is broken is told by the ordinary way
     for policy in (_never, Awaited()):
-        awaited = Registry(functions={"stories.v1.StoryService.VoteStory": _never}, policy=policy)
+        awaited = _registry(policy)
         assert build(model, records, awaited, settings, provided=own)[GET].quick is None
     method = model.methods[GET]
     assert method.resource is not None

@@ -74,8 +74,14 @@ def unlisted(resource: Resource) -> Resource:
     return replace(resource, list_scopes=(), fields=tuple(fields))
 
 
+LATER = {"stories.entresol.dev/Referrer"}  # than the migrations up to 0004
+
+
 def test_the_committed_migrations_of_the_stories_are_what_the_plan_wrote() -> None:
-    stories = load(compile_protos(ROOT / "protos"))
+    latest = load(compile_protos(ROOT / "protos"))
+    stories = replace(
+        latest, resources={key: one for key, one in latest.resources.items() if key not in LATER}
+    )
     first = replace(
         stories,
         resources={
@@ -92,6 +98,8 @@ def test_the_committed_migrations_of_the_stories_are_what_the_plan_wrote() -> No
     assert "\n".join(line.strip() for line in statements) in "\n".join(steps)
     (text,) = planned.texts()
     assert text == (ROOT / "migrations" / "stories" / "0003_list_scopes_concurrently.sql").read_text()
+    (text,) = plan(latest, live(stories)).texts()
+    assert text == (ROOT / "migrations" / "stories" / "0005_referrers.sql").read_text()
 
 
 def test_a_release_from_before_the_list_scopes_starts_on_the_new_schema() -> None:
