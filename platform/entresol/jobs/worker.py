@@ -334,7 +334,8 @@ class Worker:
         for running in self._running.values():
             running.stop(Why.RELEASED)
         if self._tasks:
-            _, left = await asyncio.wait(self._tasks, timeout=self._settings.jobs_lease_s)
+            longest_s = 2 * GRACE_S + self._settings.jobs_lease_s
+            _, left = await asyncio.wait(self._tasks, timeout=longest_s)
             if left:
                 log.error("%d jobs could not be handed back: others wait until the lease is over", len(left))
             for task in left:
