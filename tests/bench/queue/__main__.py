@@ -39,7 +39,10 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--minutes", type=float, help="after which there is one round of each (12; quick 1.5)"
     )
     parser.add_argument(
-        "--marks", type=int, nargs="+", help="jobs beside whose rows a drain is told of (40000 120000)"
+        "--marks",
+        type=int,
+        nargs="+",
+        help="jobs beside whose rows a drain is told of (40000 120000; quick 20000)",
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     parser.add_argument("--systems", nargs="+", choices=list(QUEUES), default=list(QUEUES), help="only these")
@@ -49,7 +52,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     arguments.jobs = arguments.jobs or (8_000 if quick else 20_000)
     arguments.seconds = arguments.seconds or (3.0 if quick else 10.0)
     arguments.minutes = arguments.minutes or (1.5 if quick else 12.0)
-    arguments.marks = arguments.marks or held.MARKS[: 1 if quick else None]
+    arguments.marks = arguments.marks or (held.QUICK_MARKS if quick else held.MARKS)
     return arguments
 
 
@@ -65,7 +68,9 @@ async def measure(ground: Ground, place: Place, arguments: argparse.Namespace) -
         "front_ends": lambda: puts.orders(ground, fewer, seconds / 2),
         "calls": lambda: waits.calls(ground, place, rounds, jobs // 20),
         "pollers": lambda: drains.polled(ground, place, rounds, jobs),
-        "held_snapshot": lambda: held.measure(ground, 3 * seconds, 9 * seconds, arguments.marks),
+        "held_snapshot": lambda: held.measure(
+            ground, jobs, 3 * seconds, 15.0 if quick else 60.0, arguments.marks
+        ),
     }
     results: dict[str, Any] = {}
     for name, run in runs.items():

@@ -35,8 +35,10 @@ async def work(given: Any) -> None:
         async def errand(job: Any) -> None:
             board.note(int(job.payload))
 
-        yield made
-        await connection.close()
+        try:
+            yield made
+        finally:
+            await connection.close()
 
     await pgqueuer.run(queuer, batch_size=given.batch)  # default: 10
 

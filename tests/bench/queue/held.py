@@ -16,15 +16,16 @@ NAME = "held_snapshot"
 BATCH = 100
 PER_S, AT_ONCE = 800.0, 8
 CHUNK = 10_000
-MARKS = (40_000, 120_000)  # jobs that are over and whose rows are kept
+MARKS, QUICK_MARKS = (40_000, 120_000), (20_000,)  # jobs that are over and whose rows are kept
 CHUNK_S = 30.0  # a queue that takes longer for a chunk has come to its end
 HOLD = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1"
 
 
 async def measure(
-    ground: Ground, seconds: float, seconds_max: float, marks: Sequence[int] = MARKS
+    ground: Ground, jobs: int, seconds: float, seconds_max: float, marks: Sequence[int]
 ) -> dict[str, Found]:
     """Return what became of each queue; a slow one ends after `seconds_max`, in the midst of the marks."""
+    chunk = min(CHUNK, jobs // 2)
     found: Found = {}
     for name, queue in ground.queues.items():
         async with (
@@ -32,7 +33,7 @@ async def measure(
             ground.stores.connect(ground.stores.write_to(queue.database)) as holder,
         ):
             await holder.execute(HOLD)
-            found[name] = await _held(workers, seconds, time.monotonic() + seconds_max, marks)
+            found[name] = await _held(workers, chunk, seconds, time.monotonic() + seconds_max, marks)
         await ground.clear(queue)
         report.say(
             f"{NAME}, {name}: { ({key: value for key, value in found[name].items() if key != 'rounds'}) }"
@@ -40,19 +41,21 @@ async def measure(
     return {NAME: found}
 
 
-async def _held(workers: Workers, seconds: float, ends_s: float, marks: Sequence[int]) -> dict[str, Any]:
-    share = workers.queue.share
-    first = await workers.drain(int(CHUNK * share), CHUNK_S)
+async def _held(
+    workers: Workers, chunk: int, seconds: float, ends_s: float, marks: Sequence[int]
+) -> dict[str, Any]:
+    before, count = workers.begun, int(chunk * workers.queue.share)
+    first = await workers.drain(count, CHUNK_S)
     found: dict[str, Any] = {"first_per_s": first["per_s"], "rounds": [first]}
     found["sustained"] = await _sustained(workers, seconds)
     if first["per_s"] * (ends_s - time.monotonic()) < marks[0]:  # it is too slow to come so far
         return found
     for mark in marks:
         latest: dict[str, Any] | None = None
-        while workers.begun < mark or latest is None:
+        while workers.begun - before < mark or latest is None:
             if time.monotonic() > ends_s:
                 return found
-            latest = await workers.drain(int(CHUNK * share), CHUNK_S)
+            latest = await workers.drain(count, CHUNK_S)
             found["rounds"].append(latest)
             if not latest["is_over"]:
                 return found

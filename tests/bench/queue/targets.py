@@ -67,7 +67,10 @@ TARGETS = (
     Target("from commit to handler, p50 ms", "wake_up", "p50_ms"),
     Target("from commit to handler, p99 ms", "wake_up", "p99_ms", at_most=50.0),
     Target("of 800 jobs/s, share run", held.NAME, "sustained", at_least=0.9),
-    *(Target(f"drain after {mark} jobs, of the first", held.NAME, f"after_{mark}") for mark in held.MARKS),
+    *(
+        Target(f"drain after {mark} jobs, of the first", held.NAME, f"after_{mark}")
+        for mark in (*held.QUICK_MARKS, *held.MARKS)
+    ),
     Target("drain beside pollers, of one alone", "pollers", "per_s", subject="polled", beside="alone"),
 )
 
