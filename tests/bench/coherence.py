@@ -21,7 +21,6 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from redis.asyncio import Redis
 from tests.bench import report
 from tests.bench.keys import EXPONENT, Keys
-from tests.bench.load import percentile
 from tests.bench.operation import Operation
 from tests.bench.processes import BenchError, Cores, started
 from tests.bench.rounds import measure, prepared
@@ -206,9 +205,9 @@ async def steady(
         "cache_answers": {name: dict(counts) for name, counts in answers.items()},
         "fills_refused": share(answers["fill"], REFUSED),
         "puts_refused": share(answers["put"], REFUSED),
-        "relay_lag_ms": spread_ms(lags_s),
-        "update_ms": spread_ms(updates.latencies_s),
-        "read_ms": spread_ms(reads.latencies_s),
+        "relay_lag_ms": report.spread_ms(lags_s),
+        "update_ms": report.spread_ms(updates.latencies_s),
+        "read_ms": report.spread_ms(reads.latencies_s),
     }
 
 
@@ -227,13 +226,6 @@ def share(counts: Counter[str], name: str, among: Sequence[str] = ()) -> float |
     """Return which share of all, or of those named, is `name`; None of nothing."""
     total = sum(counts[one] for one in among or counts)
     return round(counts[name] / total, 5) if total else None
-
-
-def spread_ms(values_s: Sequence[float]) -> dict[str, float]:
-    """Return how many there are, their median, 99th percentile and maximum."""
-    ordered = sorted(1000 * value for value in values_s)
-    figures = {"p50": percentile(ordered, 0.5), "p99": percentile(ordered, 0.99), "max": ordered[-1]}
-    return {"count": len(ordered), **{name: round(value, 2) for name, value in figures.items()}}
 
 
 def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:

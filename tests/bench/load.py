@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import uvloop
 from tests.bench.connections import CONNECTIONS, Connections
 from tests.bench.operation import SINGLE_READS
+from tests.bench.report import percentile
 from tests.bench.speech import SPEECHES, Speech, operations
 from tests.bench.wire import OK, Call, Request
 
@@ -129,11 +130,6 @@ class Run:
         if self._closed_loop:
             self._take()
         self._done()
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that this share of the sorted values does not exceed."""
-    return values[min(len(values) - 1, int(len(values) * share))]
 
 
 async def serve(address: str, speech: Speech, in_flight: int) -> None:

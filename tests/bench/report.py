@@ -49,8 +49,12 @@ def main(
     arguments: argparse.Namespace,
     run: Callable[[argparse.Namespace, Path], Coroutine[Any, Any, dict[str, Any]]],
     summarize: Callable[[Mapping[str, Any]], str],
+    holds: Callable[[Mapping[str, Any]], bool] = lambda result: True,
 ) -> int:
-    """Run a benchmark, keep its figures and print what matters; 1 and the reason when it cannot give any."""
+    """Run a benchmark, keep its figures and print what matters; return 0 if they hold.
+
+    1 and the reason when it cannot give any.
+    """
     with tempfile.TemporaryDirectory(prefix="entresol-bench-") as folder:
         try:
             result = asyncio.run(run(arguments, Path(folder)))
@@ -64,7 +68,7 @@ def main(
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(summarize(result))
     say(f"every figure is in {out}{_drawn(out) if result.get('workloads') or result.get('growth') else ''}")
-    return 0
+    return 0 if holds(result) else 1
 
 
 def _drawn(out: Path) -> str:
@@ -87,14 +91,26 @@ def _drawn(out: Path) -> str:
 def summary(rounds: Rounds) -> dict[str, Any]:
     """Return the medians over rounds, the range of the CPU, and the rounds themselves."""
     cpu_us = [entry["cpu_us"] for entry in rounds]
-    medians = {name: _median([entry[name] for entry in rounds]) for name in FIGURES}
+    medians = {name: median([entry[name] for entry in rounds]) for name in FIGURES}
     return medians | {"cpu_us_min": min(cpu_us), "cpu_us_max": max(cpu_us), "rounds": list(rounds)}
 
 
-def _median(values: Sequence[float | None]) -> float | None:
+def median(values: Sequence[float | None]) -> float | None:
     """Return the median; None for what is not measured in this workload."""
     known = [value for value in values if value is not None]
     return round(statistics.median(known), 4) if known else None
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value that this share of the sorted values does not exceed."""
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+def spread_ms(values_s: Sequence[float]) -> dict[str, float]:
+    """Return how many there are, their median, 99th percentile and maximum."""
+    ordered = sorted(1000 * value for value in values_s)
+    figures = {"p50": percentile(ordered, 0.5), "p99": percentile(ordered, 0.99), "max": ordered[-1]}
+    return {"count": len(ordered), **{name: round(value, 2) for name, value in figures.items()}}
 
 
 def workload(by_system: Mapping[str, Rounds]) -> dict[str, Any]:

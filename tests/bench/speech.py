@@ -1,4 +1,4 @@
-"""What is said for an operation: of stories as gRPC and as JSON, and of the graph. To modify is a get and an update."""
+"""What is said for an operation: of stories by gRPC and JSON, of the graph, of jobs. To modify is to get and update."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import quote
 import grpc
 from tests.bench import graph
 from tests.bench.operation import Operation
+from tests.bench.queue import errands
 from tests.bench.rows import AUTHOR, TEXT, name_of
 from tests.bench.wire import Connection, GrpcConnection, JsonConnection, Request
 
@@ -130,6 +131,7 @@ SPEECHES: Mapping[str, Speech] = {
         ),
     ),
     "graph": Speech(GrpcConnection, graph.steps),
+    "queue": Speech(GrpcConnection, errands.steps),
 }
 
 

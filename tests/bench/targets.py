@@ -114,14 +114,14 @@ def _judged(target: Target, workloads: Workloads, reasons: Reasons) -> dict[str,
     peer = _best(workloads, other, target.figure) if target.peer == BEST else target.peer
     subject_figure = _figure(workloads, target.workload, target.subject, target.figure)
     work = f"{target.work}: {target.subject} / {peer}{', a Get' if target.beside else ''}"
-    line = _line(
+    line = line_of(
         work,
         subject_figure / target.rows if subject_figure else None,
         _figure(workloads, other, peer, target.figure),
         at_most=target.at_most,
     )
     names = (_part(target.workload), _part(other), target.subject, peer)
-    return _explained(line | {"figure": target.figure}, reasons, *names)
+    return explained(line | {"figure": target.figure}, reasons, *names)
 
 
 def _best(workloads: Workloads, workload: str, figure: str) -> str:
@@ -138,35 +138,35 @@ def _figure(workloads: Workloads, workload: str, system: str, figure: str) -> fl
 def _memory(workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
     workload, system = MEMORY_OF
     mib = _figure(workloads, workload, system, "memory_mib")
-    line = _line("memory of a worker, MiB", mib, at_most=MEMORY_MIB_MAX)
-    return _explained(line, reasons, workload, system)
+    line = line_of("memory of a worker, MiB", mib, at_most=MEMORY_MIB_MAX)
+    return explained(line, reasons, workload, system)
 
 
 def _workers(workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
     grown = workloads.get("scale", {}).get("times_one_worker", {}).get(WORKERS)
     work = f"calls a second of {WORKERS} workers held to a slice of a core, times those of one"
-    return _explained(_line(work, grown, at_least=GROWTH_MIN), reasons, "scale", "entresol_near")
+    return explained(line_of(work, grown, at_least=GROWTH_MIN), reasons, "scale", "entresol_near")
 
 
 def _hit_ratio(workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
     found = workloads.get("tao_o_crowded", {})
     work = "TAOBench O with a fifth of the data in Redis: hit ratio / the largest that such a cache can have"
-    line = _line(work, found.get("hit_ratio"), at_least=HIT_RATIO_MIN)
+    line = line_of(work, found.get("hit_ratio"), at_least=HIT_RATIO_MIN)
     line["peer"] = found.get("hit_ratio_max")
-    return _explained(line, reasons, "tao_o_crowded", "graph_entresol")
+    return explained(line, reasons, "tao_o_crowded", "graph_entresol")
 
 
 def _row_of_postgresql(workloads: Workloads, reasons: Reasons) -> dict[str, Any]:
     workload, system = ROW_OF
     rounds = workloads.get(workload, {}).get("systems", {}).get(system, {}).get("rounds", ())
     found = [one["stores_cpu_us"]["replica"] for one in rounds if "replica" in one.get("stores_cpu_us", {})]
-    line = _line(
+    line = line_of(
         "PostgreSQL's CPU for a row from a replica, beside pgbench's prepared point select",
         statistics.median(found) if found else None,
         workloads.get("ceilings", {}).get("pgbench_point_select", {}).get("cpu_us"),
         at_most=ROW_AT_MOST,
     )
-    return _explained(line, reasons, workload, system, "ceilings", "pgbench_point_select")
+    return explained(line, reasons, workload, system, "ceilings", "pgbench_point_select")
 
 
 def _grown(workloads: Workloads, reasons: Reasons, store: str) -> dict[str, Any]:
@@ -176,11 +176,11 @@ def _grown(workloads: Workloads, reasons: Reasons, store: str) -> dict[str, Any]
     fewest, most = (min(by_rows), max(by_rows)) if by_rows else (None, None)
     counts = f"{most:,} rows, beside {fewest:,}" if by_rows else "the most rows, beside the fewest"
     figures = (by_rows[count]["cpu_us"] if count is not None else None for count in (most, fewest))
-    line = _line(f"Get from {store} with {counts}", *figures, at_most=GROWN_AT_MOST)
-    return _explained(line, reasons, "growth")
+    line = line_of(f"Get from {store} with {counts}", *figures, at_most=GROWN_AT_MOST)
+    return explained(line, reasons, "growth")
 
 
-def _line(
+def line_of(
     work: str,
     subject: float | None,
     *peer: float | None,
@@ -207,7 +207,7 @@ def _verdict(value: float | None, at_most: float | None, at_least: float | None)
     return "pass" if is_reached else "short"
 
 
-def _explained(line: dict[str, Any], reasons: Reasons, *names: str) -> dict[str, Any]:
+def explained(line: dict[str, Any], reasons: Reasons, *names: str) -> dict[str, Any]:
     """Return the line, with the reason why of one that was not measured."""
     if line["verdict"] != "not measured":
         return line
