@@ -37,6 +37,10 @@ def test_the_tour_shows_cache_replica_and_primary_answering() -> None:
     assert by["read your write"] == "cache"
     assert by["a list that must show the write"] == "primary"
     assert all(source.startswith("replica:") for source in by["kill a replica and read on"].split(", "))
+    said = {step["step"]: step["detail"] for step in facts["steps"]}
+    assert by["poll it until it is done"] == "a worker"
+    assert "8 sites" in said["visits by referring site"]
+    assert said["kill one of two schedulers"].startswith("6 ticks")
 
 
 @pytest.mark.timeout(180)
@@ -51,4 +55,5 @@ def test_a_users_own_file_is_loaded(tmp_path: Path) -> None:
     line, field, problem = (ROOT / rejects).read_text().splitlines()[1].split(",", 2)
     (ROOT / rejects).unlink()
     assert (line, field) == ("52", "score")
+    assert facts["steps"][-1]["step"] == "kill a replica and read on"  # without links there is no report
     assert "many" in problem

@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from entresol.cli import sample
+from entresol.cli import sample, tour_jobs
 from entresol.cli.importer import load_file
 from entresol.cli.run import run, until_told
 from entresol.cli.stack import Stack, serving, stores
@@ -46,7 +46,7 @@ MAPPING = (
 @click.option("--once", is_flag=True, help="End after the tour.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(data: Path | None, count: int, once: bool, as_json: bool) -> None:
-    """Start PostgreSQL with two replicas, Redis, relay and server; load stories; show what answers what; serve on.
+    """Start PostgreSQL with two replicas, Redis, relay, server, worker; load stories; show what answers what; serve on.
 
     Everything is temporary, and ends with this command. DATA has the columns id, title, url, num_points, num_comments,
     author and created_at.
@@ -119,6 +119,8 @@ async def _walk(stack: Stack, console: Console) -> list[Step]:
             console.print,
         )
         try:
-            return await tour.walk()
+            await tour.walk()
+            await tour_jobs.walk(tour)
+            return tour.steps
         finally:
             console.print(table)

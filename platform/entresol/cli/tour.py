@@ -66,37 +66,37 @@ class Tour:
     async def best_stories(self) -> str:
         """List, and return the name of a story."""
         await self._replayed()
-        answer = await self._call("ListStories", page_size=25, order_by="score desc", filter="score >= 10")
+        answer = await self.call("ListStories", page_size=25, order_by="score desc", filter="score >= 10")
         stories = list(_reply(answer).stories)
-        self._note("list the 25 best stories", answer, f"best: {stories[0].title}")
+        self.note("list the 25 best stories", answer, f"best: {stories[0].title}")
         return str(stories[-1].name)
 
     async def cold_and_cached(self, name: str) -> None:
         """Read a record three times: from a replica, from the cache, and from the server's own copy."""
-        cold = await self._call("GetStory", name=name)
-        self._note("read one, cold", cold, _title(cold))
+        cold = await self.call("GetStory", name=name)
+        self.note("read one, cold", cold, _title(cold))
         # Once is enough, unless the relay was still busy with the stories that were loaded a moment ago.
-        cached = await self._until(lambda: self._call("GetStory", name=name), lambda a: _by(a) == "cache")
-        self._note("the same read, cached", cached, _title(cached))
-        near = await self._until(lambda: self._call("GetStory", name=name), lambda a: _by(a) == "near")
-        self._note("and once more", near, "a copy in the server itself, for at most a second")
-        self._require(cold.reply == cached.reply == near.reply, "the cache answered with another story")
+        cached = await self._until(lambda: self.call("GetStory", name=name), lambda a: _by(a) == "cache")
+        self.note("the same read, cached", cached, _title(cached))
+        near = await self._until(lambda: self.call("GetStory", name=name), lambda a: _by(a) == "near")
+        self.note("and once more", near, "a copy in the server itself, for at most a second")
+        self.require(cold.reply == cached.reply == near.reply, "the cache answered with another story")
 
     async def written_and_read(self, name: str) -> None:
         """Write while the replicas lag, and read the write back at once."""
         for replica in self.stack.servers.replicas:
             await replica.set_delay(REPLICA_DELAY_MS)
-        changed = await self._call(
+        changed = await self.call(
             "UpdateStory", story={"name": name, "score": 1_000_000}, update_mask="score"
         )
         self.session = changed.trailing.get(SESSION_KEY, "")
-        self._note(f"write its score, replicas {REPLICA_DELAY_MS} ms behind", changed, "1,000,000 points")
-        read = await self._call("GetStory", name=name)
-        self._note("read your write", read, f"{_reply(read).score:,} points")
-        self._require(read.reply == changed.reply, "the write was not visible to the next read")
-        listed = await self._call("ListStories", page_size=1, order_by="score desc")
-        self._note("a list that must show the write", listed, "no replica is new enough, so the primary")
-        self._require(_reply(listed).stories[0].name == name, "the list did not show the write")
+        self.note(f"write its score, replicas {REPLICA_DELAY_MS} ms behind", changed, "1,000,000 points")
+        read = await self.call("GetStory", name=name)
+        self.note("read your write", read, f"{_reply(read).score:,} points")
+        self.require(read.reply == changed.reply, "the write was not visible to the next read")
+        listed = await self.call("ListStories", page_size=1, order_by="score desc")
+        self.note("a list that must show the write", listed, "no replica is new enough, so the primary")
+        self.require(_reply(listed).stories[0].name == name, "the list did not show the write")
         for replica in self.stack.servers.replicas:
             await replica.set_delay(0)
 
@@ -106,30 +106,33 @@ class Tour:
         title = "Changed by psql"
         await self.stack.servers.psql(f"UPDATE stories SET title = '{title}' WHERE name = '{name}'")  # noqa: S608 - its own
         ms = (time.perf_counter() - started) * 1000
-        self._add(Step("change its title with psql", "psql", round(ms, 1)))
+        self.add(Step("change its title with psql", "psql", round(ms, 1)))
         started = time.perf_counter()
-        answer = await self._until(lambda: self._call("GetStory", name=name), lambda a: _title(a) == title)
+        answer = await self._until(lambda: self.call("GetStory", name=name), lambda a: _title(a) == title)
         ms = (time.perf_counter() - started) * 1000
-        self._add(
+        self.add(
             Step("read until it shows", _by(answer), round(ms, 1), "the relay took it from PostgreSQL's log")
         )
 
     async def without_a_replica(self) -> None:
         """Kill a replica, and read records that no cache holds: nobody notices."""
-        answer = await self._call("ListStories", page_size=READS_WITHOUT_A_REPLICA, order_by="post_time desc")
+        answer = await self.call("ListStories", page_size=READS_WITHOUT_A_REPLICA, order_by="post_time desc")
         names = [story.name for story in _reply(answer).stories]
         await self._replayed()
         self.warn("Now a replica is killed on purpose; the server warns of it, and reads go on:")
         await self.stack.servers.replicas[0].kill()
         started = time.perf_counter()
-        answers = [await self._call("GetStory", name=name) for name in names]
+        answers = [await self.call("GetStory", name=name) for name in names]
         ms = (time.perf_counter() - started) * 1000 / max(1, len(answers))
         sources = sorted({_by(answer) for answer in answers})
         detail = f"{len(answers)} of {len(names)} cold reads answered; milliseconds each"
-        self._add(Step("kill a replica and read on", ", ".join(sources), round(ms, 2), detail))
+        self.add(Step("kill a replica and read on", ", ".join(sources), round(ms, 2), detail))
 
-    async def _call(self, method: str, *, update_mask: str = "", **fields: Any) -> Answer:
-        path = f"{STORIES}/{method}"
+    async def call(
+        self, method: str, *, service: str = STORIES, update_mask: str = "", **fields: Any
+    ) -> Answer:
+        """Call a method with the session so far."""
+        path = f"{service}/{method}"
         metadata = {SESSION_KEY: self.session} if self.session else {}
 
         def call() -> Answer:
@@ -149,7 +152,7 @@ class Tour:
             server.role == "replica" and server.replayed < position
             for server in self.stack.platform.pools.servers()
         ):
-            self._require(time.monotonic() < deadline, f"a replica is {SEEN_WITHIN_S} s behind")
+            self.require(time.monotonic() < deadline, f"a replica is {SEEN_WITHIN_S} s behind")
             await asyncio.sleep(0.005)
 
     async def _until(self, ask: Callable[[], Awaitable[Answer]], holds: Callable[[Answer], bool]) -> Answer:
@@ -158,17 +161,20 @@ class Tour:
             answer = await ask()
             if holds(answer):
                 return answer
-            self._require(time.monotonic() < deadline, f"not seen within {SEEN_WITHIN_S} s")
+            self.require(time.monotonic() < deadline, f"not seen within {SEEN_WITHIN_S} s")
             await asyncio.sleep(0.005)
 
-    def _note(self, text: str, answer: Answer, detail: str) -> None:
-        self._add(Step(text, _by(answer), round(answer.duration_s * 1000, 2), detail))
+    def note(self, text: str, answer: Answer, detail: str) -> None:
+        """Tell of a step that was a call."""
+        self.add(Step(text, _by(answer), round(answer.duration_s * 1000, 2), detail))
 
-    def _add(self, step: Step) -> None:
+    def add(self, step: Step) -> None:
+        """Tell of a step."""
         self.steps.append(step)
         self.hear(step)
 
-    def _require(self, holds: bool, otherwise: str) -> None:
+    def require(self, holds: bool, otherwise: str) -> None:
+        """Raise TourError unless a step showed what it promises."""
         if not holds:
             raise TourError(otherwise)
 
