@@ -23,8 +23,8 @@ from entresol.service.call import Call, Caller, Handler, Reply
 from entresol.service.enqueue import new_job, operation_name
 from entresol.service.places import place
 from entresol.service.registry import Context, JobFunction
-from entresol.service.repeats import once
 from entresol.service.status import status_of
+from entresol.service.writes import Writes
 from entresol.storage.jobs import Claimed, enqueue, hold
 from entresol.storage.transaction import Transaction
 
@@ -114,7 +114,7 @@ class Job(Context):
             self.reports.checkpoint = noted
 
 
-def begin(method: Method, records: Records) -> Handler:
+def begin(method: Method, writes: Writes) -> Handler:
     """Return the handler of a method whose work is a job.
 
     With `validate_only` all is done and then undone: the operation that it answers with is done, with an empty response
@@ -129,11 +129,7 @@ def begin(method: Method, records: Records) -> Handler:
             await enqueue(transaction, [job])
             return _operation(method, name=operation_name(job.id))
 
-        async with Context(call, records, records.model).transaction() as transaction:
-            ttl_s = records.settings.request_id_ttl_s
-            reply = await once(transaction, work, request, method, call, ttl_s)
-            if is_dry:
-                transaction.rollback_only()
+        reply = await writes.write(request, call, work, one_statement=True)
         return _operation(method, done=True, response=_nothing(method)) if is_dry else reply
 
     return handler

@@ -10,11 +10,11 @@ from typing import Any
 from google.protobuf.message import Message
 
 from entresol.errors import DeadlineExceededError
-from entresol.records import Records
 from entresol.schema.model import Method, MethodKind, Model, Resource
 from entresol.service import jobs
 from entresol.service.call import Call, Handler, Reply
 from entresol.service.registry import JobFunction
+from entresol.service.writes import Writes
 from entresol.storage.selection import Selection
 
 BATCH = 500  # records of one transaction
@@ -38,9 +38,9 @@ class _Purged:
         return json.dumps({"count": self.count, "last": self.last}).encode()
 
 
-def begin(method: Method, records: Records) -> Handler:
+def begin(method: Method, writes: Writes) -> Handler:
     """Return the handler of a Purge: what it asks for wrongly is told at once, the rest is its job's."""
-    begun, resource = jobs.begin(method, records), method.resource
+    begun, resource = jobs.begin(method, writes), method.resource
     assert resource is not None, "a standard method has its resource"
 
     async def handler(request: Message, call: Call) -> Reply:

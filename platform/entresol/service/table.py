@@ -75,7 +75,7 @@ def build(
         if function:
             handler = custom(method, function, records, model)
         elif method.full_name in registry.jobs:
-            handler = begin(method, records)
+            handler = begin(method, standard.writes)
         else:
             handler = standard.handler(method, check)
         before = (deadline(settings), decode(settings, records.tokens))
@@ -99,7 +99,7 @@ class _Standard:
         self._listings = Listings(records)
         self._tokens = _page_tokens(settings)
         self._inserter = Inserter(model, identifiers)
-        self._writes = Writes(records, settings, self._inserter)
+        self.writes = Writes(records, settings, self._inserter)
 
     def handler(self, method: Method, check: RequestCheck) -> Handler:
         match method.kind:
@@ -110,18 +110,18 @@ class _Standard:
             case MethodKind.LIST:
                 return methods.list_(method, self._records, self._listings, self._tokens)
             case MethodKind.CREATE:
-                return self._writes.create(method, Creator(method, self._identifiers))
+                return self.writes.create(method, Creator(method, self._identifiers))
             case MethodKind.BATCH_CREATE:
                 create = _create_of(method, self._model)
-                return self._writes.batch_create(method, Creator(create, self._identifiers))
+                return self.writes.batch_create(method, Creator(create, self._identifiers))
             case MethodKind.UPDATE:
-                return self._writes.update(method, Updater(method, check, self._inserter))
+                return self.writes.update(method, Updater(method, check, self._inserter))
             case MethodKind.DELETE:
-                return self._writes.delete(method)
+                return self.writes.delete(method)
             case MethodKind.UNDELETE:
-                return self._writes.undelete(method)
+                return self.writes.undelete(method)
             case MethodKind.PURGE:
-                return purges.begin(method, self._records)
+                return purges.begin(method, self.writes)
             case MethodKind.CUSTOM:
                 raise ConfigurationError(f"{method.full_name} has no function")
 

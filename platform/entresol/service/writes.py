@@ -55,7 +55,7 @@ class Writes:
                 (row,) = await self.inserter.insert(transaction, resource, [message])
                 return row.message
 
-            return await self._write(request, call, work, one_statement=one_statement)
+            return await self.write(request, call, work, one_statement=one_statement)
 
         return handler
 
@@ -82,7 +82,7 @@ class Writes:
                 return repeated(number, replies)
 
             dry = all(getattr(one, "validate_only", False) for one in request.requests)
-            return await self._write(request, call, work, dry=dry)
+            return await self.write(request, call, work, dry=dry)
 
         return handler
 
@@ -110,12 +110,12 @@ class Writes:
                     call.answered_by(PRIMARY)
                     return done.message
             try:
-                return await self._write(request, call, work)
+                return await self.write(request, call, work)
             except AlreadyExistsError as error:
                 if not getattr(request, "allow_missing", False) or error.metadata.get("name") != wanted.name:
                     raise
             # Another call created it between this one's look and its insert: now it is there to be updated.
-            return await self._write(request, call, work)
+            return await self.write(request, call, work)
 
         return handler
 
@@ -140,7 +140,7 @@ class Writes:
                     return marked.message if marked else b""
                 return row.message if returns_resource else b""
 
-            return await self._write(request, call, work)
+            return await self.write(request, call, work)
 
         return handler
 
@@ -153,11 +153,11 @@ class Writes:
                 version = etag_version(getattr(request, "etag", ""))
                 return (await transaction.undelete(resource, request.name, version=version)).message
 
-            return await self._write(request, call, work)
+            return await self.write(request, call, work)
 
         return handler
 
-    async def _write(
+    async def write(
         self, request: Any, call: Call, work: Work, *, dry: bool = False, one_statement: bool = False
     ) -> bytes:
         """Run `work` in one transaction and return its reply.
