@@ -15,7 +15,7 @@ from entresol.errors import EntresolError
 from entresol.schema.model import Model, Resource
 from entresol.storage.analytics import Analytics, open_analytics
 from entresol.storage.batches import Computed, Generation, begin, fail, publish
-from entresol.storage.jobs import time_of
+from entresol.storage.job_ids import time_of
 from entresol.storage.sql import name_of
 from entresol.storage.sql_batch import (
     Source,

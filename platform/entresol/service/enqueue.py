@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
 from entresol.errors import InvalidArgumentError
 from entresol.schema.model import Method
-from entresol.storage.jobs import Lane, NewJob, new_id
+from entresol.storage.job_ids import new_id
+from entresol.storage.jobs import Lane, NewJob
 from entresol.telemetry import traceparent
 
 PREFIX = "operations/"
@@ -20,6 +22,17 @@ def operation_name(id_: uuid.UUID) -> str:
     return f"{PREFIX}{id_}"
 
 
+def job_id(name: str, field: str = "name") -> uuid.UUID:
+    """Return the job of an operation's name; InvalidArgumentError for what is no such name."""
+    try:
+        id_ = uuid.UUID(name.removeprefix(PREFIX))
+    except ValueError:
+        id_ = None
+    if id_ is None or operation_name(id_) != name:
+        raise InvalidArgumentError.of(field, f"must be {PREFIX} and the id that the operation came with")
+    return id_
+
+
 def new_job(
     method: Method,
     request: Message,
@@ -28,6 +41,7 @@ def new_job(
     tenant: str = "",
     delay_s: float = 0.0,
     unique: str = "",
+    after: Sequence[uuid.UUID] = (),
 ) -> NewJob:
     """Return the job of a long-running method with this request, ready in `delay_s`.
 
@@ -56,6 +70,7 @@ def new_job(
         traceparent(),
         unique_key=key,
         queue_max=policy.queue_max,
+        after=tuple(after),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from entresol.cache.session import EMPTY
 from entresol.clock import Clock
-from entresol.errors import ConflictError
+from entresol.errors import ConflictError, FailedPreconditionError
 from entresol.jobs.kinds import Kind, Reports
 from entresol.jobs.threads import Thread
 from entresol.records import Demand, Records
@@ -25,7 +25,8 @@ from entresol.service.places import place
 from entresol.service.registry import Context, JobFunction
 from entresol.service.status import status_of
 from entresol.service.writes import Writes
-from entresol.storage.jobs import Claimed, enqueue, hold
+from entresol.storage.chains import states
+from entresol.storage.jobs import Claimed, JobState, enqueue, hold
 from entresol.storage.transaction import Transaction
 
 Result = TypeVar("Result")
@@ -44,6 +45,7 @@ class Job(Context):
     claimed: Claimed
     reports: Reports
     thread: Thread | None = None  # of a plain function
+    before: Sequence[JobState] = ()  # the jobs that it came after, which have succeeded
 
     @property
     def name(self) -> str:
@@ -64,6 +66,25 @@ class Job(Context):
     def checkpoint(self) -> bytes | None:
         """Return the last checkpoint that was reported or committed, by this attempt or an earlier one."""
         return self.claimed.checkpoint if self.reports.checkpoint is None else self.reports.checkpoint
+
+    def results(self) -> list[Any]:
+        """Return the responses of the operations that it was put in `after`, in that order.
+
+        Raises:
+            FailedPreconditionError: a method of them is not in the protos of this worker.
+        """
+        return [self._response(job) for job in self.before]
+
+    def _response(self, job: JobState) -> Any:
+        service, _, name = job.kind.rpartition(".")
+        method = self.model.methods.get(f"/{service}/{name}")
+        if method is None or method.job is None:
+            raise FailedPreconditionError(
+                f"{job.kind}, of {operation_name(job.id)}, is in no proto of this worker"
+            )
+        response = self.new(method.job.response)
+        response.ParseFromString(job.result or b"")
+        return response
 
     def report(
         self, percent: int | None = None, step: str | None = None, checkpoint: bytes | None = None
@@ -112,6 +133,25 @@ class Job(Context):
                 raise AttemptLostError(f"{self.name} is no longer this attempt's")
         if noted is not None:
             self.reports.checkpoint = noted
+
+
+async def _succeeded(job: Job) -> list[JobState]:
+    """Return the jobs that a job came after; all are over.
+
+    Raises:
+        FailedPreconditionError: one has not succeeded.
+    """
+    after = job.claimed.after or ()
+    async with Context.transaction(job) as transaction:
+        found = await states(transaction, after)
+    for id_, one in zip(after, found, strict=True):
+        if one is None:
+            raise FailedPreconditionError(
+                f"{operation_name(id_)}, which it waited for, was purged, or over long ago"
+            )
+        if one.state != "succeeded":
+            raise FailedPreconditionError(f"{operation_name(id_)}, which it waited for, is {one.state}")
+    return [one for one in found if one is not None]
 
 
 def begin(method: Method, writes: Writes) -> Handler:
@@ -178,6 +218,8 @@ def _runner(
         call.demand = Demand(EMPTY.after(claimed.seen), method.consistency)
         request = method.input_class.FromString(claimed.request)
         job = Job(call, records, records.model, claimed, reports)
+        if claimed.after:
+            job.before = await _succeeded(job)
         answer: Any
         if is_coroutine:
             answer = function(request, job)

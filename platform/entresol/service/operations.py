@@ -11,7 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from entresol.errors import InvalidArgumentError, NotFoundError, PageTokenError, UnimplementedError
 from entresol.schema.model import Model
-from entresol.service.enqueue import PREFIX, operation_name
+from entresol.service.enqueue import job_id, operation_name
 from entresol.service.registry import Context, Function
 from entresol.storage.jobs import LAST, Jobs, JobState
 from entresol.turns import Turn
@@ -154,17 +154,6 @@ def metadata_of(job: JobState) -> dict[str, Any]:
         "requested_cancellation": job.is_cancelled,
         **{field: time for field, time in times.items() if time is not None},
     }
-
-
-def job_id(name: str, field: str = "name") -> uuid.UUID:
-    """Return the job of an operation's name; InvalidArgumentError for what is no such name."""
-    try:
-        id_ = uuid.UUID(name.removeprefix(PREFIX))
-    except ValueError:
-        id_ = None
-    if id_ is None or operation_name(id_) != name:
-        raise InvalidArgumentError.of(field, f"must be {PREFIX} and the id that the operation came with")
-    return id_
 
 
 def _class(model: Model, message: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,9 +21,10 @@ from entresol.records import Records
 from entresol.schema.model import Model, Resource
 from entresol.service.batches import BatchJob
 from entresol.service.call import PRIMARY, Call, Caller
-from entresol.service.enqueue import new_job, operation_name
+from entresol.service.enqueue import job_id, new_job, operation_name
 from entresol.service.links.authorize import Policy
 from entresol.service.places import place
+from entresol.storage.chains import unknown
 from entresol.storage.jobs import enqueue
 from entresol.storage.transaction import Transaction
 from entresol.storage.unique import enqueue_unique
@@ -102,6 +104,7 @@ class Context:
         delay_s: float = 0.0,
         unique: str = "",
         unique_for: timedelta = timedelta(),
+        after: Sequence[str] = (),
     ) -> str:
         """Put in the job of a long-running method, by its full name, and return the name of its operation.
 
@@ -110,8 +113,13 @@ class Context:
         became of it, nothing is put in and the name is that one's. Another transaction that puts in the same key is
         waited for.
 
+        With `after`, names of operations, it waits until all of them have succeeded, and a `delay_s` before that. When
+        one is cancelled or purged instead, it is dead (FAILED_PRECONDITION); while one is dead, which may be tried
+        again, it goes on waiting.
+
         Raises:
-            InvalidArgumentError: the method does not answer with an operation, or takes another request.
+            InvalidArgumentError: the method does not answer with an operation, or takes another request; or no
+                operation has a name of `after`, or it was over long ago.
         """
         service, _, name = method.rpartition(".")
         job = new_job(
@@ -121,6 +129,7 @@ class Context:
             tenant=tenant,
             delay_s=delay_s,
             unique=unique,
+            after=await _followed(transaction, after),
         )
         if unique:
             return operation_name(await enqueue_unique(transaction, job, for_s=unique_for.total_seconds()))
@@ -324,6 +333,18 @@ class Registry:
             raise _twice("there are two policies of operators", self.operator_policy, policy)
         self.operator_policy = policy
         return policy
+
+
+async def _followed(transaction: Transaction, names: Sequence[str]) -> list[uuid.UUID]:
+    """Return the jobs of operations; InvalidArgumentError where one is not known, or named twice."""
+    ids = [job_id(name, "after") for name in names]
+    if len(set(ids)) < len(ids):
+        raise InvalidArgumentError.of("after", "names an operation twice")
+    if missing := await unknown(transaction, ids) if ids else []:
+        raise InvalidArgumentError.of(
+            "after", f"there is no {operation_name(missing[0])}, or it was over long ago"
+        )
+    return ids
 
 
 def _caller(name: str, kind: str, known: Mapping[str, Schedule | Batch]) -> tuple[str, int]:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 
 from entresol.schema.model import JobLimit
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
+from entresol.storage.job_ids import time_of
 from entresol.storage.pools import Pools
 from entresol.storage.sql import Statement
 from entresol.storage.sqlstate import translated
 from entresol.storage.transaction import Transaction
+from entresol.storage.wakeups import Wakeups
 
 _Attempts = Sequence["Attempt"]
 LAST = uuid.UUID(int=2**128 - 1)  # behind every id
@@ -48,6 +50,7 @@ class NewJob:
     trace: str = ""
     unique_key: uuid.UUID | None = None  # which no other job has that is not over
     queue_max: int | None = None  # of the queue, or the job is refused
+    after: tuple[uuid.UUID, ...] = ()  # jobs that it waits for, until all of them are over
 
 
 class Attempt(NamedTuple):
@@ -74,6 +77,7 @@ class Claimed:
     tick_time: datetime | None = None  # of the schedule that put it in
     waited_s: float = 0.0  # since it was ready
     seen: int = 0  # a position in the log that is not before the commit that put it in
+    after: Sequence[uuid.UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +136,6 @@ class Depth:
     kinds_paused: list[str]
 
 
-def new_id() -> uuid.UUID:
-    """Return an id that begins with the time (RFC 9562, version 7), so that neighbours in time are so on disk."""
-    millis = int(datetime.now(UTC).timestamp() * 1000)
-    return uuid.UUID(int=millis << 80 | 7 << 76 | (uuid.uuid4().int & (2**76 - 1) & ~(3 << 62)) | 2 << 62)
-
-
-def time_of(id_: uuid.UUID) -> datetime:
-    """Return the time that an id begins with."""
-    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
-
-
 async def enqueue(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid.UUID]:
     """Put jobs in, which are there once the transaction is committed; return those that were not there already.
 
@@ -157,6 +150,7 @@ async def enqueue(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid
         await transaction.system(add_lanes(lanes))
         put |= {record["id"] for record in await transaction.system(_enqueue(missing))}
     transaction.has_jobs = True
+    transaction.followers += [job.id for job in jobs if job.id in put and job.after and not job.delay_s]
     return [job.id for job in jobs if job.id in put]
 
 
@@ -177,6 +171,7 @@ class Jobs:
 
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
+        self._wakeups = Wakeups(pools)
 
     async def survey(
         self, queues: Collection[str], kinds: Collection[str], floors: Mapping[int, int]
@@ -248,7 +243,10 @@ class Jobs:
     async def finish(self, ends: Sequence[tuple[Attempt, str, bytes | None]]) -> set[uuid.UUID]:
         """End attempts as succeeded, failed or cancelled, with a result; return the jobs that are now over."""
         attempts, outcomes, results = zip(*ends, strict=True)
-        return await self._change("finish", attempts, outcomes, results)
+        records = await self._run("finish", *_columns(attempts), outcomes, results)
+        if any(record["is_awaited"] for record in records):
+            self._wakeups.tell()
+        return {record["id"] for record in records}
 
     async def fail(self, failures: Sequence[tuple[Attempt, float | None, bytes]]) -> set[uuid.UUID]:
         """Note that attempts failed; each is tried again in so many seconds, or, of None, is dead."""
@@ -273,7 +271,8 @@ class Jobs:
 
     async def promote(self) -> int:
         """Let jobs whose time has come be ready; return how many, of at most a thousand."""
-        return len(await self._run("promote"))
+        ready = [record for record in await self._run("settle", None) if record["is_ready"]]
+        return len(ready) + len(await self._run("promote"))
 
     async def join(
         self, worker: uuid.UUID, host: str, process: int, queues: Sequence[str], *, lease_s: float
@@ -371,6 +370,7 @@ def _enqueue(jobs: Sequence[NewJob]) -> Statement:
         [job.trace for job in jobs],
         [job.request for job in jobs],
         [job.unique_key for job in jobs],
+        [f"{{{','.join(map(str, job.after))}}}" if job.after else None for job in jobs],
     )
 
 

@@ -225,7 +225,7 @@ class Store:
                         yield transaction
                         await transaction.finish(before_commit)
                         if transaction.committed and transaction.has_jobs:
-                            self._wakeups.tell()
+                            self._wakeups.tell(transaction.followers)
                         return
                     finally:
                         writer.lent = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 
 from google.protobuf.message import Message
@@ -45,6 +46,7 @@ class Transaction:
         self.committed = False
         self.commit_lsn = 0
         self.has_jobs = False  # whether workers are to be told when it is committed
+        self.followers: list[uuid.UUID] = []  # jobs of these that wait for others
 
     @property
     def changes(self) -> list[Change]:

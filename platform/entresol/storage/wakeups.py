@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 
 from entresol.errors import EntresolError, StoreUnavailableError
 from entresol.storage.administration import connect_primary
+from entresol.storage.catalog import read_query
+from entresol.storage.connections import ServerConnection
+from entresol.storage.deadline import Deadline
 from entresol.storage.pools import Pools
 from entresol.storage.sqlstate import DRIVER_ERRORS, translated
 
@@ -22,6 +26,8 @@ CHANNEL = "entresol_jobs"
 MOMENT_S = 0.02
 _LOCK = 0x656E7472  # of the database's advisory locks
 _TELL = f"SELECT pg_notify('{CHANNEL}', '') WHERE pg_try_advisory_xact_lock({_LOCK})"
+_SETTLE = read_query("jobs/settle")
+_SETTLED_MAX = 1000  # in one statement
 _PING_S = 10.0
 _AGAIN_S = 1.0
 
@@ -33,26 +39,40 @@ class Wakeups:
         self._pools = pools
         self._telling: asyncio.Task[None] | None = None
         self._again = False
+        self._followers: dict[uuid.UUID, None] = {}  # whose waiting is to be settled
 
-    def tell(self) -> None:
-        """Tell workers to look, now or in a moment; that it fails is no harm."""
+    def tell(self, followers: Iterable[uuid.UUID] = ()) -> None:
+        """Tell workers to look, now or in a moment, and settle what these jobs wait for; that it fails is no harm."""
+        self._followers |= dict.fromkeys(followers)
         self._again = True
         if self._telling is None:
             self._telling = asyncio.create_task(self._tell(), name="entresol wake-up")
 
     async def _tell(self) -> None:
         try:
-            while self._again:
+            while self._again or self._followers:
                 self._again = False
                 deadline = self._pools.deadline(None)
                 with translated({}):
                     async with self._pools.write(timeout_s=deadline.left_s()) as connection:
+                        await self._settle(connection, deadline)
                         await connection.execute(_TELL, timeout=deadline.left_s())
                 await asyncio.sleep(MOMENT_S)
         except EntresolError as error:
             log.info("workers were not told of jobs, and will find them: %s", error.message)
         finally:
             self._telling = None
+            self._followers.clear()  # workers settle what is left
+
+    async def _settle(self, connection: ServerConnection, deadline: Deadline) -> None:
+        """Settle what some followers wait for; one of whose jobs another locks is tried again in a moment."""
+        asked = [*self._followers][:_SETTLED_MAX]
+        if asked:
+            records = await connection.fetch(_SETTLE, asked, timeout=deadline.left_s())
+            again = {record["id"] for record in records if not record["is_settled"]}
+            for id_ in asked:
+                del self._followers[id_]
+            self._followers |= dict.fromkeys(again)
 
 
 async def listen(url: str, heard: Callable[[], None]) -> None:

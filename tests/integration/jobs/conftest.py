@@ -57,15 +57,29 @@ async def _order(request: Any, context: Context) -> Any:
     return context.new("workshop.v1.OrderTaskResponse", operation=name)
 
 
+async def _chain(request: Any, context: Context) -> Any:
+    names: list[str] = []
+    async with context.transaction() as transaction:
+        for task in request.tasks:
+            after = () if request.gathers else names[-1:] or request.names
+            names.append(await context.enqueue(transaction, f"{SERVICE}.RunTask", task, after=after))
+        if request.gathers:
+            gathers = context.new("workshop.v1.GatherTaskRequest", label="gathers")
+            after = [*request.names, *names]
+            names.append(await context.enqueue(transaction, f"{SERVICE}.GatherTask", gathers, after=after))
+        await asyncio.sleep(request.stay.ToTimedelta().total_seconds())
+    return context.new("workshop.v1.ChainTasksResponse", operations=names)
+
+
 def _is_operator(_request: Any, call: Any) -> bool:
     return call.metadata.get("x-badge") == "operator"
 
 
-TASKS = ("RunTask", "HurryTask", "BlockTask", "CrunchTask", "CrowdTask", "PaceTask")
+TASKS = ("RunTask", "HurryTask", "BlockTask", "CrunchTask", "CrowdTask", "PaceTask", "GatherTask")
 _begun = Registry(
     operator_policy=_is_operator,
     jobs={f"{SERVICE}.{task}": _elsewhere for task in TASKS},
-    functions={f"{SERVICE}.OrderTask": _order},
+    functions={f"{SERVICE}.OrderTask": _order, f"{SERVICE}.ChainTasks": _chain},
 )
 
 

@@ -37,6 +37,12 @@ async def run_task(request: Any, job: entresol.Job) -> Any:
     return job.new("workshop.v1.RunTaskResponse", steps=request.steps - done, attempts=job.attempt)
 
 
+@entresol.job(f"{SERVICE}.GatherTask")
+async def gather_task(_request: Any, job: entresol.Job) -> Any:
+    """Tell what the tasks before it told."""
+    return job.new("workshop.v1.GatherTaskResponse", steps=[result.steps for result in job.results()])
+
+
 async def _leave(request: Any, job: entresol.Job) -> Any:
     """Leave a mark, and end the process behind the commit; the next attempt finds the checkpoint."""
     if job.checkpoint is None:
@@ -72,6 +78,7 @@ def _note(what: str, job: entresol.Job) -> None:
         notes.write(line)
 
 
+@entresol.method(f"{SERVICE}.ChainTasks")
 @entresol.method(f"{SERVICE}.OrderTask")
 async def order_task(_request: Any, _context: entresol.Context) -> Any:
     """Be what a server does."""

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from entresol.errors import InvalidArgumentError, NotFoundError
-from entresol.service.enqueue import operation_name
-from entresol.service.operations import STATE_PREFIX, job_id, metadata_of, page_after, page_size
+from entresol.service.enqueue import job_id, operation_name
+from entresol.service.operations import STATE_PREFIX, metadata_of, page_after, page_size
 from entresol.service.ops.access import PACKAGE
 from entresol.service.registry import Context, Function
 from entresol.storage.jobs import LAST, Jobs, JobState

@@ -1,5 +1,6 @@
--- What has not begun is over at once; what runs is told.
-WITH asked AS MATERIALIZED (SELECT id, state FROM entresol.jobs WHERE id = ANY ($1::uuid[]) FOR UPDATE),
+-- What has not begun is over at once; what runs is told. In the order of their ids, as they were put in: who ends one that
+-- another waits for locks that other behind it.
+WITH asked AS MATERIALIZED (SELECT id, state FROM entresol.jobs WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE),
 told AS (
     UPDATE entresol.jobs SET is_cancelled = true, update_time = now()
     FROM asked WHERE jobs.id = asked.id AND asked.state = 'running'

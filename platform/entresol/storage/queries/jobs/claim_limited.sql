@@ -74,4 +74,5 @@ FROM entresol.lanes
 -- An array, not a join: who plans this cannot know that they are few, and would read the whole table.
 WHERE jobs.id = ANY (ARRAY(SELECT id FROM picked)) AND lanes.id = jobs.lane
 RETURNING jobs.id, token, lane, lanes.kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint, tick_time,
-          greatest(extract(epoch FROM clock_timestamp() - due_time), 0)::float8, (pg_current_wal_insert_lsn() - '0/0')::bigint
+          greatest(extract(epoch FROM clock_timestamp() - due_time), 0)::float8, (pg_current_wal_insert_lsn() - '0/0')::bigint,
+          after

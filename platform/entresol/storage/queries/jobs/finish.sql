@@ -1,4 +1,4 @@
--- Jobs that are over, if the attempts that say so are theirs.
+-- Jobs that are over, if the attempts that say so are theirs; and whether others wait for any of them, which may be ready now.
 WITH ended AS (
     DELETE FROM entresol.jobs
     USING unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[]) AS said (id, token, outcome, result)
@@ -7,4 +7,6 @@ WITH ended AS (
 )
 INSERT INTO entresol.jobs_done (id, lane, outcome, create_time, start_time, done_time, attempt, percent, step, caller, result)
 SELECT id, lane, outcome, create_time, start_time, now(), attempt, percent, step, caller, result FROM ended
-RETURNING id
+RETURNING id, EXISTS (
+    SELECT FROM entresol.jobs WHERE after && ARRAY(SELECT id FROM ended) AND after IS NOT NULL AND state = 'waiting'
+) AS is_awaited

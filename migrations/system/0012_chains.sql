@@ -1,0 +1,40 @@
+-- entresol: no transaction
+-- Jobs that wait for others to be over.
+
+-- Those that it was put in after, in their order; and how many of them are not over, as far as is known.
+ALTER TABLE entresol.jobs
+    ADD COLUMN IF NOT EXISTS after uuid[],
+    ADD COLUMN IF NOT EXISTS waits_for integer NOT NULL DEFAULT 0;
+
+-- Its predicate names no column that changes while a job waits, so that counting down writes no index.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_after_idx ON entresol.jobs USING gin (after) WITH (fastupdate = off)
+    WHERE state = 'waiting' AND after IS NOT NULL;
+
+-- What it runs sees all that was committed before the rows were deleted, which the statement that deletes them may not: in a
+-- function each statement has a snapshot of its own. Jobs whose due_time is finite do not count yet (`jobs/settle.sql`).
+CREATE OR REPLACE FUNCTION entresol.release_followers() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    WITH followers AS MATERIALIZED (
+        SELECT id, (SELECT count(*) FROM gone WHERE gone.id = ANY (jobs.after)) AS number
+        FROM entresol.jobs
+        WHERE after && ARRAY(SELECT id FROM gone) AND after IS NOT NULL AND state = 'waiting' AND due_time = 'infinity'
+        ORDER BY id -- so that no two that end jobs wait for each other
+        FOR NO KEY UPDATE
+    )
+    UPDATE entresol.jobs
+    SET waits_for = waits_for - number,
+        state = CASE waits_for WHEN number THEN 'ready' ELSE 'waiting' END,
+        position = CASE waits_for WHEN number THEN pg_current_xact_id()::text::bigint ELSE position END,
+        due_time = CASE waits_for WHEN number THEN now() ELSE due_time END
+    FROM followers
+    WHERE jobs.id = ANY (ARRAY(SELECT id FROM followers)) AND jobs.id = followers.id;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION entresol.release_followers() IS
+    'Fires when jobs are over, however that comes about: those that waited for them alone are ready.';
+
+CREATE OR REPLACE TRIGGER release_followers AFTER DELETE ON entresol.jobs
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entresol.release_followers();
