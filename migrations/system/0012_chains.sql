@@ -6,19 +6,31 @@ ALTER TABLE entresol.jobs
     ADD COLUMN IF NOT EXISTS after uuid[],
     ADD COLUMN IF NOT EXISTS waits_for integer NOT NULL DEFAULT 0;
 
--- Its predicate names no column that changes while a job waits, so that counting down writes no index.
-CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_after_idx ON entresol.jobs USING gin (after) WITH (fastupdate = off)
-    WHERE state = 'waiting' AND after IS NOT NULL;
+-- No column of it changes while a job waits, so that counting down writes no index. An expression, because a condition of
+-- its own for the state would let the planner walk through all that waits for its time instead.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_after_idx
+    ON entresol.jobs USING gin ((CASE state WHEN 'waiting' THEN after END)) WITH (fastupdate = off)
+    WHERE (CASE state WHEN 'waiting' THEN after END) IS NOT NULL;
+
+-- Who plans these two cannot know that few jobs wait, if any, and might read the whole table.
+CREATE OR REPLACE FUNCTION entresol.is_awaited(ended uuid[]) RETURNS boolean
+LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM entresol.jobs WHERE (CASE state WHEN 'waiting' THEN after END) && ended);
+END
+$$;
+
+COMMENT ON FUNCTION entresol.is_awaited(uuid[]) IS 'Whether a job waits for any of these.';
 
 -- What it runs sees all that was committed before the rows were deleted, which the statement that deletes them may not: in a
 -- function each statement has a snapshot of its own. Jobs whose due_time is finite do not count yet (`jobs/settle.sql`).
 CREATE OR REPLACE FUNCTION entresol.release_followers() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     WITH followers AS MATERIALIZED (
         SELECT id, (SELECT count(*) FROM gone WHERE gone.id = ANY (jobs.after)) AS number
         FROM entresol.jobs
-        WHERE after && ARRAY(SELECT id FROM gone) AND after IS NOT NULL AND state = 'waiting' AND due_time = 'infinity'
+        WHERE (CASE state WHEN 'waiting' THEN after END) && ARRAY(SELECT id FROM gone) AND due_time = 'infinity'
         ORDER BY id -- so that no two that end jobs wait for each other
         FOR NO KEY UPDATE
     )

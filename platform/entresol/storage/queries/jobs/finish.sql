@@ -7,6 +7,4 @@ WITH ended AS (
 )
 INSERT INTO entresol.jobs_done (id, lane, outcome, create_time, start_time, done_time, attempt, percent, step, caller, result)
 SELECT id, lane, outcome, create_time, start_time, now(), attempt, percent, step, caller, result FROM ended
-RETURNING id, EXISTS (
-    SELECT FROM entresol.jobs WHERE after && ARRAY(SELECT id FROM ended) AND after IS NOT NULL AND state = 'waiting'
-) AS is_awaited
+RETURNING id, (SELECT entresol.is_awaited(ARRAY(SELECT id FROM ended))) AS is_awaited
