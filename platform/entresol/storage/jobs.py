@@ -77,7 +77,7 @@ class Claimed:
     tick_time: datetime | None = None  # of the schedule that put it in
     waited_s: float = 0.0  # since it was ready
     seen: int = 0  # a position in the log that is not before the commit that put it in
-    after: Sequence[uuid.UUID] | None = None
+    after: Sequence[uuid.UUID] | None = None  # jobs that were over before it was ready
 
 
 @dataclass(frozen=True, slots=True)
