@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 from tests.unit.helm.chart import (
     CHART,
     Object,
@@ -204,6 +205,17 @@ def test_jobs_and_events_go_to_rabbitmq_where_that_is_asked_for() -> None:
     assert [pool(objects, ending)["spec"]["replicas"] for ending in ("-relay-jobs", "-publish")] == [2, 2]
     names = [item["metadata"]["name"] for item in of_kind(rendered("default-values.yaml"), "Deployment")]
     assert sorted(names) == ["shop-entresol-server", "shop-entresol-worker-default"]
+
+
+def test_the_pools_that_the_readme_shows_are_rendered() -> None:
+    text = (CHART.parent / "README.md").read_text().partition("\n## Workers\n")[2]
+    shown = yaml.safe_load(text.split("```")[1])
+    objects = render(settings={"workers.pools": shown["workers"]["pools"]})
+    assert container(pool(objects, "-worker-reports"))["args"][:5] == [
+        *("work", "--queue", "reports", "--queue", "exports")
+    ]
+    assert told(objects, "-worker-reports").drain_s == 600
+    assert container(pool(objects, "-worker-mail"))["args"][:3] == ["work", "--queue", "mail"]
 
 
 def test_nobody_calls_workers_and_relays() -> None:
