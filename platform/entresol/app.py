@@ -153,8 +153,8 @@ async def open_worker(
     async with AsyncExitStack() as stack:
         pools, records = await _open_records(settings, model, stack)
         known = kinds(model, records, {**purges(model), **given.jobs}, Clock(), given.isolated)
-        if not known:
-            raise ConfigurationError("no job is registered: a function becomes one by @entresol.job(METHOD)")
+        if not known:  # an image whose next version has jobs may run workers already
+            log.warning("no job is registered: a function becomes one by @entresol.job(METHOD)")
         jobs = Jobs(pools)
         scheduler = Scheduler(
             Schedules(pools),

@@ -16,6 +16,16 @@
 {{- $wanted -}}
 {{- end -}}
 
+{{/* The name of a component's objects. One that is too long loses of the release's part. Takes root and component. */}}
+{{- define "entresol.componentName" -}}
+{{- $fullname := include "entresol.fullname" .root -}}
+{{- $room := sub 62 (len .component) | int -}}
+{{- if gt (len $fullname) $room -}}
+{{- $fullname = printf "%s-%s" ($fullname | trunc (sub $room 9 | int) | trimSuffix "-") ($fullname | sha256sum | trunc 8) -}}
+{{- end -}}
+{{- printf "%s-%s" $fullname .component -}}
+{{- end -}}
+
 {{/* Frozen: a Deployment's selector can never change. Takes root and component. */}}
 {{- define "entresol.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "entresol.name" .root }}

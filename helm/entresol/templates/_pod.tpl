@@ -22,13 +22,18 @@
 
 {{/*
 Takes root, component (name), label (component label), values (merged), args, serviceAccount, secret, and what the
-component adds: configMap or literal config, ports, probes, lifecycle, restartPolicy, allSecrets.
+component adds: configMap, literal config, ports, probes, lifecycle, restartPolicy.
 */}}
 {{- define "entresol.pod" -}}
 {{- $values := .values -}}
+{{- if not (or $values.topologySpreadConstraints .restartPolicy) -}}
+{{- $selector := dict "matchLabels" (include "entresol.selectorLabels" (dict "root" .root "component" .label) | fromYaml) -}}
+{{- $spread := dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway" "labelSelector" $selector -}}
+{{- $_ := set $values "topologySpreadConstraints" (list $spread) -}}
+{{- end -}}
 {{- $env := list -}}
 {{- range $name, $value := .config -}}{{- $env = append $env (dict "name" $name "value" $value) -}}{{- end -}}
-{{- $secrets := include "entresol.secretEnvs" (dict "root" .root "secret" .secret "all" .allSecrets) | fromYamlArray -}}
+{{- $secrets := include "entresol.secretEnvs" (dict "root" .root "secret" .secret "label" .label) | fromYamlArray -}}
 {{- $env = concat $env $secrets ($values.extraEnv | default list) -}}
 serviceAccountName: {{ .serviceAccount }}
 automountServiceAccountToken: false
@@ -92,10 +97,27 @@ containers:
 volumes:
   - name: tmp
     emptyDir:
-      sizeLimit: 64Mi
+      sizeLimit: {{ $values.tmpSizeLimit }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{/* No more pods of a component than so many are taken away at once. Takes root, component and maxUnavailable. */}}
+{{- define "entresol.budget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "entresol.componentName" . }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "entresol.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: {{ .maxUnavailable }}
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "entresol.selectorLabels" . | nindent 6 }}
 {{- end -}}
 
 {{/* Metadata of a pod template. Takes root, label, values, and checksums: whether the pod reads ConfigMap and Secret. */}}

@@ -5,11 +5,16 @@
 {{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
-{{/* Settings that are no secret, as a map of variables. */}}
-{{- define "entresol.config" -}}
-{{- range $name, $value := .Values.config }}
+{{/* Settings as a map of variables. Takes a map of settings. */}}
+{{- define "entresol.settings" -}}
+{{- range $name, $value := . }}
 ENTRESOL_{{ upper $name }}: {{ include "entresol.text" $value | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* Settings of all components that are no secret, as a map of variables. */}}
+{{- define "entresol.config" -}}
+{{- include "entresol.settings" .Values.config }}
 ENTRESOL_LISTEN: {{ printf "0.0.0.0:%s" (include "entresol.text" .Values.server.port) | quote }}
 {{- with .Values.server.webPort }}
 ENTRESOL_WEB_LISTEN: {{ printf "0.0.0.0:%d" (int .) | quote }}
@@ -28,11 +33,17 @@ database-write: {{ . | b64enc | quote }}
 {{- with .Values.database.read.urls }}
 database-read: {{ join " " . | b64enc | quote }}
 {{- end }}
+{{- with .Values.database.analytics.url }}
+database-analytics: {{ . | b64enc | quote }}
+{{- end }}
 {{- with .Values.cache.url }}
 cache: {{ . | b64enc | quote }}
 {{- end }}
 {{- with .Values.tokens.key }}
 token-keys: {{ . | b64enc | quote }}
+{{- end }}
+{{- with .Values.rabbitmq.urls }}
+rabbitmq: {{ join " " . | b64enc | quote }}
 {{- end }}
 {{- end -}}
 
@@ -47,14 +58,33 @@ token-keys: {{ . | b64enc | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* Where the stores are. Takes root, secret (the chart's own one), and all: false for the migration's share. */}}
+{{/* What a component reaches, by the key of the chart's Secret. Takes its label. */}}
+{{- define "entresol.reaches" -}}
+{{- if eq . "migrate" -}}
+database-write
+{{- else if has . (list "relay-jobs" "publish") -}}
+database-write rabbitmq
+{{- else if hasPrefix "worker-" . -}}
+database-write database-read database-analytics cache token-keys rabbitmq
+{{- else -}}
+database-write database-read cache token-keys
+{{- end -}}
+{{- end -}}
+
+{{/* The variables of what a component reaches. Takes root, secret (the chart's own one), and label. */}}
 {{- define "entresol.secretEnvs" -}}
 {{- $values := .root.Values -}}
-{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_DATABASE_WRITE" "source" $values.database.write "given" $values.database.write.url "key" "database-write" "secret" .secret) }}
-{{- if .all }}
-{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_DATABASE_READ" "source" $values.database.read "given" $values.database.read.urls "key" "database-read" "secret" .secret) }}
-{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_CACHE_URL" "source" $values.cache "given" $values.cache.url "key" "cache" "secret" .secret) }}
-{{- include "entresol.secretEnv" (dict "name" "ENTRESOL_TOKEN_KEYS" "source" $values.tokens "given" $values.tokens.key "key" "token-keys" "secret" .secret) }}
+{{- $secret := .secret -}}
+{{- $sources := dict
+  "database-write" (dict "name" "ENTRESOL_DATABASE_WRITE" "source" $values.database.write "given" $values.database.write.url)
+  "database-read" (dict "name" "ENTRESOL_DATABASE_READ" "source" $values.database.read "given" $values.database.read.urls)
+  "database-analytics" (dict "name" "ENTRESOL_DATABASE_ANALYTICS" "source" $values.database.analytics "given" $values.database.analytics.url)
+  "cache" (dict "name" "ENTRESOL_CACHE_URL" "source" $values.cache "given" $values.cache.url)
+  "token-keys" (dict "name" "ENTRESOL_TOKEN_KEYS" "source" $values.tokens "given" $values.tokens.key)
+  "rabbitmq" (dict "name" "ENTRESOL_RABBITMQ_URLS" "source" $values.rabbitmq "given" $values.rabbitmq.urls)
+-}}
+{{- range $key := include "entresol.reaches" .label | splitList " " -}}
+{{- include "entresol.secretEnv" (merge (dict "key" $key "secret" $secret) (get $sources $key)) }}
 {{- end }}
 {{- end -}}
 
@@ -73,6 +103,10 @@ token-keys: {{ . | b64enc | quote }}
 
 {{- define "entresol.hasCache" -}}
 {{- if or .Values.cache.url .Values.cache.existingSecret -}}true{{- end -}}
+{{- end -}}
+
+{{- define "entresol.hasRabbitmq" -}}
+{{- if or .Values.rabbitmq.urls .Values.rabbitmq.existingSecret -}}true{{- end -}}
 {{- end -}}
 
 {{- define "entresol.hasRelay" -}}

@@ -10,6 +10,7 @@ import click
 from entresol.app import open_worker, start_telemetry
 from entresol.cli.run import run, settle_memory, until_told
 from entresol.config import Settings
+from entresol.transport.health import open_health
 
 
 @click.command("work")
@@ -19,8 +20,11 @@ from entresol.config import Settings
 @click.option("--concurrency", type=click.IntRange(1), help="Jobs at once, at most.")
 @click.option("--protos", help="Folder of .proto files, or a descriptor set.")
 @click.option("--functions", help="Modules, files or folders with functions, separated by commas.")
+@click.option(
+    "--health", default="", help="host:port of gRPC's health, for who restarts what does not answer."
+)
 def command(
-    queues: tuple[str, ...], concurrency: int | None, protos: str | None, functions: str | None
+    queues: tuple[str, ...], concurrency: int | None, protos: str | None, functions: str | None, health: str
 ) -> None:
     """Run the jobs of some queues.
 
@@ -28,13 +32,16 @@ def command(
     within ENTRESOL_JOBS_LEASE_S. SIGTERM: claims no more, lets jobs end for ENTRESOL_DRAIN_S, hands back the others.
     """
     settings = Settings.load(protos=protos, functions=functions, jobs_concurrency=concurrency)
-    run(_work(settings, queues))
+    run(_work(settings, queues, health))
 
 
-async def _work(settings: Settings, queues: tuple[str, ...]) -> None:
+async def _work(settings: Settings, queues: tuple[str, ...], health: str) -> None:
     async with AsyncExitStack() as stack:
         start_telemetry(settings, stack, "entresol-worker")
         worker = await stack.enter_async_context(open_worker(settings, queues))
+        if health:
+            server = await stack.enter_async_context(open_health(settings, health))
+            click.echo(f"telling of health on {health.rpartition(':')[0]}:{server.port}")
         working = asyncio.create_task(worker.run(), name="entresol worker")
         told = asyncio.create_task(until_told(), name="signal")
         settle_memory()

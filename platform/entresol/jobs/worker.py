@@ -274,6 +274,8 @@ class Worker:
 
     async def _sweep(self) -> None:
         """Let jobs be ready whose time has come, and those of workers that are gone."""
+        if not self._kinds:
+            return
         lost = next(iter(self._kinds.values())).describe(UnavailableError("the worker was lost"), None)
         while True:
             swept = await self._insist(lambda: self._jobs.sweep(lost))

@@ -31,6 +31,8 @@ from entresol.config import Settings
 ELSEWHERE = {
     "database_write",
     "database_read",
+    "database_analytics",
+    "rabbitmq_urls",
     "cache_url",
     "token_keys",
     "listen",
@@ -46,7 +48,7 @@ OWN_URL = {"database.write.existingSecret": "", "database.write.url": "postgresq
 
 
 def test_the_values_that_deployment_asks_for_are_rendered() -> None:
-    wanted = {"default", "ha", "existing-secret", "job", "disabled"}
+    wanted = {"default", "ha", "existing-secret", "job", "disabled", "offline"}
     assert {f"{name}-values.yaml" for name in wanted} <= set(VALUES)
 
 
@@ -114,11 +116,13 @@ def test_services_say_that_they_speak_http2() -> None:
     assert headless["spec"]["publishNotReadyAddresses"] is False
 
 
-def test_commands_are_the_three_of_the_platform() -> None:
-    objects = rendered("ha-values.yaml")
-    boxes = [container(item) for kind in ("Deployment", "Job") for item in of_kind(objects, kind)]
-    assert all(box["command"] == ["entresol"] for box in boxes)
-    assert sorted(box["args"][0] for box in boxes) == ["migrate", "relay", "serve"]
+def test_commands_are_those_of_the_platform() -> None:
+    always = {"migrate", "relay", "serve", "work"}
+    for values, wanted in (("ha", always), ("offline", {*always, "relay-jobs", "publish"})):
+        objects = rendered(f"{values}-values.yaml")
+        boxes = [container(item) for kind in ("Deployment", "Job") for item in of_kind(objects, kind)]
+        assert all(box["command"] == ["entresol"] for box in boxes)
+        assert {box["args"][0] for box in boxes} == wanted
 
 
 def test_replicas_are_left_to_the_autoscaler() -> None:
@@ -131,8 +135,9 @@ def test_replicas_are_left_to_the_autoscaler() -> None:
 
 
 def test_a_single_server_has_no_disruption_budget() -> None:
-    assert not of_kind(rendered("job-values.yaml"), "PodDisruptionBudget")
-    (budget,) = of_kind(rendered("default-values.yaml"), "PodDisruptionBudget")
+    alone = of_kind(rendered("job-values.yaml"), "PodDisruptionBudget")
+    assert not [item for item in alone if item["metadata"]["name"].endswith("-server")]
+    budget = named(rendered("default-values.yaml"), "PodDisruptionBudget", "-server")
     assert budget["spec"]["maxUnavailable"] == 1
     assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
@@ -196,7 +201,7 @@ def test_pods_restart_when_and_only_when_what_they_read_has_changed() -> None:
             item["metadata"]["name"]: item["spec"]["template"]["metadata"]["annotations"]
             for item in of_kind(objects, "Deployment")
         }
-        assert len(found) == 2
+        assert len(found) == 3
         return found
 
     before = checksums()
@@ -269,6 +274,32 @@ def test_an_image_is_a_tag_or_a_digest() -> None:
         ({"config.cache_breaker_failures": "many"}, "/config/cache_breaker_failures"),
         ({"migrations.mode": "cronjob"}, "/migrations/mode"),
         ({"relay.replicas": 3}, "/relay/replicas"),
+        ({"database.analytics.url": "redis://standby"}, "/database/analytics/url"),
+        ({"rabbitmq": {"urls": ["http://rabbit"]}}, "/rabbitmq/urls/0"),
+        ({"rabbitmq": {"urls": ["amqps://r/v"], "existingSecret": "rabbitmq"}}, "keep one of them"),
+        ({"relayJobs.enabled": True}, "relayJobs: there is no RabbitMQ; set rabbitmq.existingSecret"),
+        ({"publish.enabled": True}, "publish: there is no RabbitMQ; set rabbitmq.existingSecret"),
+        ({"publish.replicas": 3}, "/publish/replicas"),
+        ({"relayJobs.queues": []}, "/relayJobs/queues"),
+        ({"workers.pools.mail.queue": "mail"}, "additional properties 'queue' not allowed"),
+        ({"workers.pools.mail.queues": ["Mail"]}, "/workers/pools/mail/queues/0"),
+        ({"workers.pools.mail.queues": ["m') OR ('' = '"]}, "/workers/pools/mail/queues/0"),
+        ({"workers.pools.mail_room": {}}, "invalid propertyName 'mail_room'"),
+        ({"workers.pools.mail.config.drain": 5}, "additional properties 'drain' not allowed"),
+        (
+            {"workers.pools.mail.config.jobs_relayed": True},
+            "mail: config.jobs_relayed takes jobs from RabbitMQ",
+        ),
+        ({"config.jobs_relayed": True}, "default: config.jobs_relayed takes jobs from RabbitMQ"),
+        (
+            {"workers.pools.mail.terminationGracePeriodSeconds": 29},
+            "too short; config.drain_s + 15 s to spare are 30",
+        ),
+        (
+            {"workers.pools.mail.autoscaling": {"enabled": True, "minReplicas": 11}},
+            "workers.pools.mail.autoscaling: minReplicas is more than maxReplicas",
+        ),
+        ({"workers.defaults.autoscaling.lateSeconds": 0}, "/workers/defaults/autoscaling/lateSeconds"),
         ({"redis.url": "redis://valkey"}, "additional properties 'redis' not allowed"),
     ],
 )

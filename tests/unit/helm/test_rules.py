@@ -179,6 +179,10 @@ def test_every_network_policy_lets_its_pods_reach_what_they_need(values: str) ->
             (port["protocol"], port["port"]) for rule in policy["spec"]["egress"] for port in rule["ports"]
         }
         assert {("UDP", 53), ("TCP", 53), ("TCP", 5432)} <= allowed
-        assert component == "migrate" or ("TCP", 6379) in allowed
+        needs = {"migrate": (), "relay-jobs": (5672,), "publish": (5672,)}.get(component, (6379,))
+        if component.startswith("worker-") and "rabbitmq:" in (CHART / "ci" / values).read_text():
+            needs = (6379, 5672)
+        assert {("TCP", port) for port in needs} <= allowed
+        assert ("TCP", 5672) not in allowed or 5672 in needs
         if "otel:" in (CHART / "ci" / values).read_text():
             assert {("TCP", 4317), ("TCP", 4318)} <= allowed
