@@ -26,13 +26,13 @@ from entresol.config import Settings
 def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = report.parser("batch", __doc__)
-    parser.add_argument("--clicks", type=int, help="clicks of the day (1500000; quick 300000)")
+    parser.add_argument("--clicks", type=int, help="clicks of the day (500000; quick 100000)")
     parser.add_argument("--rounds", type=int, help="runs on each engine (5; quick 3)")
     parser.add_argument("--reads", type=int, help="records that are read (2000; quick 500)")
     parser.add_argument("--stampedes", type=int, help="records that 64 readers ask for at once (20; quick 5)")
     arguments = parser.parse_args(words)
     quick = arguments.quick
-    arguments.clicks = arguments.clicks or (300_000 if quick else 1_500_000)
+    arguments.clicks = arguments.clicks or (100_000 if quick else 500_000)
     arguments.rounds = arguments.rounds or (3 if quick else 5)
     arguments.reads = arguments.reads or (500 if quick else 2000)
     arguments.stampedes = arguments.stampedes or (5 if quick else 20)

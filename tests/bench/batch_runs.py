@@ -28,6 +28,7 @@ DASK = str(Path(sys.executable).parent / "dask")
 # The step that ends each part: what `sql` reads is counted beside, and read again by its one statement.
 READ_ENDS = ("reducing", "computing")
 PUBLISHES = "publishing"
+RUN_S = 300.0
 PARTS = ("read", "reduce", "publish")
 ROWS_OF = "SELECT name, visits FROM {} ORDER BY name"
 
@@ -137,7 +138,7 @@ async def _by_engine(field: Field, notes: Path, engine: str) -> dict[str, Any]:
     """Run the batch as a job, and return how long each of its parts took, and what it used."""
     before = len(_noted(notes))
     run = ("batches", "run", clicks.BATCH, "--key", field.day, "--engine", engine, "--wait")
-    await run_to_end((sys.executable, "-m", "entresol.cli.main", *run), field.settings)
+    await run_to_end((sys.executable, "-m", "entresol.cli.main", *run), field.settings, RUN_S)
     lines = _noted(notes)[before:]
     if [lines[0]["step"], lines[-1]["step"]] != [BEGUN, DONE]:
         raise BenchError(f"a run on {engine} was not done at once: {[line['step'] for line in lines]}")
