@@ -47,7 +47,7 @@ check: $(EXTRA) ## run only the static checks: ruff, mypy, import contracts, buf
 
 peers: $(PEERS) ## install the services that `make bench` compares with
 
-bench: $(PEERS) ## measure beside services written by hand: make bench ARGS=--quick, or BENCH=coherence, BENCH=queue
+bench: $(PEERS) $(if $(filter batch,$(BENCH)),$(EXTRA)) ## measure beside services written by hand: make bench ARGS=--quick, or BENCH=coherence, BENCH=queue, BENCH=batch
 	$(BIN)/python -m tests.bench$(if $(BENCH),.$(BENCH)) $(ARGS)
 
 chaos: $(READY) ## break everything in turn, and check what clients saw: make chaos ARGS=--quick

@@ -45,7 +45,9 @@ def free_address() -> str:
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-async def run_to_end(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+async def run_to_end(
+    arguments: Sequence[str], environment: Mapping[str, str], timeout_s: float = RUN_TIMEOUT_S
+) -> None:
     """Run one command and raise BenchError with its output when it fails."""
     process = await asyncio.create_subprocess_exec(
         *arguments,
@@ -54,7 +56,7 @@ async def run_to_end(arguments: Sequence[str], environment: Mapping[str, str]) -
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(RUN_TIMEOUT_S):
+    async with asyncio.timeout(timeout_s):
         output, _ = await process.communicate()
     if process.returncode:
         raise BenchError(f"{' '.join(arguments)} failed:\n{output.decode(errors='replace')}")

@@ -204,6 +204,35 @@ def test_the_coherence_benchmark_tells_what_coherence_costs_and_how_well_it_does
         assert 0 < found["relay_lag_ms"]["p50"] <= found["relay_lag_ms"]["p99"]
 
 
+def test_the_benchmark_of_batches_tells_what_each_engine_costs_and_how_the_result_is_read(
+    tmp_path: Path,
+) -> None:
+    smallest = ("--rounds", "1", "--clicks", "4000", "--reads", "20", "--stampedes", "2")
+    figures = figures_of(tmp_path, "tests.bench.batch", *smallest)
+    assert figures["batch"]["rows"] > 100
+    engines = {"sql", "duckdb", "dask"}
+    assert set(figures["batch"]["ways"]) == {*engines, "by_hand"}
+    for name in engines:
+        found = figures["batch"]["ways"][name]
+        assert set(found["parts"]) == {"read", "reduce", "publish"}
+        assert sum(part["seconds"] for part in found["parts"].values()) == pytest.approx(
+            found["seconds"], abs=0.01
+        )
+        assert found["cpu_s"] > 0
+        assert figures["batch"]["seconds_ratio_to_by_hand"][name] > 0
+        assert figures["batch"]["cpu_ratio_to_by_hand"][name] > 0
+    dask = figures["batch"]["ways"]["dask"]["rounds"][0]["cpu_s_by_process"]
+    assert (
+        dask["dask_0"] + dask["dask_1"]
+        > figures["batch"]["ways"]["sql"]["rounds"][0]["cpu_s_by_process"]["dask_0"]
+    )
+    reads = figures["reads_of_result"]
+    assert (reads["cold"]["answered_by"], reads["warm"]["answered_by"]) == ({"replica": 20}, {"cache": 20})
+    assert sum(reads["stampede"]["answered_by"].values()) == 2 * reads["stampede"]["readers"]
+    for name in ("cold", "warm", "stampede"):
+        assert 0 < reads[name]["latency_ms"]["p50"] <= reads[name]["latency_ms"]["p99"]
+
+
 def test_fnv_is_the_published_function() -> None:
     assert fnv1a_64(0) == 0xA8C7F832281A39C5
     assert fnv1a_64(int.from_bytes(b"foobarxx", "little")) != fnv1a_64(int.from_bytes(b"foobarxy", "little"))

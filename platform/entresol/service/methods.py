@@ -111,13 +111,31 @@ def _digest(request: Any, call: Call) -> bytes:
     return query_hash(call.method.path, *map(str, parts), call.caller.subject)
 
 
-def _query(request: Any, resource: Resource, tokens: PageTokens, digest: bytes) -> ListQuery:
+def list_query(
+    resource: Resource, *, parent: str = "", filter_: str = "", order_by: str = "", size: int = 0, **more: Any
+) -> ListQuery:
+    """Return what a page is made of, by the arguments of a List; `more` are fields of the query.
+
+    Raises:
+        InvalidArgumentError: of `parent`, `filter` or `order_by`.
+    """
     return ListQuery(
-        parent=_parent_condition(getattr(request, "parent", "")),
-        filter=parse(getattr(request, "filter", ""), resource),
-        order=parse_order(getattr(request, "order_by", ""), resource),
+        parent=_parent_condition(parent),
+        filter=parse(filter_, resource),
+        order=parse_order(order_by, resource),
+        limit=page_size(size, resource),
+        **more,
+    )
+
+
+def _query(request: Any, resource: Resource, tokens: PageTokens, digest: bytes) -> ListQuery:
+    return list_query(
+        resource,
+        parent=getattr(request, "parent", ""),
+        filter_=getattr(request, "filter", ""),
+        order_by=getattr(request, "order_by", ""),
+        size=request.page_size,
         after=tokens.read(request.page_token, digest) if request.page_token else None,
-        limit=page_size(request.page_size, resource),
         skip=getattr(request, "skip", 0),
         show_deleted=getattr(request, "show_deleted", False),
     )

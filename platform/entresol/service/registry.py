@@ -23,6 +23,7 @@ from entresol.service.batches import BatchJob
 from entresol.service.call import PRIMARY, Call, Caller
 from entresol.service.enqueue import job_id, new_job, operation_name
 from entresol.service.links.authorize import Policy
+from entresol.service.methods import list_query
 from entresol.service.places import place
 from entresol.storage.chains import unknown
 from entresol.storage.jobs import enqueue
@@ -63,6 +64,23 @@ class Context:
         self.call.answered_by(found.answered_by)
         self.call.serve_stale(found.staleness_s)
         return resource.message_class.FromString(found.message_of(name))
+
+    async def list(
+        self, message: str, *, parent: str = "", filter: str = "", order_by: str = "", page_size: int = 0
+    ) -> Sequence[Any]:
+        """Return the first page that a List with these arguments has, from a replica that knows what the caller does.
+
+        No cached list answers it: let an index do so.
+
+        Raises:
+            InvalidArgumentError: of `parent`, `filter` or `order_by`.
+        """
+        resource = self.resource(message)
+        query = list_query(resource, parent=parent, filter_=filter, order_by=order_by, size=page_size)
+        page = await self.records.list(resource, query, self.call.demand, timeout_s=self.remaining_s())
+        self.call.remember(self.call.demand.after_listing(resource, page.seen), self.records.tokens)
+        self.call.answered_by(str(page.source))
+        return [resource.message_class.FromString(row.message) for row in page.rows]
 
     async def delete_where(
         self,

@@ -30,7 +30,7 @@ def change(protos: Path, file: str, pattern: str, by: str) -> str:
 
 
 def test_check_counts_what_it_found(cli: Cli) -> None:
-    assert cli.run("check").stdout == "no mistakes: 6 resources, 9 services\n"
+    assert cli.run("check").stdout == "no mistakes: 7 resources, 10 services\n"
     facts = cli.json("check")
     assert facts["ok"] is True
     assert "stories.entresol.dev/Story" in facts["resources"]

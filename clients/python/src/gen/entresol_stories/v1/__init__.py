@@ -39,6 +39,7 @@ from entresol_stories.v1.names import (
     CommentName,
     ReferrerName,
     StoryName,
+    SuggestionName,
     UserName,
     VoteName,
 )
@@ -71,6 +72,19 @@ from entresol_stories.v1.story_pb2 import (
 from entresol_stories.v1.story_service import (
     AsyncStoryServiceClient,
     StoryServiceClient,
+)
+from entresol_stories.v1.suggestion_pb2 import (
+    GetSuggestionRequest,
+    ListSuggestionsRequest,
+    ListSuggestionsResponse,
+    RelateStoriesRequest,
+    SuggestStoriesRequest,
+    SuggestStoriesResponse,
+    Suggestion,
+)
+from entresol_stories.v1.suggestion_service import (
+    AsyncSuggestionServiceClient,
+    SuggestionServiceClient,
 )
 from entresol_stories.v1.user_pb2 import (
     BatchCreateUsersRequest,
@@ -110,6 +124,7 @@ __all__ = [
     "AsyncCommentServiceClient",
     "AsyncReferrerServiceClient",
     "AsyncStoryServiceClient",
+    "AsyncSuggestionServiceClient",
     "AsyncUserServiceClient",
     "AsyncVoteServiceClient",
     "BatchCreateClicksRequest",
@@ -150,6 +165,7 @@ __all__ = [
     "GetCommentRequest",
     "GetReferrerRequest",
     "GetStoryRequest",
+    "GetSuggestionRequest",
     "GetUserRequest",
     "GetVoteRequest",
     "ListClicksRequest",
@@ -160,6 +176,8 @@ __all__ = [
     "ListReferrersResponse",
     "ListStoriesRequest",
     "ListStoriesResponse",
+    "ListSuggestionsRequest",
+    "ListSuggestionsResponse",
     "ListUsersRequest",
     "ListUsersResponse",
     "ListVotesRequest",
@@ -169,9 +187,15 @@ __all__ = [
     "Referrer",
     "ReferrerName",
     "ReferrerServiceClient",
+    "RelateStoriesRequest",
     "Story",
     "StoryName",
     "StoryServiceClient",
+    "SuggestStoriesRequest",
+    "SuggestStoriesResponse",
+    "Suggestion",
+    "SuggestionName",
+    "SuggestionServiceClient",
     "UndeleteStoryRequest",
     "UpdateCommentRequest",
     "UpdateStoryRequest",

@@ -58,6 +58,15 @@ class StoryName(runtime.Name):
 
 
 @dataclass(frozen=True, slots=True)
+class SuggestionName(runtime.Name):
+    """The name of a Suggestion: `suggestions/{suggestion}`."""
+
+    PATTERN: ClassVar[str] = "suggestions/{suggestion}"
+
+    suggestion: str
+
+
+@dataclass(frozen=True, slots=True)
 class UserName(runtime.Name):
     """The name of a User: `users/{user}`."""
 
