@@ -40,6 +40,8 @@ def test_the_tour_shows_cache_replica_and_primary_answering() -> None:
     said = {step["step"]: step["detail"] for step in facts["steps"]}
     assert by["poll it until it is done"] == "a worker"
     assert "8 sites" in said["visits by referring site"]
+    (suggested,) = (detail for step, detail in said.items() if step.startswith("suggest stories to users/"))
+    assert int(suggested.partition(";")[0]) > 3
     assert said["kill one of two schedulers"].startswith("6 ticks")
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import cycle, islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 from entresol.cli.tour import Step, Tour
@@ -17,12 +17,14 @@ from entresol.schedules.by_hand import next_time
 from entresol.service.registry import Schedule
 from entresol.service.schedules import read_schedule
 from entresol.storage.timetable import TickState, Timetable
+from entresol.transport.caller import Answer
 
 CLICKS = "stories.v1.ClickService"
 REFERRERS = "stories.v1.ReferrerService"
+SUGGESTIONS = "stories.v1.SuggestionService"
 OPERATIONS = "google.longrunning.Operations"
 COUNT = f"{REFERRERS}.CountReferrers"
-CLICKS_COUNT = 1000  # of one call
+READERS, STORIES_OF_READER = 100, 10
 READ_STORIES = 200
 DONE_WITHIN_S = 30.0
 POLL_S = 0.02
@@ -36,45 +38,44 @@ async def walk(tour: Tour) -> None:
     Raises:
         TourError: a step did not show what it promises.
     """
-    if not await _follow_links(tour):
+    readers = await _follow_links(tour)
+    if not readers:
         tour.warn("None of the best stories has a link: there is nothing to make a report of.")
         return
     day = f"{datetime.now(UTC):%Y-%m-%d}"
-    await _count_referrers(tour, day)
+    await _count_referrers(tour, day, len(readers) * STORIES_OF_READER)
+    await _suggest(tour, day, readers[0])
     await _keep_time(tour, day)
 
 
-async def _follow_links(tour: Tour) -> bool:
-    """Let readers come to the best stories from the sites of all of them; False when they have none."""
+async def _follow_links(tour: Tour) -> list[str]:
+    """Let readers go from one of the best stories to the next, and return them; nobody where none has a link."""
     listed = await tour.call("ListStories", page_size=READ_STORIES, order_by="score desc")
     stories: list[Any] = [story for story in listed.reply.stories if story.url]  # type: ignore[attr-defined]  # made of the proto
     if not stories:
-        return False
-    # The better a story the more readers, each from the page of another one.
-    ways = islice(zip(cycle(stories[: len(stories) // 4 + 1]), cycle(stories), strict=False), CLICKS_COUNT)
+        return []
+    readers = list(dict.fromkeys(story.author for story in stories))[:READERS]
+    # Each reads on from one story to the next, and who comes behind begins one later: so they have much in common.
     requests = [
-        {"parent": story.name, "click": {"visitor": other.author, "referrer": other.url}}
-        for story, other in ways
+        {
+            "parent": stories[(number + step) % len(stories)].name,
+            "click": {"visitor": reader, "referrer": stories[(number + step - 1) % len(stories)].url},
+        }
+        for number, reader in enumerate(readers)
+        for step in range(STORIES_OF_READER)
     ]
     answer = await tour.call("BatchCreateClicks", service=CLICKS, requests=requests)
-    tour.note(f"{len(requests):,} readers follow links", answer, "one COPY into the partition of today")
-    return True
+    tour.note(f"{len(requests):,} clicks on links", answer, "one COPY into the partition of today")
+    return readers
 
 
-async def _count_referrers(tour: Tour, day: str) -> None:
+async def _count_referrers(tour: Tour, day: str, clicks: int) -> None:
     """Begin a job, poll its operation until it is done, and read what it made."""
     begun = await tour.call("CountReferrers", service=REFERRERS, key=day)
-    name = str(begun.reply.name)  # type: ignore[attr-defined]
+    name = _operation(begun)
     tour.note("begin a report: a job, and its operation at once", begun, name)
-    started, polls = time.perf_counter(), 0
-    async with asyncio.timeout(DONE_WITHIN_S):
-        while True:
-            polls += 1
-            told = await tour.call("GetOperation", service=OPERATIONS, name=name)
-            if told.reply.done:  # type: ignore[attr-defined]
-                break
-            await asyncio.sleep(POLL_S)
-    tour.require(told.reply.HasField("response"), f"{name} failed")
+    started = time.perf_counter()
+    polls = await _done(tour, name)
     ms = (time.perf_counter() - started) * 1000
     tour.add(Step("poll it until it is done", "a worker", round(ms, 1), f"{polls} polls"))
     listed = await tour.call(
@@ -82,9 +83,38 @@ async def _count_referrers(tour: Tour, day: str) -> None:
     )
     referrers: list[Any] = list(listed.reply.referrers)  # type: ignore[attr-defined]
     visits = sum(one.visits for one in referrers)
-    tour.require(visits == CLICKS_COUNT, f"the report has {visits} visits, not {CLICKS_COUNT}")
+    tour.require(visits == clicks, f"the report has {visits} visits, not {clicks}")
     best = f"most came from {referrers[0].name.rpartition('/')[2]}: {referrers[0].visits}"
     tour.note("visits by referring site", listed, f"{len(referrers)} sites; {best}")
+
+
+async def _suggest(tour: Tour, day: str, reader: str) -> None:
+    """Make an index of what was read together, and ask it for one reader."""
+    started = time.perf_counter()
+    name = _operation(await tour.call("RelateStories", service=SUGGESTIONS, key=day))
+    await _done(tour, name)
+    ms = (time.perf_counter() - started) * 1000
+    tour.add(Step("make an index of what is read together", "a worker", round(ms, 1), name))
+    suggested = await tour.call("SuggestStories", service=SUGGESTIONS, user=reader)
+    titles = [story.title for story in suggested.reply.stories]  # type: ignore[attr-defined]
+    tour.note(f"suggest stories to {reader}", suggested, f"{len(titles)}; {titles[0] if titles else 'none'}")
+
+
+def _operation(answer: Answer) -> str:
+    return str(answer.reply.name)  # type: ignore[attr-defined]  # its class is made from what reflection says
+
+
+async def _done(tour: Tour, name: str) -> int:
+    """Poll an operation until it is done, and return how often."""
+    polls = 0
+    async with asyncio.timeout(DONE_WITHIN_S):
+        while True:
+            polls += 1
+            told = await tour.call("GetOperation", service=OPERATIONS, name=name)
+            if told.reply.done:  # type: ignore[attr-defined]
+                tour.require(told.reply.HasField("response"), f"{name} failed")
+                return polls
+            await asyncio.sleep(POLL_S)
 
 
 async def _keep_time(tour: Tour, day: str) -> None:
