@@ -1,4 +1,4 @@
-"""The systems that are played against, each by its program: it prepares a database, works, puts jobs in."""
+"""The systems that are played against, each by its program: it prepares a database, works, ticks, puts jobs in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class System:
     program: str
 
     def command(self, do: str, url: str, *arguments: object) -> list[str]:
-        """Return the command line that prepares a database, works, or puts jobs in."""
+        """Return the command line that prepares a database, works, ticks, or puts jobs in."""
         return [self.python, "-m", self.program, do, url, *map(str, arguments)]
 
 
@@ -44,8 +44,11 @@ class Entresol(System):
 
     def command(self, do: str, url: str, *arguments: object) -> list[str]:
         """Return the command line, with the settings."""
-        environment = (f"ENTRESOL_{name.upper()}={value}" for name, value in self.settings(url).items())
-        ours = {"work": "work", "relay": "relay-jobs"}
+        settings = self.settings(url)
+        if do == "tick":
+            settings["functions"] = f"{settings['functions']},{HERE / 'ticking.py'}"
+        environment = (f"ENTRESOL_{name.upper()}={value}" for name, value in settings.items())
+        ours = {"work": "work", "tick": "work", "relay": "relay-jobs"}
         program = (
             [self.python, "-m", "entresol.cli.main", ours[do], "--queue", "offline"]
             if do in ours
