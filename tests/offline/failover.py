@@ -14,17 +14,19 @@ from entresol.embedded import PostgresServer, Replica
 from entresol.embedded.polling import until
 
 STANDBYS = 2  # so that there is one more to take over from the first that did
+CALLED = "called"
 _SYNCHRONOUS_S = 10.0
 
 
 async def failover(ground: Ground, is_quick: bool) -> Findings:
-    """Kill -9 the primary, while jobs come and go, and promote its synchronous standby.
+    """Kill -9 the primary, while jobs come and go, and promote its synchronous standby; ours is called too.
 
     A moment before it the standby stops to hear of the primary: what that acknowledged without it would be lost.
     """
     standbys = ground.servers.replicas[: 1 if is_quick else STANDBYS]
     await _synchronize(ground.primary, standbys[0])
-    producer = await ground.put("failover", count=60 + 200 * len(standbys), per_s=20, seconds=0.2)
+    much = {"count": 60 + 200 * len(standbys), "per_s": 20, "seconds": 0.2}
+    producers = [await ground.put("failover", **much), await ground.call(CALLED, **much)]
     await ground.some_done(20)
     promoted_s = []
     for standby in standbys:
@@ -39,9 +41,11 @@ async def failover(ground: Ground, is_quick: bool) -> Findings:
         ground.primary = standby
         promoted_s.append(time.time())
         await asyncio.sleep(3)
-    await ground.end_of(producer, 3 * PATIENCE_S)
-    rows = await ground.done(PATIENCE_S, job_s=0.2)
-    return of_failover(rows, promoted_s, ground.acknowledged())
+    for producer in filter(None, producers):
+        await ground.end_of(producer, 3 * PATIENCE_S)
+    acknowledged = ground.acknowledged()
+    await ground.until(lambda rows: acknowledged <= {row.job for row in rows.done}, PATIENCE_S)
+    return of_failover(await ground.done(PATIENCE_S, job_s=0.2), promoted_s, acknowledged, CALLED)
 
 
 async def _synchronize(primary: PostgresServer, standby: Replica) -> None:

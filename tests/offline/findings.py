@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -68,17 +68,24 @@ def of_blows(rows: Rows, blows: Sequence[Blow]) -> Findings:
 def of_moments(rows: Rows, moments_s: Sequence[float]) -> Findings:
     """Return as well how soon after each moment another attempt began."""
     found = of(rows)
-    resumed = [first_after_s(moment_s, rows) for moment_s in moments_s]
-    worst_s = None if None in resumed else max(one for one in resumed if one is not None)
-    found.at_most("resumed_s_max", worst_s, RESUMED_S_MAX)
+    found.at_most("resumed_s_max", _resumed_s(rows, moments_s), RESUMED_S_MAX)
     return found
 
 
-def of_failover(rows: Rows, moments_s: Sequence[float], acknowledged: Collection[str]) -> Findings:
-    """Return as well what the new primary lacks of what producers were told is put in."""
-    found = of_moments(rows, moments_s)
+def of_failover(
+    rows: Rows, moments_s: Sequence[float], acknowledged: Collection[str], called: str
+) -> Findings:
+    """Return as well what the new primary lacks of what producers were told is put in.
+
+    Jobs whose name begins with `called` have no order: their calls are repeated until they are acknowledged.
+    """
+    calls = frozenset(job for job in acknowledged if job.startswith(called))
+    found = of_moments(replace(rows, orders=rows.orders | calls), moments_s)
     found.figures["acknowledged"] = len(acknowledged)
-    found.exactly("acknowledged_lost", len(set(acknowledged) - rows.orders), 0)
+    found.exactly("acknowledged_lost", len(set(acknowledged) - rows.orders - calls), 0)
+    if calls:
+        by_calls = replace(rows, begun=[row for row in rows.begun if row.job in calls])
+        found.at_most("called_resumed_s_max", _resumed_s(by_calls, moments_s), RESUMED_S_MAX)
     return found
 
 
@@ -129,6 +136,12 @@ def of_handing_back(rows: Rows, blows: Sequence[Blow]) -> Findings:
     number_max = max((row.attempt for row in rows.begun if row.job in jobs), default=1)
     found.exactly("attempts_used", number_max - 1, 0)
     return found
+
+
+def _resumed_s(rows: Rows, moments_s: Sequence[float]) -> float | None:
+    """Return the longest time from a moment until the next attempt began; None: no more did."""
+    resumed = [first_after_s(moment_s, rows) for moment_s in moments_s]
+    return None if None in resumed else max(one for one in resumed if one is not None)
 
 
 def _again(found: Findings, hit: Mapping[Blow, Sequence[Begun]], rows: Rows, most_s: float) -> None:

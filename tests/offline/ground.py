@@ -21,7 +21,7 @@ from tests.offline.work import ACKNOWLEDGED, TABLES
 
 from entresol.embedded import EmbeddedServers, PostgresServer
 from entresol.embedded.polling import until
-from entresol.embedded.postgres import USER
+from entresol.embedded.postgres import USER, free_port
 from entresol.embedded.processes import Processes, last_lines
 from entresol.storage.administration import connect_primary
 
@@ -107,8 +107,15 @@ class Ground:
 
     async def put(self, prefix: str, **arguments: object) -> str:
         """Begin to put jobs in, as `work.arguments` says; return the producer's name."""
-        options = [(f"--{name.replace('_', '-')}", value) for name, value in arguments.items()]
-        return await self.start(f"put-{prefix}", "put", "--prefix", prefix, *itertools.chain(*options))
+        return await self._put("put", prefix, **arguments)
+
+    async def call(self, prefix: str, **arguments: object) -> str | None:
+        """Serve calls, and begin to put jobs in by them, as `work.arguments` says; None where a system serves none."""
+        if not self._system.is_platform:
+            return None
+        address = f"127.0.0.1:{free_port()}"
+        await self.start("platform", "serve", "--listen", address)
+        return await self._put("call", prefix, address=address, **arguments)
 
     def acknowledged(self) -> set[str]:
         """Return the jobs of which producers were told that they are put in, whatever the database says of them."""
@@ -179,6 +186,10 @@ class Ground:
         if name.startswith("worker-"):
             self.workers[name] = pid
         return name
+
+    async def _put(self, do: str, prefix: str, **arguments: object) -> str:
+        options = [(f"--{name.replace('_', '-')}", value) for name, value in arguments.items()]
+        return await self.start(f"put-{prefix}", do, "--prefix", prefix, *itertools.chain(*options))
 
     async def _keep(self, do: str) -> None:
         """Keep as many workers as are wanted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tests.offline.work import CONCURRENCY, DRAIN_S, LEASE_S
 
@@ -21,6 +22,7 @@ class System:
     name: str
     python: str
     program: str
+    is_platform: ClassVar[bool] = False  # whether it answers calls that put jobs in
 
     def command(self, do: str, url: str, *arguments: object) -> list[str]:
         """Return the command line that prepares a database, works, ticks, or puts jobs in."""
@@ -29,6 +31,8 @@ class System:
 
 class Entresol(System):
     """Ours: its workers are the command that everybody uses."""
+
+    is_platform = True
 
     def settings(self, url: str) -> dict[str, object]:
         """Return the settings that it needs."""
@@ -48,9 +52,15 @@ class Entresol(System):
         if do == "tick":
             settings["functions"] = f"{settings['functions']},{HERE / 'ticking.py'}"
         environment = (f"ENTRESOL_{name.upper()}={value}" for name, value in settings.items())
-        ours = {"work": "work", "tick": "work", "relay": "relay-jobs"}
+        queue = ("--queue", "offline")
+        ours = {
+            "work": ("work", *queue),
+            "tick": ("work", *queue),
+            "relay": ("relay-jobs", *queue),
+            "serve": ("serve",),
+        }
         program = (
-            [self.python, "-m", "entresol.cli.main", ours[do], "--queue", "offline"]
+            [self.python, "-m", "entresol.cli.main", *ours[do], *map(str, arguments)]
             if do in ours
             else super().command(do, url, *arguments)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.offline.__main__ import run, table
 from tests.offline.counts import Begun, Blow, Done, Rows
-from tests.offline.findings import of, of_blows, of_handing_back, of_moments
+from tests.offline.findings import of, of_blows, of_failover, of_handing_back, of_moments
 from tests.offline.systems import OURS
 
 KILLED, OTHER = 1, 2
@@ -99,6 +99,23 @@ def test_what_a_worker_lets_end_need_not_begin_again_and_what_it_hands_back_uses
     found = of_handing_back(rows("ab", begun, dones), [Blow(KILLED, 10, 10.1)])
     assert (found.figures["let_end"], found.figures["to_begin_again"]) == (1, 1)
     assert found.missed == ["attempts_used: 1, not 0"]
+
+
+def test_what_was_acknowledged_and_is_no_more_is_lost_though_its_order_is_lost_with_it() -> None:
+    kept = rows("a", [Begun("a", 1, OTHER, 11)], [done("a", OTHER, 11, 12)])
+    assert not of_failover(kept, [10], "a", "called").missed
+    assert of_failover(kept, [10], "ab", "called").missed == ["acknowledged_lost: 1, not 0"]
+
+
+def test_a_call_that_was_acknowledged_must_be_done_and_calls_must_go_on_by_themselves() -> None:
+    begun = [Begun("a", 1, OTHER, 11), Begun("called-0", 1, OTHER, 12.5)]
+    kept = rows("a", begun, [done("a", OTHER, 11, 12), done("called-0", OTHER, 12.5, 13)])
+    late = ["called_resumed_s_max: 2.5, not at most 2"]
+    assert of_failover(kept, [10], ["a", "called-0"], "called").missed == late
+    assert of_failover(kept, [10], ["a", "called-0", "called-1"], "called").missed == [
+        "lost: 1, not 0",
+        *late,
+    ]
 
 
 async def test_what_could_not_be_played_has_not_held() -> None:

@@ -13,7 +13,9 @@ from tests.offline.findings import AGAIN_S_MAX, Findings, of_ticks
 from tests.offline.ground import Ground
 from tests.offline.work import LEASE_S, TICK_EVERY_S, TICK_S, tick
 
-PATIENCE_S = AGAIN_S_MAX + 2.0
+MORE_S = 2.0 * TICK_EVERY_S  # that it ticks on after the last fault
+PATIENCE_S = 15.0  # a tick that was not done so long after the last fault is lost
+QUICK_PATIENCE_S = AGAIN_S_MAX + 2.0
 
 
 async def ticks_kill(ground: Ground, is_quick: bool) -> Findings:
@@ -24,7 +26,7 @@ async def ticks_kill(ground: Ground, is_quick: bool) -> Findings:
         names = list(ground.workers)
         name = ground.dice.choice(names) if number % 2 else await _ticking(ground, names)
         await ground.strike(name, SIGKILL)
-    return await _found(ground, began_s)
+    return await _found(ground, is_quick, began_s)
 
 
 async def ticks_stop(ground: Ground, is_quick: bool) -> Findings:
@@ -38,14 +40,14 @@ async def ticks_stop(ground: Ground, is_quick: bool) -> Findings:
         await asyncio.sleep(LEASE_S + (3 if is_quick else 7))
         await ground.strike(name, SIGCONT)
         names.remove(name)
-    return await _found(ground, began_s)
+    return await _found(ground, is_quick, began_s)
 
 
 async def ticks_outage(ground: Ground, is_quick: bool) -> Findings:
     """Kill -9 all workers, and begin others after a while."""
     began_s = time.time()
     await asyncio.sleep(ground.dice.uniform(2, 2 + TICK_EVERY_S))
-    return await _found(ground, began_s, await ground.away(6 if is_quick else 20))
+    return await _found(ground, is_quick, began_s, await ground.away(6 if is_quick else 20))
 
 
 async def ticks_restart(ground: Ground, is_quick: bool) -> Findings:
@@ -58,16 +60,17 @@ async def ticks_restart(ground: Ground, is_quick: bool) -> Findings:
         await asyncio.sleep(TICK_EVERY_S)  # so that a tick comes meanwhile
         await ground.primary.start()
         away.append(Away(stopped_s, time.time()))
-    return await _found(ground, began_s, *away)
+    return await _found(ground, is_quick, began_s, *away)
 
 
-async def _found(ground: Ground, began_s: float, *away: Away) -> Findings:
+async def _found(ground: Ground, is_quick: bool, began_s: float, *away: Away) -> Findings:
     """Let it tick for a moment more, and return what became of every tick until then."""
-    await asyncio.sleep(2 * TICK_EVERY_S)
+    await asyncio.sleep(MORE_S)
     numbers = range(math.ceil(began_s / TICK_EVERY_S), math.floor(time.time() / TICK_EVERY_S))
     nominal_s = [number * float(TICK_EVERY_S) for number in numbers]
     jobs = {tick(one).job for one in nominal_s}
-    await ground.until(lambda rows: jobs <= {row.job for row in rows.done}, PATIENCE_S)
+    patience_s = (QUICK_PATIENCE_S if is_quick else PATIENCE_S) - MORE_S
+    await ground.until(lambda rows: jobs <= {row.job for row in rows.done}, patience_s)
     await asyncio.sleep(2 * TICK_S)  # one that was done may be done again
     return of_ticks(await ground.rows(), nominal_s, away)
 
@@ -80,5 +83,5 @@ async def _ticking(ground: Ground, names: Sequence[str]) -> str:
         since_s = time.time() - TICK_S
         return [pids[row.pid] for row in rows.under_way if row.begun_s > since_s and row.pid in pids]
 
-    await ground.until(lambda rows: bool(found(rows)), 3 * TICK_EVERY_S)
+    await ground.until(lambda rows: bool(found(rows)), 2 * TICK_EVERY_S)
     return next(iter(found(await ground.rows())), names[0])

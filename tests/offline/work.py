@@ -108,9 +108,12 @@ def arguments() -> argparse.Namespace:
     """Return what the program of a system is told to do."""
     parser = argparse.ArgumentParser(description="prepare a database, work, tick, or put jobs in")
     parser.add_argument(
-        "do", choices=["prepare", "work", "tick", "put"], help="tick: work, by a schedule too"
+        "do",
+        choices=["prepare", "work", "tick", "put", "call"],
+        help="tick: work, by a schedule too; call: put in by calls",
     )
     parser.add_argument("url")
+    parser.add_argument("--address", default="", help="what answers calls")
     parser.add_argument("--prefix", default="", help="how the names of the jobs begin")
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--per-s", type=float, default=0.0, help="0: as many as there can be")
