@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from statistics import median
 from typing import Any
 
@@ -26,6 +27,7 @@ RESUMED_S_MAX = 2.0
 HANDED_BACK_S_MAX = DRAIN_S + 1.0
 LATE_S_MAX = 1.0
 LATE_S_P50_MAX = 0.2
+PROMPT_MIN = 10  # ticks, of which a median tells something
 
 
 @dataclass
@@ -113,7 +115,8 @@ def of_ticks(rows: Rows, nominal_s: Sequence[float], away: Sequence[Away]) -> Fi
             prompt_s.append(begun.begun_s - one_s)
             if prompt_s[-1] > LATE_S_MAX:
                 found.late.append(f"{name}: {prompt_s[-1]:.2f} s late")
-    found.at_most("late_s_p50", median(prompt_s) if prompt_s else None, LATE_S_P50_MAX)
+    is_many = len(prompt_s) >= PROMPT_MIN
+    found.at_most("late_s_p50", median(prompt_s or [inf]), LATE_S_P50_MAX if is_many else LATE_S_MAX)
     found.at_most("late_s_max", max(prompt_s, default=None), LATE_S_MAX)
     if hit_s:
         found.at_most("hit_late_s_max", max(hit_s), AGAIN_S_MAX)

@@ -46,14 +46,14 @@ async def ticks_stop(ground: Ground, is_quick: bool) -> Findings:
 async def ticks_outage(ground: Ground, is_quick: bool) -> Findings:
     """Kill -9 all workers, and begin others after a while."""
     began_s = time.time()
-    await asyncio.sleep(ground.dice.uniform(2, 2 + TICK_EVERY_S))
+    await asyncio.sleep((1 if is_quick else 8) * TICK_EVERY_S + ground.dice.uniform(0, TICK_EVERY_S))
     return await _found(ground, is_quick, began_s, await ground.away(6 if is_quick else 20))
 
 
 async def ticks_restart(ground: Ground, is_quick: bool) -> Findings:
     """Stop PostgreSQL and start it again."""
     began_s, away = time.time(), []
-    for _ in range(1 if is_quick else 5):
+    for _ in range(1 if is_quick else 7):
         await asyncio.sleep(ground.dice.uniform(2, 2 + TICK_EVERY_S))
         stopped_s = time.time()
         await ground.primary.stop()
