@@ -20,11 +20,15 @@ Play = Callable[[Ground, bool], Awaitable[Findings]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A fault. Its workers `do` work, or tick as well; with `standbys` its PostgreSQL is one of its own."""
+    """A fault. Its workers `do` work, or tick as well; with `standbys` its PostgreSQL is one of its own.
+
+    What is `ours_when_quick` peers do not play then.
+    """
 
     play: Play
     do: str = "work"
     standbys: int = 0
+    ours_when_quick: bool = False
 
 
 async def kill(ground: Ground, is_quick: bool) -> Findings:
@@ -176,7 +180,7 @@ def _without(rows: Rows, job: str) -> list[Begun]:
 _JOBS = (kill, stop, hold, restart, cut, producer, sigterm, leave, poison, block)
 _TICKS = (ticks_kill, ticks_stop, ticks_outage, ticks_restart)
 SCENARIOS = {
-    failover.__name__: Scenario(failover, standbys=STANDBYS),
-    **{play.__name__: Scenario(play, do="tick") for play in _TICKS},
+    failover.__name__: Scenario(failover, standbys=STANDBYS, ours_when_quick=True),
+    **{play.__name__: Scenario(play, do="tick", ours_when_quick=True) for play in _TICKS},
     **{play.__name__: Scenario(play) for play in _JOBS},
 }

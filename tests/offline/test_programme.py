@@ -101,6 +101,15 @@ def test_what_a_worker_lets_end_need_not_begin_again_and_what_it_hands_back_uses
     assert found.missed == ["attempts_used: 1, not 0"]
 
 
+def test_what_peers_did_not_play_is_an_empty_cell() -> None:
+    lines = [
+        {"scenario": "kill", "system": "entresol", "held": True, "lost": 0},
+        {"scenario": "kill", "system": "other", "held": True, "lost": 1},
+        {"scenario": "failover", "system": "entresol", "held": True, "lost": 0},
+    ]
+    assert table(lines).splitlines()[-1].split() == ["lost", "0", "-"]
+
+
 def test_what_was_acknowledged_and_is_no_more_is_lost_though_its_order_is_lost_with_it() -> None:
     kept = rows("a", [Begun("a", 1, OTHER, 11)], [done("a", OTHER, 11, 12)])
     assert not of_failover(kept, [10], "a", "called").missed
