@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
 from statistics import median
 from typing import Any
 
@@ -115,8 +114,10 @@ def of_ticks(rows: Rows, nominal_s: Sequence[float], away: Sequence[Away]) -> Fi
             prompt_s.append(begun.begun_s - one_s)
             if prompt_s[-1] > LATE_S_MAX:
                 found.late.append(f"{name}: {prompt_s[-1]:.2f} s late")
-    is_many = len(prompt_s) >= PROMPT_MIN
-    found.at_most("late_s_p50", median(prompt_s or [inf]), LATE_S_P50_MAX if is_many else LATE_S_MAX)
+    if len(prompt_s) >= PROMPT_MIN:
+        found.at_most("late_s_p50", median(prompt_s), LATE_S_P50_MAX)
+    elif prompt_s:
+        found.figures["late_s_p50"] = round(median(prompt_s), 2)
     found.at_most("late_s_max", max(prompt_s, default=None), LATE_S_MAX)
     if hit_s:
         found.at_most("hit_late_s_max", max(hit_s), AGAIN_S_MAX)

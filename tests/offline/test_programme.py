@@ -27,6 +27,13 @@ async def test_ours_holds_when_a_worker_is_killed(capsys: pytest.CaptureFixture[
     assert table([line]).splitlines()[1].split() == ["kill", "held", "yes"]
 
 
+@pytest.mark.timeout(120)
+async def test_ours_goes_on_with_the_standby_and_has_all_that_was_acknowledged() -> None:
+    (line,) = await run([OURS], ["failover"], is_quick=True, seed=1, seconds=110)
+    assert line["held"], line
+    assert line["acknowledged"] > 0
+
+
 def test_a_job_that_is_never_done_is_lost_and_one_that_is_done_twice_doubled() -> None:
     found = of(rows("abc", [], [done("a", OTHER, 0, 1), done("b", KILLED, 0, 1), done("b", OTHER, 5, 6)]))
     assert found.figures == {"jobs": 3, "lost": 1, "doubled": 1, "invented": 0}
