@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections import defaultdict
 from typing import Any
 
 from tests.offline import work
@@ -13,8 +15,10 @@ from entresol.config import Settings
 from entresol.service.call import Call
 from entresol.service.registry import Context
 from entresol.testing.platforms import make_tables
+from entresol.transport.caller import Caller
 
 SERVICE = "offline.v1.OfflineService"
+CALL_S = 2.0
 
 
 async def prepare(given: Any) -> None:
@@ -41,6 +45,18 @@ async def put(given: Any) -> None:
         await work.put_all(given, put_one)
 
 
+async def call(given: Any) -> None:
+    """Put jobs in by calls of the platform at an address; each is repeated with its id until it is answered."""
+    ids: defaultdict[str, str] = defaultdict(lambda: str(uuid.uuid4()))
+    with Caller(given.address, timeout_s=CALL_S) as caller:
+
+        async def put_one(task: work.Task) -> None:
+            request = {"task": task.text, "request_id": ids[task.job]}
+            await asyncio.to_thread(caller.call, f"{SERVICE}/DoTask", request)
+
+        await work.put_all(given, put_one)
+
+
 if __name__ == "__main__":
     told = work.arguments()
-    asyncio.run({"prepare": prepare, "put": put}[told.do](told))
+    asyncio.run({"prepare": prepare, "put": put, "call": call}[told.do](told))

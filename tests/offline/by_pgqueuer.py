@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -41,6 +42,16 @@ async def run(given: Any) -> None:
                 work.Task.read(job.payload), job.attempts + 1, pool, partial(work.transaction, pool)
             )
 
+        if given.do == "tick":
+
+            @made.schedule("tick", work.TICK_CRON)
+            async def tick(schedule: Any) -> None:
+                del (
+                    schedule
+                )  # it has no nominal time: the last one is taken for it, and no number of an attempt
+                nominal_s = time.time() // work.TICK_EVERY_S * work.TICK_EVERY_S
+                await work.perform(work.tick(nominal_s), 1, pool, partial(work.transaction, pool))
+
         try:
             yield made
         finally:
@@ -72,4 +83,4 @@ async def put(given: Any) -> None:
 
 if __name__ == "__main__":
     told = work.arguments()
-    asyncio.run({"prepare": prepare, "work": run, "put": put}[told.do](told))
+    asyncio.run({"prepare": prepare, "work": run, "tick": run, "put": put}[told.do](told))

@@ -11,16 +11,24 @@ from psycopg_pool import AsyncConnectionPool
 from tests.offline import work
 
 
-def open_app(url: str, pool: Any = None) -> App:
-    """Return the application; `pool` is for what jobs write."""
+def open_app(url: str, pool: Any = None, *, ticks: bool = False) -> App:
+    """Return the application, with a schedule if it `ticks`; `pool` is for what jobs write."""
     app = App(connector=PsycopgConnector(conninfo=url, max_size=10))
 
     # Without a strategy a job that raises has failed.
     @app.task(name="task", pass_context=True, retry=RetryStrategy(max_attempts=10, wait=1))
     async def task(context: Any, text: str) -> None:
-        await work.perform(
-            work.Task.read(text), context.job.attempts + 1, pool, partial(work.transaction, pool)
-        )
+        await perform(work.Task.read(text), context)
+
+    async def perform(task: work.Task, context: Any) -> None:
+        await work.perform(task, context.job.attempts + 1, pool, partial(work.transaction, pool))
+
+    if ticks:
+
+        @app.periodic(cron=work.TICK_CRON)
+        @app.task(name="tick", pass_context=True, retry=RetryStrategy(max_attempts=10, wait=1))
+        async def tick(context: Any, timestamp: int) -> None:
+            await perform(work.tick(timestamp), context)
 
     # As installed nobody begins them again; the task of the documentation does so every ten minutes.
     @app.periodic(cron="* * * * * */5")
@@ -41,7 +49,8 @@ async def prepare(given: Any) -> None:
 
 async def run(given: Any) -> None:
     """Work until SIGTERM."""
-    async with open_app(given.url, await work.open_pool(given.url)).open_async() as app:
+    pool = await work.open_pool(given.url)
+    async with open_app(given.url, pool, ticks=given.do == "tick").open_async() as app:
         await app.run_worker_async(
             concurrency=work.CONCURRENCY,  # default: 1
             update_heartbeat_interval=work.LEASE_S / 3,  # default: 10 s
@@ -71,4 +80,4 @@ async def put(given: Any) -> None:
 
 if __name__ == "__main__":
     told = work.arguments()
-    asyncio.run({"prepare": prepare, "work": run, "put": put}[told.do](told))
+    asyncio.run({"prepare": prepare, "work": run, "tick": run, "put": put}[told.do](told))

@@ -38,6 +38,14 @@ class Blow:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """That nothing could begin: from one moment until another."""
+
+    from_s: float
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Everything that was written: the jobs that were put in, the attempts that began, those that were done."""
 
@@ -54,6 +62,12 @@ class Rows:
     def doubled(self) -> set[str]:
         """Return jobs that were done more than once."""
         return {job for job, count in Counter(row.job for row in self.done).items() if count > 1}
+
+    @property
+    def under_way(self) -> list[Begun]:
+        """Return the attempts that began and were not done, those of workers that are gone among them."""
+        done = {(row.job, row.pid) for row in self.done}
+        return [row for row in self.begun if (row.job, row.pid) not in done]
 
     @property
     def invented(self) -> set[str]:
@@ -87,6 +101,14 @@ def unseen(before: Begun, after: Begun, blow: Blow, blows: Iterable[Blow]) -> in
     """
     hit = sum(blow.at_s < other.at_s < after.begun_s for other in blows)
     return max(0, min(after.attempt - before.attempt - 1, hit))
+
+
+def first_begun(rows: Rows) -> dict[str, Begun]:
+    """Return the attempt that began first, of each job."""
+    first: dict[str, Begun] = {}
+    for row in sorted(rows.begun, key=lambda row: row.begun_s):
+        first.setdefault(row.job, row)
+    return first
 
 
 def first_after_s(moment_s: float, rows: Rows) -> float | None:

@@ -21,7 +21,8 @@ async def do_task(request: Any, job: entresol.Job) -> Any:
     if job.checkpoint is None:
         pool = await asyncio.shield(_pool())
         transaction = partial(job.transaction, checkpoint=b"done")
-        await work.perform(work.Task.read(request.task), job.attempt, pool, transaction)
+        task = work.tick(job.tick_time.timestamp()) if job.tick_time else work.Task.read(request.task)
+        await work.perform(task, job.attempt, pool, transaction)
     return job.new("offline.v1.DoTaskResponse")
 
 

@@ -5,23 +5,37 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 from tests.offline.counts import Begun, Rows
+from tests.offline.failover import STANDBYS, failover
 from tests.offline.findings import AGAIN_S_MAX, Findings, of, of_blows, of_handing_back, of_moments
-from tests.offline.ground import Ground, OfflineError
+from tests.offline.ground import PATIENCE_S, Ground, OfflineError
+from tests.offline.ticks import ticks_kill, ticks_outage, ticks_restart, ticks_stop
 from tests.offline.work import DRAIN_S, LEASE_S, POISON_ATTEMPTS
 
-PATIENCE_S = 20.0  # what has not begun again by then never does
-Scenario = Callable[[Ground, bool], Awaitable[Findings]]
+Play = Callable[[Ground, bool], Awaitable[Findings]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A fault. Its workers `do` work, or tick as well; with `standbys` its PostgreSQL is one of its own.
+
+    What is `ours_when_quick` peers do not play then.
+    """
+
+    play: Play
+    do: str = "work"
+    standbys: int = 0
+    ours_when_quick: bool = False
 
 
 async def kill(ground: Ground, is_quick: bool) -> Findings:
     """Kill -9 the worker with the most jobs, again and again, while others come."""
     kills = 3 if is_quick else 100
     producer = await ground.put("kill", count=kills * 20 + 10, per_s=10, seconds=1.5)
-    await _some_done(ground, 5)
+    await ground.some_done(5)
     blows = []
     for _ in range(kills):
         await asyncio.sleep(ground.dice.uniform(1.5, 2.3))
@@ -76,12 +90,12 @@ async def restart(ground: Ground, is_quick: bool) -> Findings:
     """Stop PostgreSQL and start it again, while jobs come and go."""
     times = 1 if is_quick else 10
     producer = await ground.put("restart", count=30 + 120 * times, per_s=20, seconds=0.2)
-    await _some_done(ground, 20)
+    await ground.some_done(20)
     accepted_s = []
     for _ in range(times):
         await asyncio.sleep(ground.dice.uniform(1, 2))
-        await ground.servers.primary.stop()
-        await ground.servers.primary.start()
+        await ground.primary.stop()
+        await ground.primary.start()
         accepted_s.append(time.time())
         await asyncio.sleep(3)
     await ground.end_of(producer, 3 * PATIENCE_S)
@@ -92,7 +106,7 @@ async def cut(ground: Ground, is_quick: bool) -> Findings:
     """Terminate every session of workers and producers, while jobs come and go."""
     times = 1 if is_quick else 30
     producer = await ground.put("cut", count=80 + 60 * times, per_s=20, seconds=0.2)
-    await _some_done(ground, 20)
+    await ground.some_done(20)
     cut_s = []
     for _ in range(times):
         await asyncio.sleep(ground.dice.uniform(2, 3))
@@ -145,11 +159,6 @@ async def sigterm(ground: Ground, is_quick: bool) -> Findings:
     return of_handing_back(await ground.done(PATIENCE_S, job_s=4), blows)
 
 
-async def _some_done(ground: Ground, count: int) -> None:
-    if not await ground.until(lambda rows: len(rows.done) >= count, PATIENCE_S):
-        raise OfflineError("the workers do nothing")
-
-
 async def _all_begun(ground: Ground, prefix: str, *, seconds: float, how: str = "sleep") -> None:
     """Put jobs in, one soon after the other so that each worker takes some, and wait until all have begun."""
     await ground.end_of(await ground.put(prefix, count=20, per_s=20, seconds=seconds, how=how), PATIENCE_S)
@@ -168,7 +177,10 @@ def _without(rows: Rows, job: str) -> list[Begun]:
     return [row for row in rows.begun if row.job != job]
 
 
-SCENARIOS: dict[str, Scenario] = {
-    scenario.__name__: scenario
-    for scenario in (kill, stop, hold, restart, cut, producer, sigterm, leave, poison, block)
+_JOBS = (kill, stop, hold, restart, cut, producer, sigterm, leave, poison, block)
+_TICKS = (ticks_kill, ticks_stop, ticks_outage, ticks_restart)
+SCENARIOS = {
+    failover.__name__: Scenario(failover, standbys=STANDBYS, ours_when_quick=True),
+    **{play.__name__: Scenario(play, do="tick", ours_when_quick=True) for play in _TICKS},
+    **{play.__name__: Scenario(play) for play in _JOBS},
 }

@@ -1,10 +1,11 @@
-"""The systems that are played against, each by its program: it prepares a database, works, puts jobs in."""
+"""The systems that are played against, each by its program: it prepares a database, works, ticks, puts jobs in."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tests.offline.work import CONCURRENCY, DRAIN_S, LEASE_S
 
@@ -21,14 +22,17 @@ class System:
     name: str
     python: str
     program: str
+    is_platform: ClassVar[bool] = False  # whether it answers calls that put jobs in
 
     def command(self, do: str, url: str, *arguments: object) -> list[str]:
-        """Return the command line that prepares a database, works, or puts jobs in."""
+        """Return the command line that prepares a database, works, ticks, or puts jobs in."""
         return [self.python, "-m", self.program, do, url, *map(str, arguments)]
 
 
 class Entresol(System):
     """Ours: its workers are the command that everybody uses."""
+
+    is_platform = True
 
     def settings(self, url: str) -> dict[str, object]:
         """Return the settings that it needs."""
@@ -44,10 +48,19 @@ class Entresol(System):
 
     def command(self, do: str, url: str, *arguments: object) -> list[str]:
         """Return the command line, with the settings."""
-        environment = (f"ENTRESOL_{name.upper()}={value}" for name, value in self.settings(url).items())
-        ours = {"work": "work", "relay": "relay-jobs"}
+        settings = self.settings(url)
+        if do == "tick":
+            settings["functions"] = f"{settings['functions']},{HERE / 'ticking.py'}"
+        environment = (f"ENTRESOL_{name.upper()}={value}" for name, value in settings.items())
+        queue = ("--queue", "offline")
+        ours = {
+            "work": ("work", *queue),
+            "tick": ("work", *queue),
+            "relay": ("relay-jobs", *queue),
+            "serve": ("serve",),
+        }
         program = (
-            [self.python, "-m", "entresol.cli.main", ours[do], "--queue", "offline"]
+            [self.python, "-m", "entresol.cli.main", *ours[do], *map(str, arguments)]
             if do in ours
             else super().command(do, url, *arguments)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.offline.__main__ import run, table
 from tests.offline.counts import Begun, Blow, Done, Rows
-from tests.offline.findings import of, of_blows, of_handing_back, of_moments
+from tests.offline.findings import of, of_blows, of_failover, of_handing_back, of_moments
 from tests.offline.systems import OURS
 
 KILLED, OTHER = 1, 2
@@ -25,6 +25,13 @@ async def test_ours_holds_when_a_worker_is_killed(capsys: pytest.CaptureFixture[
     assert line["to_begin_again"] > 0
     assert '"scenario": "kill", "system": "entresol"' in capsys.readouterr().out
     assert table([line]).splitlines()[1].split() == ["kill", "held", "yes"]
+
+
+@pytest.mark.timeout(120)
+async def test_ours_goes_on_with_the_standby_and_has_all_that_was_acknowledged() -> None:
+    (line,) = await run([OURS], ["failover"], is_quick=True, seed=1, seconds=110)
+    assert line["held"], line
+    assert line["acknowledged"] > 0
 
 
 def test_a_job_that_is_never_done_is_lost_and_one_that_is_done_twice_doubled() -> None:
@@ -99,6 +106,32 @@ def test_what_a_worker_lets_end_need_not_begin_again_and_what_it_hands_back_uses
     found = of_handing_back(rows("ab", begun, dones), [Blow(KILLED, 10, 10.1)])
     assert (found.figures["let_end"], found.figures["to_begin_again"]) == (1, 1)
     assert found.missed == ["attempts_used: 1, not 0"]
+
+
+def test_what_peers_did_not_play_is_an_empty_cell() -> None:
+    lines = [
+        {"scenario": "kill", "system": "entresol", "held": True, "lost": 0},
+        {"scenario": "kill", "system": "other", "held": True, "lost": 1},
+        {"scenario": "failover", "system": "entresol", "held": True, "lost": 0},
+    ]
+    assert table(lines).splitlines()[-1].split() == ["lost", "0", "-"]
+
+
+def test_what_was_acknowledged_and_is_no_more_is_lost_though_its_order_is_lost_with_it() -> None:
+    kept = rows("a", [Begun("a", 1, OTHER, 11)], [done("a", OTHER, 11, 12)])
+    assert not of_failover(kept, [10], "a", "called").missed
+    assert of_failover(kept, [10], "ab", "called").missed == ["acknowledged_lost: 1, not 0"]
+
+
+def test_a_call_that_was_acknowledged_must_be_done_and_calls_must_go_on_by_themselves() -> None:
+    begun = [Begun("a", 1, OTHER, 11), Begun("called-0", 1, OTHER, 12.5)]
+    kept = rows("a", begun, [done("a", OTHER, 11, 12), done("called-0", OTHER, 12.5, 13)])
+    late = ["called_resumed_s_max: 2.5, not at most 2"]
+    assert of_failover(kept, [10], ["a", "called-0"], "called").missed == late
+    assert of_failover(kept, [10], ["a", "called-0", "called-1"], "called").missed == [
+        "lost: 1, not 0",
+        *late,
+    ]
 
 
 async def test_what_could_not_be_played_has_not_held() -> None:

@@ -24,6 +24,9 @@ LEASE_S = (
 DRAIN_S = 1.0  # how long a worker that is told to end lets its jobs go on, where one can say so
 CONCURRENCY = 100  # jobs of one worker at once
 POISON_ATTEMPTS = 3  # as the proto says
+TICK_EVERY_S = 2
+TICK_CRON = f"* * * * * */{TICK_EVERY_S}"  # as peers take it, with seconds at the end
+TICK_S = 0.5  # what the job of a tick takes
 
 TABLES = """
 CREATE TABLE orders (job text PRIMARY KEY);
@@ -34,6 +37,7 @@ ORDER = "INSERT INTO orders VALUES ({}) ON CONFLICT DO NOTHING RETURNING job"
 BEGUN = "INSERT INTO begun_work VALUES ($1, $2, $3, $4)"
 ATTEMPTS = "SELECT count(*) FROM begun_work WHERE job = $1"
 DONE = "INSERT INTO done_work VALUES ($1, $2, $3, $4, $5)"
+ACKNOWLEDGED = "acknowledged: "  # how a line of a producer begins that tells of a job
 _AGAIN_S = 0.1
 
 
@@ -69,6 +73,11 @@ class Task:
             raise DroppedError
 
 
+def tick(nominal_s: float) -> Task:
+    """Return the task of a schedule's tick, which is named by its nominal time."""
+    return Task(f"tick-{nominal_s:.0f}", "sleep", TICK_S)
+
+
 async def perform(task: Task, attempt: int, pool: Any, transaction: Callable[[], Any]) -> None:
     """Do a task: note that it began, take the time, and write in a transaction of the job that it is done."""
     begun_s = time.time()
@@ -97,9 +106,14 @@ async def transaction(pool: Any) -> AsyncIterator[Any]:
 
 def arguments() -> argparse.Namespace:
     """Return what the program of a system is told to do."""
-    parser = argparse.ArgumentParser(description="prepare a database, work, or put jobs in")
-    parser.add_argument("do", choices=["prepare", "work", "put"])
+    parser = argparse.ArgumentParser(description="prepare a database, work, tick, or put jobs in")
+    parser.add_argument(
+        "do",
+        choices=["prepare", "work", "tick", "put", "call"],
+        help="tick: work, by a schedule too; call: put in by calls",
+    )
     parser.add_argument("url")
+    parser.add_argument("--address", default="", help="what answers calls")
     parser.add_argument("--prefix", default="", help="how the names of the jobs begin")
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--per-s", type=float, default=0.0, help="0: as many as there can be")
@@ -110,7 +124,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def put_all(given: argparse.Namespace, put: Callable[[Task], Awaitable[object]]) -> None:
-    """Put jobs in, a transaction for each, again and again until it is known to be there."""
+    """Put jobs in, a transaction for each, again and again until it is known to be there, and say so of each."""
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     for number in range(given.count):
@@ -121,6 +135,7 @@ async def put_all(given: argparse.Namespace, put: Callable[[Task], Awaitable[obj
         while True:
             try:
                 await put(task)
+                print(f"{ACKNOWLEDGED}{task.job}", flush=True)
                 break
             except DroppedError:
                 break
