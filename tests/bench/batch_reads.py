@@ -16,8 +16,9 @@ from typing import Any
 import grpc
 from redis.asyncio import Redis
 from tests.bench.batch_runs import Field
-from tests.bench.coherence import relays, spread_ms
+from tests.bench.coherence import relays
 from tests.bench.processes import free_address, started
+from tests.bench.report import spread_ms
 
 from entresol.schema.model import Model
 from entresol.service.call import ANSWERED_BY_KEY
