@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
+from google.protobuf import descriptor_pool
 from google.protobuf.json_format import MessageToDict, MessageToJson
 from google.rpc.error_details_pb2 import BadRequest
 
@@ -57,7 +59,7 @@ def command(
             answer = caller.call(method, request, sent)
         except CallFailedError as error:
             raise click.ClickException(_failure(error)) from error
-    _print(answer, as_json)
+        _print(answer, as_json)  # which may ask the server what an Any holds
 
 
 def _failure(error: CallFailedError) -> str:
@@ -70,17 +72,34 @@ def _failure(error: CallFailedError) -> str:
     return "\n".join(lines)
 
 
+class _Types:
+    """The messages that an Any may hold: those that the server's reflection knows, and the details of errors."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._pool: Any = answer.reply.DESCRIPTOR.file.pool
+
+    def FindMessageTypeByName(self, name: str) -> Any:  # noqa: N802 - as a DescriptorPool has it
+        try:
+            return self._pool.FindMessageTypeByName(name)
+        except KeyError:
+            return descriptor_pool.Default().FindMessageTypeByName(name)
+
+
+def _types(answer: Answer) -> Any:
+    return _Types(answer)
+
+
 def _print(answer: Answer, as_json: bool) -> None:
     answered_by, staleness = (answer.trailing.get(key, "") for key in (ANSWERED_BY_KEY, STALENESS_KEY))
     duration_ms = round(answer.duration_s * 1000, 2)
     if as_json:
-        reply = MessageToDict(answer.reply, preserving_proto_field_name=True)
+        reply = MessageToDict(answer.reply, preserving_proto_field_name=True, descriptor_pool=_types(answer))
         session = answer.trailing.get(SESSION_KEY, "")
         facts = {"reply": reply, "answered_by": answered_by, "duration_ms": duration_ms, "session": session}
         if staleness:
             facts["staleness_s"] = float(staleness)
         click.echo(json.dumps(facts))
         return
-    click.echo(MessageToJson(answer.reply, preserving_proto_field_name=True))
+    click.echo(MessageToJson(answer.reply, preserving_proto_field_name=True, descriptor_pool=_types(answer)))
     aged = f", perhaps {staleness} s old" if staleness else ""
     click.echo(f"answered by {answered_by or 'the server'} in {duration_ms} ms{aged}", err=True)

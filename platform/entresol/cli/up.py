@@ -47,7 +47,7 @@ def command(
     replicas: int,
     as_json: bool,
 ) -> None:
-    """Start PostgreSQL (a primary and replicas), Redis, the relay and the server, and serve until told to stop.
+    """Start PostgreSQL (a primary and replicas), Redis, relay, server and a worker of all queues, until told to stop.
 
     Uses installed binaries, needs no root, and keeps its data in FOLDER for the next time. While it runs, the other
     commands find its stores by themselves where they are started, if nothing else is set.

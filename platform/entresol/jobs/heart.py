@@ -30,7 +30,7 @@ class Heart:
 
     def start(self, worker: uuid.UUID) -> None:
         """Beat for this worker."""
-        self._stopped = False
+        self._stopped, self._until_s = False, float("inf")
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(
             target=self._run, args=(worker, loop), name="entresol heart", daemon=True

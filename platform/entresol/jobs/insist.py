@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from entresol.errors import EntresolError
+from entresol.errors import EntresolError, InvalidArgumentError
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -23,12 +23,15 @@ async def insist(
     """Return what `ask` returns once it raises no error of the platform; `away` is called after each that it does.
 
     Raises:
+        InvalidArgumentError: of `ask`; another try would only meet it again.
         EntresolError: of `ask`, when `is_over` says that there is no more use.
     """
     is_told = False
     while True:
         try:
             return await ask()
+        except InvalidArgumentError:
+            raise
         except EntresolError as error:
             if not is_told:
                 log.warning("the database does not answer, and is asked again: %s", error.message)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from entresol import telemetry
 from entresol.config import Settings
-from entresol.errors import EntresolError, UnavailableError
+from entresol.errors import EntresolError, InvalidArgumentError, UnavailableError
 from entresol.jobs.attempts import GRACE_S, Running, StoppedError, Why
 from entresol.jobs.heart import Heart
 from entresol.jobs.insist import insist
@@ -261,8 +261,15 @@ class Worker:
             for one in running
             if one.reports.take()
         ]
-        if reports:
-            await self._insist(lambda: self._jobs.report(reports))
+        try:
+            if reports:
+                await self._insist(lambda: self._jobs.report(reports))
+        except InvalidArgumentError:  # of one of them, for which the others must not suffer
+            for report in reports:
+                try:
+                    await self._insist(lambda report=report: self._jobs.report([report]))  # type: ignore[misc]
+                except InvalidArgumentError as error:
+                    log.error("what job %s reports cannot be kept: %s", report[0].id, error.message)
 
     async def _finish_all(self, ends: list[_End]) -> list[bool]:
         done = await self._insist(lambda: self._jobs.finish(ends))

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from entresol.cache.session import EMPTY
 from entresol.clock import Clock
-from entresol.errors import ConflictError, FailedPreconditionError
+from entresol.errors import ConflictError, FailedPreconditionError, InvalidArgumentError
 from entresol.jobs.kinds import Kind, Reports
 from entresol.jobs.threads import Thread
 from entresol.records import Demand, Records
@@ -87,18 +87,26 @@ class Job(Context):
         return response
 
     def report(
-        self, percent: int | None = None, step: str | None = None, checkpoint: bytes | None = None
+        self, percent: float | None = None, step: str | None = None, checkpoint: bytes | None = None
     ) -> None:
         """Tell how far the job is, for who polls its operation, and where another attempt is to go on.
 
         It costs nothing: what was told last is written down within a second.
 
         Raises:
+            InvalidArgumentError: what is told cannot be kept.
             asyncio.CancelledError: the attempt is to end, which a plain function hears in no other way.
         """
         if self.thread is not None:
             self.thread.check()
-        self.reports.tell(percent, step, checkpoint)
+        if percent is not None and not isinstance(percent, int | float):
+            raise InvalidArgumentError.of("percent", f"is {percent!r}; give a number")
+        if step is not None and not _is_text(step):
+            raise InvalidArgumentError.of(
+                "step", f"is {step!r}; give text without U+0000 and lone surrogates"
+            )
+        _check_checkpoint(checkpoint)
+        self.reports.tell(None if percent is None else int(percent), step, checkpoint)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Return what a coroutine returns, while a plain function waits: its way to `get`, `transaction` and the rest.
@@ -129,10 +137,24 @@ class Job(Context):
         async with Context.transaction(self) as transaction:
             yield transaction
             noted = checkpoint() if callable(checkpoint) else checkpoint
+            _check_checkpoint(noted)
             if not await hold(transaction, self.claimed.attempt, noted):
                 raise AttemptLostError(f"{self.name} is no longer this attempt's")
         if noted is not None:
             self.reports.checkpoint = noted
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether the database can keep it as text."""
+    try:
+        return isinstance(value, str) and b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _check_checkpoint(checkpoint: object) -> None:
+    if checkpoint is not None and not isinstance(checkpoint, bytes):
+        raise InvalidArgumentError.of("checkpoint", f"is {checkpoint!r}; give bytes")
 
 
 async def _succeeded(job: Job) -> list[JobState]:

@@ -140,8 +140,11 @@ class Context:
                 operation has a name of `after`, or it was over long ago.
         """
         service, _, name = method.rpartition(".")
+        found = self.model.methods.get(f"/{service}/{name}")
+        if found is None:
+            raise InvalidArgumentError.of("method", f"there is no method {method!r}; write its full name")
         job = new_job(
-            self.model.methods[f"/{service}/{name}"],
+            found,
             request,
             caller=self.caller.subject,
             tenant=tenant,

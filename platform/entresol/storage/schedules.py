@@ -21,6 +21,7 @@ from entresol.storage.jobs import Lane, add_lanes
 from entresol.storage.pools import Pools
 from entresol.storage.sql import Statement
 from entresol.storage.sqlstate import translated
+from entresol.storage.wakeups import Wakeups
 
 UPHOLD_S = 20.0  # between two times that a worker says what its code declares
 DECLARED_S = 60.0  # so long does it hold
@@ -110,6 +111,7 @@ class Schedules:
         self._pools = pools
         self._lanes: set[Lane] = set()  # those that are known to be there
         self._salt = uuid.uuid4().hex
+        self._wakeups = Wakeups(pools)
 
     async def now(self) -> datetime:
         """Return the database's time."""
@@ -144,7 +146,10 @@ class Schedules:
             for tick, kind, policy in ticks
         ]
         parameters = (*_columns(moves, 5), *_columns(jobs, 9), *_columns(skips, 5))
-        return {record["name"] for record in await self._run("advance", *parameters)}
+        moved = {record["name"] for record in await self._run("advance", *parameters)}
+        if jobs and moved:
+            self._wakeups.tell()
+        return moved
 
     async def unhold(self) -> int:
         """Let jobs be ready that waited for the run before them, where it is over; return how many."""

@@ -92,6 +92,7 @@ class Workshop:
     database: Database
     notes: Path
     web_address: str
+    address: str
 
     @contextmanager
     def worker(self, **changes: Any) -> Iterator[subprocess.Popen[str]]:
@@ -202,6 +203,7 @@ def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Itera
                 database,
                 tmp_path / "notes",
                 running.web_address,
+                running.address,
             )
     finally:
         run(databases.drop(database))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.integration.jobs.conftest import LEASE_S, Workshop
 
-from entresol.errors import Code
+import entresol
+from entresol.errors import Code, InvalidArgumentError
+from entresol.jobs.kinds import Reports
 from entresol.testing.servers import run
 
 RESPONSE, METADATA = "workshop.v1.RunTaskResponse", "entresol.ops.v1.JobMetadata"
@@ -210,3 +214,40 @@ def test_a_purge_counts_and_then_deletes_what_its_filter_matches(workshop: Works
 @pytest.mark.parametrize("filter_", ["", "label = "])
 def test_a_purge_with_a_wrong_filter_is_refused_at_once(workshop: Workshop, filter_: str) -> None:
     workshop.api.refused(Code.INVALID_ARGUMENT, "PurgeMarks", filter=filter_, force=True)
+
+
+def test_an_operation_that_failed_can_be_read_as_json_by_every_way(workshop: Workshop) -> None:
+    name = workshop.begin(label="a", is_wrong=True)
+    with workshop.worker():
+        workshop.wait(name)
+    told = "workshop.v1.RunTask: a cannot be done"
+    with urllib.request.urlopen(f"http://{workshop.web_address}/v1/{name}", timeout=10) as answer:
+        by_rest = json.load(answer)
+    by_call = json.loads(
+        workshop.run(
+            "call", "google.longrunning.Operations/GetOperation", f"name={name}", "--json",
+            "--address", workshop.address,
+        )
+    )["reply"]  # fmt: skip
+    for operation in (by_rest, by_call):
+        assert operation["done"]
+        assert operation["error"]["message"] in told
+        assert "FAILED_PRECONDITION" in [detail.get("reason") for detail in operation["error"]["details"]], (
+            operation
+        )
+
+
+@pytest.mark.parametrize(
+    ("told", "field"),
+    [
+        ({"step": "a\0"}, "step"),
+        ({"step": "\ud800"}, "step"),
+        ({"checkpoint": "4"}, "checkpoint"),
+        ({"percent": "4"}, "percent"),
+    ],
+)
+def test_a_report_that_cannot_be_kept_is_refused_where_it_is_made(told: dict[str, Any], field: str) -> None:
+    nobody: Any = None
+    with pytest.raises(InvalidArgumentError) as refused:
+        entresol.Job(nobody, nobody, nobody, nobody, Reports()).report(**told)
+    assert refused.value.violations[0].field == field

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from tests.integration.jobs.conftest import CROWD, put
 
 from entresol.config import Settings
+from entresol.embedded.polling import until
 from entresol.errors import StoreUnavailableError
 from entresol.jobs.kinds import Kind, Reports
 from entresol.jobs.worker import Worker
 from entresol.storage.jobs import Claimed, Jobs, Share
 from entresol.storage.pools import Pools
 from entresol.testing.servers import Database
+
+Work = Callable[[Claimed, Reports], Awaitable[bytes]]
 
 
 class _Deaf(Jobs):
@@ -40,13 +43,15 @@ class _Away(Jobs):
         raise StoreUnavailableError("the database is away")
 
 
-def _worker(jobs: Jobs, database: Database, begun: asyncio.Queue[Claimed]) -> Worker:
+def _worker(
+    jobs: Jobs, database: Database, begun: asyncio.Queue[Claimed], work: Work | None = None
+) -> Worker:
     async def run(claimed: Claimed, _reports: Reports) -> bytes:
         begun.put_nowait(claimed)
         return b""
 
     settings = Settings.load({}, database_write=database.write_url, database_read=(), drain_s=0.1)
-    kind = Kind(CROWD, run, lambda error, _claimed: str(error).encode())
+    kind = Kind(CROWD, work or run, lambda error, _claimed: str(error).encode())
     return Worker(jobs, {CROWD: kind}, ["tasks"], settings)
 
 
@@ -79,3 +84,59 @@ async def test_a_worker_ends_when_it_is_told_to_though_the_database_is_away(
     worker.stop()
     async with asyncio.timeout(20):
         await running
+
+
+@pytest.mark.timeout(60)
+async def test_what_cannot_be_kept_of_one_job_s_reports_harms_no_other(
+    database: Database, pools: Pools
+) -> None:
+    await put(database, 2)
+    steps, ended = iter(["a \0 step", "a fine step"]), asyncio.Event()
+
+    async def run(_claimed: Claimed, reports: Reports) -> bytes:
+        reports.tell(step=next(steps))
+        await ended.wait()
+        return b""
+
+    worker = _worker(Jobs(pools), database, asyncio.Queue(), run)
+    running = asyncio.create_task(worker.run())
+    jobs = Jobs(pools)
+
+    async def is_told() -> bool:
+        return "a fine step" in [job.step for job in await jobs.page()]
+
+    async def are_done() -> bool:
+        return {job.state for job in await jobs.page()} == {"succeeded"}
+
+    assert await until(is_told, 20.0)
+    ended.set()
+    assert await until(are_done, 20.0)
+    worker.stop()
+    await running
+
+
+async def test_an_attempt_that_fails_when_it_was_told_to_end_is_cancelled(
+    database: Database, jobs: Jobs
+) -> None:
+    await put(database, 1)
+    worker = uuid.uuid4()
+    await jobs.join(worker, "here", 1, ["tasks"], lease_s=60)
+    (lane,) = await jobs.survey(["tasks"], [CROWD], {})
+    (claimed,) = await jobs.claim(worker, [(lane, 1)])
+    await jobs.cancel([claimed.attempt.id])
+    assert await jobs.fail([(claimed.attempt, 1.0, b"")]) == {claimed.attempt.id}
+    assert [job.state for job in await jobs.page()] == ["cancelled"]
+
+
+async def test_a_dead_job_has_as_many_attempts_as_at_first_each_time_it_is_retried(
+    database: Database, jobs: Jobs
+) -> None:
+    await put(database, 1)
+    worker = uuid.uuid4()
+    await jobs.join(worker, "here", 1, ["tasks"], lease_s=60)
+    for _ in range(3):
+        (lane,) = await jobs.survey(["tasks"], [CROWD], {})
+        (claimed,) = await jobs.claim(worker, [(lane, 1)])
+        assert (claimed.number, claimed.attempts_max) == (1, 10000)
+        await jobs.fail([(claimed.attempt, None, b"")])
+        assert await jobs.retry() == {claimed.attempt.id}

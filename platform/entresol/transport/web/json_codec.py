@@ -6,9 +6,13 @@ protobuf-py is native code of the makers of Connect, and ten times as quick as `
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
+from google.protobuf import descriptor_pb2, duration_pb2
 from google.protobuf.descriptor import Descriptor
+from google.rpc import error_details_pb2
 from protobuf import Message
 from protobuf.wkt import FileDescriptorSet
 
@@ -23,11 +27,31 @@ _DEPTH_MAX = 100
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
+def _with_details(descriptor_set: bytes) -> bytes:
+    """Return the set with the messages that tell of errors, which the status of an operation may hold."""
+    found = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set)
+    known = {file.name for file in found.file}
+    for file in (duration_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR):
+        if file.name not in known:
+            added = found.file.add()
+            file.CopyToProto(added)
+            _name_fields(added.message_type)
+    return found.SerializeToString()
+
+
+def _name_fields(messages: Iterable[Any]) -> None:
+    """Say what fields are called in JSON, as protoc does in its sets, and a copied descriptor does not."""
+    for message in messages:
+        for field in message.field:
+            field.json_name = re.sub(r"_(.)", lambda found: found[1].upper(), field.name)
+        _name_fields(message.nested_type)
+
+
 class JsonCodec:
     """The JSON of every message of one descriptor set."""
 
     def __init__(self, descriptor_set: bytes) -> None:
-        self._registry = FileDescriptorSet.from_binary(descriptor_set).to_registry()
+        self._registry = FileDescriptorSet.from_binary(_with_details(descriptor_set)).to_registry()
         self._classes: dict[str, type[Message]] = {}
         self._known = lru_cache(maxsize=_KNOWN_MAX)(self._text)
 
