@@ -126,17 +126,3 @@ async def test_an_attempt_that_fails_when_it_was_told_to_end_is_cancelled(
     await jobs.cancel([claimed.attempt.id])
     assert await jobs.fail([(claimed.attempt, 1.0, b"")]) == {claimed.attempt.id}
     assert [job.state for job in await jobs.page()] == ["cancelled"]
-
-
-async def test_a_dead_job_has_as_many_attempts_as_at_first_each_time_it_is_retried(
-    database: Database, jobs: Jobs
-) -> None:
-    await put(database, 1)
-    worker = uuid.uuid4()
-    await jobs.join(worker, "here", 1, ["tasks"], lease_s=60)
-    for _ in range(3):
-        (lane,) = await jobs.survey(["tasks"], [CROWD], {})
-        (claimed,) = await jobs.claim(worker, [(lane, 1)])
-        assert (claimed.number, claimed.attempts_max) == (1, 10000)
-        await jobs.fail([(claimed.attempt, None, b"")])
-        assert await jobs.retry() == {claimed.attempt.id}

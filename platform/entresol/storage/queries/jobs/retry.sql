@@ -10,7 +10,7 @@ WITH chosen AS (
     ORDER BY coalesce(unique_key, jobs.id), jobs.id DESC
 )
 UPDATE entresol.jobs
-SET state = 'ready', position = pg_current_xact_id()::text::bigint, due_time = now(), attempt = 0, update_time = now()
+SET state = 'ready', position = pg_current_xact_id()::text::bigint, due_time = now(), attempts_max = attempt + attempts_max, update_time = now()
 FROM chosen
 WHERE jobs.id = chosen.id AND state = 'dead'
 RETURNING jobs.id
