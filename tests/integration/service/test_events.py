@@ -116,7 +116,7 @@ class Gate:
         return self
 
     def until_held(self, writers: int) -> None:
-        """Return when so many transactions wait before the gate, or more: two batches need have no request in common."""
+        """Return when so many transactions, or more, wait: two batches need have no request in common."""
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'clicks'::regclass"
 
         async def are_held() -> bool:
