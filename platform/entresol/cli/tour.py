@@ -67,7 +67,7 @@ class Tour:
         """List, and return the name of a story."""
         await self._replayed()
         answer = await self.call("ListStories", page_size=25, order_by="score desc", filter="score >= 10")
-        stories = list(_reply(answer).stories)
+        stories = list(reply_of(answer).stories)
         self.note("list the 25 best stories", answer, f"best: {stories[0].title}")
         return str(stories[-1].name)
 
@@ -92,11 +92,11 @@ class Tour:
         self.session = changed.trailing.get(SESSION_KEY, "")
         self.note(f"write its score, replicas {REPLICA_DELAY_MS} ms behind", changed, "1,000,000 points")
         read = await self.call("GetStory", name=name)
-        self.note("read your write", read, f"{_reply(read).score:,} points")
+        self.note("read your write", read, f"{reply_of(read).score:,} points")
         self.require(read.reply == changed.reply, "the write was not visible to the next read")
         listed = await self.call("ListStories", page_size=1, order_by="score desc")
         self.note("a list that must show the write", listed, "no replica is new enough, so the primary")
-        self.require(_reply(listed).stories[0].name == name, "the list did not show the write")
+        self.require(reply_of(listed).stories[0].name == name, "the list did not show the write")
         for replica in self.stack.servers.replicas:
             await replica.set_delay(0)
 
@@ -117,7 +117,7 @@ class Tour:
     async def without_a_replica(self) -> None:
         """Kill a replica, and read records that no cache holds: nobody notices."""
         answer = await self.call("ListStories", page_size=READS_WITHOUT_A_REPLICA, order_by="post_time desc")
-        names = [story.name for story in _reply(answer).stories]
+        names = [story.name for story in reply_of(answer).stories]
         await self._replayed()
         self.warn("Now a replica is killed on purpose; the server warns of it, and reads go on:")
         await self.stack.servers.replicas[0].kill()
@@ -184,9 +184,9 @@ def _by(answer: Answer) -> str:
 
 
 def _title(answer: Answer) -> str:
-    return str(_reply(answer).title)
+    return str(reply_of(answer).title)
 
 
-def _reply(answer: Answer) -> Any:
+def reply_of(answer: Answer) -> Any:
     """Return the reply, whose class is made from what the server's reflection says."""
     return answer.reply

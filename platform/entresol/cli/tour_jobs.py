@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from entresol.cli.tour import Step, Tour
+from entresol.cli.tour import Step, Tour, reply_of
 from entresol.config import Settings, environment_with
 from entresol.schedules.by_hand import next_time
 from entresol.service.registry import Schedule
@@ -51,7 +51,7 @@ async def walk(tour: Tour) -> None:
 async def _follow_links(tour: Tour) -> list[str]:
     """Let readers go from one of the best stories to the next, and return them; nobody where none has a link."""
     listed = await tour.call("ListStories", page_size=READ_STORIES, order_by="score desc")
-    stories: list[Any] = [story for story in listed.reply.stories if story.url]  # type: ignore[attr-defined]  # made of the proto
+    stories: list[Any] = [story for story in reply_of(listed).stories if story.url]
     if not stories:
         return []
     readers = list(dict.fromkeys(story.author for story in stories))[:READERS]
@@ -81,7 +81,7 @@ async def _count_referrers(tour: Tour, day: str, clicks: int) -> None:
     listed = await tour.call(
         "ListReferrers", service=REFERRERS, parent=f"days/{day}", order_by="visits desc", page_size=1000
     )
-    referrers: list[Any] = list(listed.reply.referrers)  # type: ignore[attr-defined]
+    referrers: list[Any] = list(reply_of(listed).referrers)
     visits = sum(one.visits for one in referrers)
     tour.require(visits == clicks, f"the report has {visits} visits, not {clicks}")
     best = f"most came from {referrers[0].name.rpartition('/')[2]}: {referrers[0].visits}"
@@ -96,12 +96,12 @@ async def _suggest(tour: Tour, day: str, reader: str) -> None:
     ms = (time.perf_counter() - started) * 1000
     tour.add(Step("make an index of what is read together", "a worker", round(ms, 1), name))
     suggested = await tour.call("SuggestStories", service=SUGGESTIONS, user=reader)
-    titles = [story.title for story in suggested.reply.stories]  # type: ignore[attr-defined]
+    titles = [story.title for story in reply_of(suggested).stories]
     tour.note(f"suggest stories to {reader}", suggested, f"{len(titles)}; {titles[0] if titles else 'none'}")
 
 
 def _operation(answer: Answer) -> str:
-    return str(answer.reply.name)  # type: ignore[attr-defined]  # its class is made from what reflection says
+    return str(reply_of(answer).name)
 
 
 async def _done(tour: Tour, name: str) -> int:
@@ -111,8 +111,8 @@ async def _done(tour: Tour, name: str) -> int:
         while True:
             polls += 1
             told = await tour.call("GetOperation", service=OPERATIONS, name=name)
-            if told.reply.done:  # type: ignore[attr-defined]
-                tour.require(told.reply.HasField("response"), f"{name} failed")
+            if reply_of(told).done:
+                tour.require(reply_of(told).HasField("response"), f"{name} failed")
                 return polls
             await asyncio.sleep(POLL_S)
 

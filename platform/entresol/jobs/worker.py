@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from entresol import telemetry
@@ -267,7 +268,7 @@ class Worker:
         except InvalidArgumentError:  # of one of them, for which the others must not suffer
             for report in reports:
                 try:
-                    await self._insist(lambda report=report: self._jobs.report([report]))  # type: ignore[misc]
+                    await self._insist(partial(self._jobs.report, [report]))
                 except InvalidArgumentError as error:
                     log.error("what job %s reports cannot be kept: %s", report[0].id, error.message)
 
@@ -304,9 +305,7 @@ class Worker:
     async def _measure(self) -> None:
         while True:
             floors = {lane.id: lane.floor for lane in self._lanes}
-            self._gauges.backlog = await self._insist(
-                lambda floors=floors: self._jobs.backlog(self._queues, floors)  # type: ignore[misc]
-            )
+            self._gauges.backlog = await self._insist(partial(self._jobs.backlog, self._queues, floors))
             await asyncio.sleep(MEASURE_S)
 
     async def _look(self) -> None:
@@ -321,7 +320,7 @@ class Worker:
             if not running and loop.time() > self._unsure_s:
                 continue
             await self._write_down(running.values())
-            ours = await self._insist(lambda worker=worker: self._jobs.look(worker))  # type: ignore[misc]
+            ours = await self._insist(partial(self._jobs.look, worker))
             for attempt, one in running.items():
                 if attempt not in ours:
                     one.stop(Why.LOST)
