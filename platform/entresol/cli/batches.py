@@ -21,7 +21,8 @@ from entresol.errors import ConfigurationError, EntresolError, NotFoundError
 from entresol.service.enqueue import new_job, operation_name
 from entresol.service.registry import registry
 from entresol.storage.batches import Generation, Generations
-from entresol.storage.jobs import Jobs, enqueue
+from entresol.storage.jobs import Jobs
+from entresol.storage.new_jobs import enqueue
 from entresol.storage.pools import Pools
 
 _POLL_S = 0.5

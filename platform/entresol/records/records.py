@@ -23,6 +23,7 @@ from entresol.records.demand import ANYTHING, Demand, Found
 from entresol.records.hits import Hits
 from entresol.records.loads import Loads
 from entresol.schema.model import Consistency, Field, Model, Resource
+from entresol.storage.new_jobs import NewJob
 from entresol.storage.requests import Claim
 from entresol.storage.store import Change, Committed, Ingested, ListQuery, Page, Selection, Store
 from entresol.storage.transaction import Transaction
@@ -168,6 +169,10 @@ class Records:
     ) -> Ingested | None:
         """Insert events as `Store.ingest` does; no cache holds them."""
         return await self.store.ingest(resource, messages, claim, self.settings.request_id_ttl_s)
+
+    async def enqueue(self, job: NewJob) -> Transaction:
+        """Put a job in as `Store.enqueue` does; no cache holds jobs."""
+        return await self.store.enqueue(job)
 
     async def delete_where(
         self,

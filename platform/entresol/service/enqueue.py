@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from entresol.errors import InvalidArgumentError
 from entresol.schema.model import Method
 from entresol.storage.job_ids import new_id
-from entresol.storage.jobs import Lane, NewJob
+from entresol.storage.new_jobs import Lane, NewJob
 from entresol.telemetry import traceparent
 
 PREFIX = "operations/"

@@ -24,9 +24,10 @@ from entresol.service.enqueue import new_job, operation_name
 from entresol.service.places import place
 from entresol.service.registry import Context, JobFunction
 from entresol.service.status import status_of
-from entresol.service.writes import Writes
+from entresol.service.writes import Writes, is_plain
 from entresol.storage.chains import states
-from entresol.storage.jobs import Claimed, JobState, enqueue, hold
+from entresol.storage.jobs import Claimed, JobState, hold
+from entresol.storage.new_jobs import enqueue
 from entresol.storage.transaction import Transaction
 
 Result = TypeVar("Result")
@@ -184,15 +185,19 @@ def begin(method: Method, writes: Writes) -> Handler:
     """
 
     async def handler(request: Any, call: Call) -> Reply:
-        is_dry = getattr(request, "validate_only", False)
+        job = new_job(method, request, caller=call.caller.subject)
+        reply = _operation(method, name=operation_name(job.id))
+        if is_plain(request):
+            await writes.enqueue(job, call)
+            return reply
 
         async def work(transaction: Transaction) -> bytes:
-            job = new_job(method, request, caller=call.caller.subject)
             await enqueue(transaction, [job])
-            return _operation(method, name=operation_name(job.id))
+            return reply
 
-        reply = await writes.write(request, call, work, one_statement=True)
-        return _operation(method, done=True, response=_nothing(method)) if is_dry else reply
+        kept = await writes.write(request, call, work)
+        is_dry = getattr(request, "validate_only", False)
+        return _operation(method, done=True, response=_nothing(method)) if is_dry else kept
 
     return handler
 

@@ -26,7 +26,7 @@ from entresol.service.links.authorize import Policy
 from entresol.service.methods import list_query
 from entresol.service.places import place
 from entresol.storage.chains import unknown
-from entresol.storage.jobs import enqueue
+from entresol.storage.new_jobs import enqueue
 from entresol.storage.transaction import Transaction
 from entresol.storage.unique import enqueue_unique
 

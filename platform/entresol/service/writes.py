@@ -20,6 +20,7 @@ from entresol.service.repeats import Work, claim_of, each_once, once
 from entresol.service.singletons import Inserter
 from entresol.service.standard import reply_field_number, request_field, resource_of
 from entresol.service.updates import Updater
+from entresol.storage.new_jobs import NewJob
 from entresol.storage.requests import Claim
 from entresol.storage.store import Committed, Ingested, Transaction
 
@@ -67,7 +68,7 @@ class Writes:
 
         async def handler(request: Any, call: Call) -> bytes:
             messages = creator.messages(request)
-            if is_ingested and messages and all(map(_is_plain, (request, *request.requests))):
+            if is_ingested and messages and all(map(is_plain, (request, *request.requests))):
                 return repeated(number, await self._ingest(resource, messages, call) or ())
 
             async def work(transaction: Transaction) -> bytes:
@@ -103,7 +104,7 @@ class Writes:
                         raise
                 return (await updater.create(transaction, request, wish)).message
 
-            if _is_plain(request) and updater.is_light(wish):
+            if is_plain(request) and updater.is_light(wish):
                 done = await self.records.update(resource, wish.wanted, wish.fields, version=wish.version)
                 if done is not None:
                     self._tell(call, done)
@@ -179,6 +180,11 @@ class Writes:
         call.answered_by(PRIMARY)
         return reply
 
+    async def enqueue(self, job: NewJob, call: Call) -> None:
+        """Put a job in, with which nothing else is written."""
+        self._tell(call, await self.records.enqueue(job))
+        call.answered_by(PRIMARY)
+
     async def _ingest(
         self, resource: Resource, messages: Sequence[Message], call: Call, claim: Claim | None = None
     ) -> list[bytes] | None:
@@ -199,7 +205,7 @@ class Writes:
         return self.settings.request_id_ttl_s
 
 
-def _is_plain(request: Any) -> bool:
+def is_plain(request: Any) -> bool:
     """Tell whether a request only wants to be done: it is no rehearsal, and known by no id."""
     return not getattr(request, "validate_only", False) and not getattr(request, "request_id", "")
 

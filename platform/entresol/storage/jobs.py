@@ -17,6 +17,7 @@ from entresol.schema.model import JobLimit
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
 from entresol.storage.job_ids import time_of
+from entresol.storage.new_jobs import Lane
 from entresol.storage.pools import Pools
 from entresol.storage.sql import Statement
 from entresol.storage.sqlstate import translated
@@ -25,32 +26,6 @@ from entresol.storage.wakeups import Wakeups
 
 _Attempts = Sequence["Attempt"]
 LAST = uuid.UUID(int=2**128 - 1)  # behind every id
-
-
-class Lane(NamedTuple):
-    """Jobs of one kind that are first in, first out. Of a higher `priority` they come first."""
-
-    queue: str
-    kind: str
-    tenant: str = ""
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job to be put in. `timeout_s` is for one attempt; it is ready in `delay_s`."""
-
-    id: uuid.UUID
-    lane: Lane
-    request: bytes
-    attempts_max: int
-    timeout_s: float
-    delay_s: float = 0.0
-    caller: str = ""
-    trace: str = ""
-    unique_key: uuid.UUID | None = None  # which no other job has that is not over
-    queue_max: int | None = None  # of the queue, or the job is refused
-    after: tuple[uuid.UUID, ...] = ()  # jobs that it waits for, until all of them are over
 
 
 class Attempt(NamedTuple):
@@ -134,29 +109,6 @@ class Depth:
     ready_s: float
     is_paused: bool
     kinds_paused: list[str]
-
-
-async def enqueue(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid.UUID]:
-    """Put jobs in, which are there once the transaction is committed; return those that were not there already.
-
-    Raises:
-        QueueFullError: as far as is known a queue has as many as it may; none is put in.
-    """
-    transaction.lengths.admit([(job.lane.queue, job.queue_max) for job in jobs])
-    put = {record["id"] for record in await transaction.system(_enqueue(jobs))}
-    missing = [job for job in jobs if job.id not in put]
-    if missing:
-        lanes = sorted({job.lane for job in missing})
-        await transaction.system(add_lanes(lanes))
-        put |= {record["id"] for record in await transaction.system(_enqueue(missing))}
-    transaction.has_jobs = True
-    transaction.followers += [job.id for job in jobs if job.id in put and job.after and not job.delay_s]
-    return [job.id for job in jobs if job.id in put]
-
-
-def add_lanes(lanes: Collection[Lane]) -> Statement:
-    """Return the statement that adds lanes, of which there may be some already."""
-    return _statement("add_lanes", *zip(*lanes, strict=True))
 
 
 async def hold(transaction: Transaction, attempt: Attempt, checkpoint: bytes | None = None) -> bool:
@@ -352,26 +304,6 @@ class Jobs:
                 return await connection.fetch(
                     statement.text, *statement.parameters, timeout=deadline.left_s()
                 )
-
-
-def _enqueue(jobs: Sequence[NewJob]) -> Statement:
-    queues, kinds, tenants, priorities = zip(*(job.lane for job in jobs), strict=True)
-    return _statement(
-        "enqueue",
-        [job.id for job in jobs],
-        queues,
-        kinds,
-        tenants,
-        priorities,
-        [job.delay_s for job in jobs],
-        [job.attempts_max for job in jobs],
-        [job.timeout_s for job in jobs],
-        [job.caller for job in jobs],
-        [job.trace for job in jobs],
-        [job.request for job in jobs],
-        [job.unique_key for job in jobs],
-        [f"{{{','.join(map(str, job.after))}}}" if job.after else None for job in jobs],
-    )
 
 
 def _shares(wanted: Sequence[Share]) -> tuple[list[int], list[int], list[int]]:

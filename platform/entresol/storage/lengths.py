@@ -13,11 +13,15 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from entresol.errors import EntresolError, QueueFullError
 from entresol.storage.catalog import read_query
 from entresol.storage.pools import Pools
 from entresol.storage.sqlstate import translated
+
+if TYPE_CHECKING:
+    from entresol.storage.new_jobs import NewJob
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +41,15 @@ class Lengths:
         self._asked_s = 0.0  # when somebody last put something in
         self._looking: asyncio.Task[None] | None = None
 
-    def admit(self, jobs: Iterable[tuple[str, int | None]]) -> None:
-        """Note that jobs are put in, each with its queue and how long that may be; None: as long as it likes.
+    def admit(self, jobs: Iterable[NewJob]) -> None:
+        """Note that jobs are put in.
 
         Raises:
             QueueFullError: one is too long already; none of them is noted.
         """
         new: Counter[str] = Counter()
-        for queue, queue_max in jobs:
+        for job in jobs:
+            queue, queue_max = job.lane.queue, job.queue_max
             new[queue] += 1
             if (
                 queue_max is not None

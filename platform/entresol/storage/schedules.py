@@ -17,7 +17,7 @@ from typing import NamedTuple
 from entresol.schema.model import JobPolicy
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
-from entresol.storage.jobs import Lane, add_lanes
+from entresol.storage.new_jobs import Lane, add_lanes
 from entresol.storage.pools import Pools
 from entresol.storage.sql import Statement
 from entresol.storage.sqlstate import translated

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 
 from google.protobuf.message import Message
 
@@ -20,6 +20,7 @@ from entresol.storage.rows import Row, RowCodec, name_of_record, time_of_name
 # Read by the writing statement itself, while it holds the row's lock: every earlier change of the row was committed
 # at a smaller position (rule R1).
 POSITION = "pg_current_wal_insert_lsn()"
+_NAMES_MAX = 16  # that are values of their own
 _ANY_TIME = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
@@ -54,11 +55,13 @@ class TableSql:
 
     def select_by_names(self, names: Sequence[str]) -> Statement:
         """Return the rows with these names, in any order."""
-        return Statement(self._select_by_names, (list(names), *self._times(names)))
+        condition, parameters = self._named(names)
+        return Statement(f"SELECT {self.columns} FROM {self.table} WHERE {condition}", parameters)
 
     def read_by_names(self, names: Sequence[str]) -> Statement:
         """Read these records; the last column is `SEEN`, and a record of nulls says that there are none."""
-        return Statement(self._read_by_names, (list(names), *self._times(names)))
+        condition, parameters = self._named(names)
+        return Statement(self._read_by_names + condition, parameters)
 
     def typed(self, rows: Sequence[str]) -> Statement:
         """Return rows that are given as texts of the table's type, in their order, as a read returns records."""
@@ -201,25 +204,26 @@ class TableSql:
         return Statement(self._update_text(self._unmarking(), condition), (parents, time))
 
     @cached_property
-    def _select_by_names(self) -> str:
-        return f"SELECT {self.columns} FROM {self.table} WHERE {self._named}"
-
-    @cached_property
     def _read_by_names(self) -> str:
         return (
             f'SELECT {self.columns}, "log position" FROM ({SEEN} AS "log position") AS log '
-            f"LEFT JOIN {self.table} ON {self._named}"
+            f"LEFT JOIN {self.table} ON "
         )
 
-    @cached_property
-    def _named(self) -> str:
-        """Return the condition on names; of events with that on their times, which leaves few days to look at."""
-        days = f" AND {self._role(Role.CREATE_TIME)} BETWEEN $2 AND $3" if self.resource.events else ""
-        return f"name = ANY($1){days}"
+    def _named(self, names: Sequence[str]) -> tuple[str, tuple[object, ...]]:
+        """Return the condition on names and its values; of events with that on their times: few days to look at.
+
+        Of an array that is one value PostgreSQL does not know the length, takes it for ten, and plans anew for every
+        shorter one, which costs more than to read the rows. So names are values of their own where they are few.
+        """
+        places, values = _places(names)
+        if not self.resource.events:
+            return f"name = ANY({places})", values
+        first = len(values) + 1
+        times = f"{self._role(Role.CREATE_TIME)} BETWEEN ${first} AND ${first + 1}"
+        return f"name = ANY({places}) AND {times}", (*values, *self._times(names))
 
     def _times(self, names: Sequence[str]) -> tuple[object, ...]:
-        if not self.resource.events:
-            return ()
         times = [time for name in names if (time := time_of_name(name)) is not None]
         if len(times) < len(names):
             return _ANY_TIME  # rows that were there before they were events may be of any day
@@ -251,6 +255,19 @@ class TableSql:
         return (
             [f"{self._role(Role.UPDATE_TIME)} = now()"] if Role.UPDATE_TIME in self.resource.by_role else []
         )
+
+
+def _places(names: Sequence[str]) -> tuple[str, tuple[object, ...]]:
+    """Return an array of names as SQL, and its values: of few as many as the next power of two, the last one again."""
+    if not 0 < len(names) <= _NAMES_MAX:
+        return "$1", (list(names),)
+    size = 1 << (len(names) - 1).bit_length()
+    return _array(size), (*names, *[names[-1]] * (size - len(names)))
+
+
+@cache
+def _array(size: int) -> str:
+    return f"ARRAY[{', '.join(f'${number}' for number in range(1, size + 1))}]"
 
 
 def name_of(field: Field) -> str:

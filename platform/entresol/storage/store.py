@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
-from entresol.errors import StoreUnavailableError, UnavailableError
+from entresol.errors import InvalidArgumentError, StoreUnavailableError, UnavailableError
 from entresol.schema.model import Field, Model, Resource
 from entresol.storage import sql
 from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
 from entresol.storage.ingest import Ingest, Ingested
 from entresol.storage.lengths import Lengths
+from entresol.storage.new_jobs import NewJob, put
 from entresol.storage.pools import Pools, Source
 from entresol.storage.requests import Answer, Claim
 from entresol.storage.rows import Row, name_of_record
@@ -28,6 +29,7 @@ from entresol.storage.together import Committed, Together, Wanted
 from entresol.storage.transaction import UNKNOWN_OUTCOME, BeforeCommit, Transaction
 from entresol.storage.wakeups import Wakeups
 from entresol.storage.writer import Change, Schema, Writer
+from entresol.turns import Turn
 
 __all__ = [
     "Change",
@@ -42,6 +44,12 @@ __all__ = [
     "Store",
     "Transaction",
 ]
+
+
+JOBS_MAX = 100  # of one statement
+# While as many are on their way, what comes is the next: the busier, the more are put in at once.
+JOBS_RUNNING_MAX = 2
+JOBS_WAITING_MAX = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class Store:
         self._ingest = Ingest(pools, self._schema.by_table)
         self._wakeups = Wakeups(pools)
         self._lengths = Lengths(pools)
+        self._jobs = Turn(self._put, JOBS_MAX, JOBS_RUNNING_MAX, JOBS_WAITING_MAX)
 
     async def get(
         self,
@@ -189,6 +198,31 @@ class Store:
         answer = None if claim is None else Answer(claim, rows[0].message, ttl_s)
         position = await self._ingest.insert(table, records, answer)
         return None if position is None else Ingested(rows, position)
+
+    async def enqueue(self, job: NewJob) -> Transaction:
+        """Put a job in, which nothing else is written with, and return the transaction, in which there may be others.
+
+        Raises:
+            QueueFullError: as for `new_jobs.enqueue`.
+            UnavailableError: the outcome of the commit is unknown.
+            ResourceExhaustedError: too many wait, or no connection became free in time.
+            InvalidArgumentError: a column cannot hold a value.
+        """
+        self._lengths.admit([job])
+        done = await self._jobs.submit(job)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    async def _put(self, jobs: Sequence[NewJob]) -> Sequence[Transaction | Exception]:
+        try:
+            async with self.transaction(autocommit=True) as transaction:
+                await put(transaction, jobs)
+        except InvalidArgumentError as error:  # of one of them, for which the others must not suffer
+            if len(jobs) == 1:
+                return [error]
+            return [done for job in jobs for done in await self._put([job])]
+        return [transaction] * len(jobs)
 
     @asynccontextmanager
     async def transaction(

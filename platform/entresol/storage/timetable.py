@@ -10,7 +10,7 @@ from datetime import datetime
 from entresol.schema.model import JobPolicy
 from entresol.storage.connections import Record
 from entresol.storage.job_ids import new_id
-from entresol.storage.jobs import Lane, add_lanes
+from entresol.storage.new_jobs import Lane, add_lanes
 from entresol.storage.pools import Pools
 from entresol.storage.schedules import DECLARED_S, Declared, run, schedule_statement
 

@@ -7,7 +7,7 @@ import uuid
 from entresol.errors import ConflictError
 from entresol.storage import requests
 from entresol.storage.catalog import read_query
-from entresol.storage.jobs import NewJob, enqueue
+from entresol.storage.new_jobs import NewJob, enqueue
 from entresol.storage.requests import Claim
 from entresol.storage.sql import Statement
 from entresol.storage.transaction import Transaction

@@ -56,7 +56,7 @@ class Wakeups:
                 with translated({}):
                     async with self._pools.write(timeout_s=deadline.left_s()) as connection:
                         await self._settle(connection, deadline)
-                        await connection.execute(_TELL, timeout=deadline.left_s())
+                        await connection.fetch(_TELL, timeout=deadline.left_s())
                 await asyncio.sleep(MOMENT_S)
         except EntresolError as error:
             log.info("workers were not told of jobs, and will find them: %s", error.message)

@@ -66,7 +66,7 @@ async def measure(ground: Ground, place: Place, arguments: argparse.Namespace) -
         "wake_up": lambda: waits.wake_ups(ground, fewer, seconds),
         "enqueue": lambda: puts.measure(ground, fewer, jobs // 20),
         "front_ends": lambda: puts.orders(ground, fewer, seconds / 2),
-        "calls": lambda: waits.calls(ground, place, rounds, jobs // 20),
+        "calls": lambda: waits.calls(ground, place, rounds, jobs // 5),
         "pollers": lambda: drains.polled(ground, place, rounds, jobs),
         "held_snapshot": lambda: held.measure(
             ground, jobs, 3 * seconds, 15.0 if quick else 60.0, arguments.marks

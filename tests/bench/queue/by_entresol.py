@@ -1,17 +1,18 @@
 """The jobs by Entresol, but for the worker, which is `entresol work`; and what its `enqueue` is compared with.
 
 `--how bare` writes the same row into a like table, which no worker is told of; `notify` tells them in the transaction.
+Front ends of a process are callers of one platform; with `alone` each has a platform of its own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from typing import Any
 
-from tests.bench.queue.putting import ORDER, ORDERS, main
+from tests.bench.queue.putting import ORDER, ORDERS, main, one_each
 
 from entresol.app import load_model, open_records
 from entresol.clock import Clock
@@ -21,7 +22,7 @@ from entresol.schema.model import Model
 from entresol.service.call import Call
 from entresol.service.enqueue import new_job
 from entresol.service.registry import Context
-from entresol.storage import jobs
+from entresol.storage import new_jobs
 from entresol.storage.administration import connect_primary
 from entresol.storage.transaction import Transaction
 from entresol.testing.platforms import make_tables
@@ -59,25 +60,25 @@ class Opened:
 
     async def put(self, numbers: Sequence[int]) -> None:
         requests = [self._context.new("errands.v1.RunErrandRequest", number=number) for number in numbers]
-        if self._how:
+        if "bare" in self._how or "notify" in self._how:
             await self._put_bare(requests)
         elif len(requests) == 1:
             await self._context.enqueue(self._transaction, METHOD, requests[0])
         else:
-            await jobs.enqueue(
+            await new_jobs.enqueue(
                 self._transaction, [new_job(self._context.call.method, one) for one in requests]
             )
 
     async def _put_bare(self, requests: Sequence[Any]) -> None:
-        statement = jobs._enqueue([new_job(self._context.call.method, one) for one in requests])
+        statement = new_jobs._enqueue([new_job(self._context.call.method, one) for one in requests])
         text = re.sub(r"\bentresol\.jobs\b", "bare_jobs", statement.text)
         await self._transaction.fetch(text, *statement.parameters)
-        if self._how == "notify":
+        if "notify" in self._how:
             await self._transaction.execute(NOTIFY)
 
 
 class FrontEnd:
-    """A platform of its own, as a server has one."""
+    """Who calls a platform."""
 
     def __init__(self, records: Records, how: str) -> None:
         self._records = records
@@ -99,12 +100,24 @@ class FrontEnd:
 
 
 @asynccontextmanager
-async def front_end(given: Any) -> AsyncIterator[FrontEnd]:
-    """Open a platform with a connection for calls, and one for what tells workers."""
-    settings = Settings.load(database_write=given.url, database_write_connections=2)
+async def front_ends(given: Any, count: int) -> AsyncIterator[Sequence[FrontEnd]]:
+    """Open a platform with a connection for each front end's calls, and one for what tells workers."""
+    settings = Settings.load(database_write=given.url, database_write_connections=count + 1)
     async with open_records(settings, model()) as records:
-        yield FrontEnd(records, given.how)
+        yield [FrontEnd(records, given.how) for _ in range(count)]
+
+
+@asynccontextmanager
+async def alone(given: Any) -> AsyncIterator[FrontEnd]:
+    """Open a platform for one front end."""
+    async with front_ends(given, 1) as opened:
+        yield opened[0]
+
+
+def open_front_ends(given: Any, count: int) -> AbstractAsyncContextManager[Sequence[FrontEnd]]:
+    """Open front ends in the way that is asked for."""
+    return one_each(alone)(given, count) if "alone" in given.how else front_ends(given, count)
 
 
 if __name__ == "__main__":
-    main(prepare, None, front_end)
+    main(prepare, None, open_front_ends)

@@ -11,7 +11,7 @@ import pgqueuer
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
 from tests.bench.queue.board import Board
-from tests.bench.queue.putting import ORDER, ORDERS, main
+from tests.bench.queue.putting import ORDER, ORDERS, main, one_each
 
 
 async def prepare(given: Any) -> None:
@@ -74,4 +74,4 @@ async def front_end(given: Any) -> AsyncIterator[FrontEnd]:
 
 
 if __name__ == "__main__":
-    main(prepare, work, front_end)
+    main(prepare, work, one_each(front_end))

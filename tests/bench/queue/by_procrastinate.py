@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from procrastinate import App, PsycopgConnector
 from tests.bench.queue.board import Board
-from tests.bench.queue.putting import ORDER, ORDERS, main
+from tests.bench.queue.putting import ORDER, ORDERS, main, one_each
 
 board = cache(Board)
 
@@ -72,4 +72,4 @@ async def front_end(given: Any) -> AsyncIterator[FrontEnd]:
 
 
 if __name__ == "__main__":
-    main(prepare, work, front_end)
+    main(prepare, work, one_each(front_end))

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 from tests.bench.queue.board import Board
-from tests.bench.queue.putting import ORDER, ORDERS, main
+from tests.bench.queue.putting import ORDER, ORDERS, main, one_each
 
 TABLES = """
 CREATE TABLE jobs (
@@ -98,4 +98,4 @@ async def front_end(given: Any) -> AsyncIterator[FrontEnd]:
 
 
 if __name__ == "__main__":
-    main(prepare, work, front_end)
+    main(prepare, work, one_each(front_end))

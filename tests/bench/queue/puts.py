@@ -9,7 +9,7 @@ from typing import Any
 from tests.bench.processes import cpu_s
 from tests.bench.queue.ground import Ground, Putter
 from tests.bench.queue.rounds import Found, taking_turns
-from tests.bench.queue.systems import BARE, NOTIFY, OURS, Queue
+from tests.bench.queue.systems import OURS, VARIANTS, Queue
 
 BATCHES = {"enqueue_one_by_one": 1, "enqueue_batches_of_1000": 1000}
 ORDERS = "front_ends_64"
@@ -51,7 +51,7 @@ async def orders(ground: Ground, rounds: int, seconds: float) -> dict[str, Found
 
     `bare` writes what ours does without telling anybody, `notify` tells in the transaction: what one's own is held to.
     """
-    queues = {**ground.queues, **({"bare": BARE, "notify": NOTIFY} if OURS.name in ground.queues else {})}
+    queues = {**ground.queues, **(VARIANTS if OURS.name in ground.queues else {})}
     async with contextlib.AsyncExitStack() as stack:
         putters = {
             name: [

@@ -12,8 +12,8 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 import uvloop
@@ -43,7 +43,18 @@ class FrontEnd(Protocol):
         """Put in jobs of these numbers, with nothing else, as the system does it."""
 
 
-Open = Callable[[], AbstractAsyncContextManager[FrontEnd]]
+Open = Callable[[Any, int], AbstractAsyncContextManager[Sequence[FrontEnd]]]
+
+
+def one_each(open_one: Callable[[Any], AbstractAsyncContextManager[FrontEnd]]) -> Open:
+    """Return what opens front ends that share nothing."""
+
+    @asynccontextmanager
+    async def opened(given: Any, count: int) -> AsyncIterator[Sequence[FrontEnd]]:
+        async with AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(open_one(given)) for _ in range(count)]
+
+    return opened
 
 
 def batches(first: int, count: int, size: int) -> Iterator[range]:
@@ -55,16 +66,17 @@ def batches(first: int, count: int, size: int) -> Iterator[range]:
 class Putting:
     """What can be asked for, by the name of the method."""
 
-    def __init__(self, open_front_end: Open) -> None:
-        self._open = open_front_end
-        self._front_ends: list[FrontEnd] = []
+    def __init__(self, given: Any, open_front_ends: Open) -> None:
+        self._given = given
+        self._open = open_front_ends
+        self._front_ends: Sequence[FrontEnd] = ()
         self._opened = AsyncExitStack()
         self._loaded = AsyncExitStack()
 
     async def open(self, count: int) -> dict[str, Any]:
         """Be so many front ends."""
         await self._opened.aclose()
-        self._front_ends = [await self._opened.enter_async_context(self._open()) for _ in range(count)]
+        self._front_ends = await self._opened.enter_async_context(self._open(self._given, count))
         return {}
 
     async def load(self, first: int, count: int) -> dict[str, Any]:
@@ -138,12 +150,12 @@ def arguments() -> argparse.Namespace:
 def main(
     prepare: Callable[[Any], Coroutine[Any, Any, None]],
     work: Callable[[Any], Coroutine[Any, Any, None]] | None,
-    front_end: Callable[[Any], AbstractAsyncContextManager[FrontEnd]],
+    open_front_ends: Open,
 ) -> None:
     """Do what the command line says."""
     told = arguments()
     if told.do == "put":
-        uvloop.run(Putting(lambda: front_end(told)).serve())
+        uvloop.run(Putting(told, open_front_ends).serve())
         return
     does = prepare if told.do == "prepare" else work
     assert does is not None, "it has a worker of its own"

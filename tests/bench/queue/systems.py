@@ -85,8 +85,17 @@ class Ours(Queue):
 
 SERVED = Served()
 OURS = Ours("entresol", Path(sys.executable), "entresol.jobs")
-# The same row without a wake-up, and with one in its transaction: what one's own enqueue is compared with.
-BARE, NOTIFY = (Ours("entresol", Path(sys.executable), "bare_jobs", how=how) for how in ("bare", "notify"))
+# What one's own enqueue is compared with: the same row without a wake-up, and with one in its transaction; and each
+# front end with a platform of its own, with our wake-ups and without.
+VARIANTS: Mapping[str, Queue] = {
+    how: Ours("entresol", Path(sys.executable), table, how=how)
+    for how, table in (
+        ("bare", "bare_jobs"),
+        ("notify", "bare_jobs"),
+        ("alone", "entresol.jobs"),
+        ("alone bare", "bare_jobs"),
+    )
+}
 QUEUES: Mapping[str, Queue] = {
     queue.name: queue
     for queue in (

@@ -51,6 +51,13 @@ TARGETS = (
     *(Target("server CPU, ms a job", name, "server_cpu_ms") for name in PUTS),
     Target("transactions/s, beside no wake-up", ORDERS, "per_s", at_least=0.85, beside="bare"),
     Target("transactions/s, NOTIFY within beside none", ORDERS, "per_s", subject="notify", beside="bare"),
+    Target(
+        "transactions/s, a platform each, beside no wake-up",
+        ORDERS,
+        "per_s",
+        subject="alone",
+        beside="alone bare",
+    ),
     Target("transactions/s", ORDERS, "per_s"),
     *(
         Target(

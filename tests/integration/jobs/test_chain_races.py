@@ -14,7 +14,8 @@ from tests.integration.jobs.conftest import HERE, SERVICE
 from entresol.codegen.protos import compile_protos
 from entresol.schema.load import load
 from entresol.storage.job_ids import new_id
-from entresol.storage.jobs import Attempt, Jobs, Lane, NewJob, enqueue
+from entresol.storage.jobs import Attempt, Jobs
+from entresol.storage.new_jobs import Lane, NewJob, enqueue
 from entresol.storage.pools import Pools
 from entresol.storage.store import Store
 from entresol.storage.wakeups import listen

@@ -11,7 +11,9 @@ from tests.integration.jobs.test_jobs import until
 
 from entresol.errors import Code, QueueFullError
 from entresol.service.status import CallFailedError
+from entresol.storage.job_ids import new_id
 from entresol.storage.lengths import Lengths
+from entresol.storage.new_jobs import Lane, NewJob
 from entresol.storage.pools import Pools
 from entresol.testing.servers import Database, run
 
@@ -37,13 +39,18 @@ def test_who_puts_a_job_into_a_full_queue_is_told_when_to_come_again(workshop: W
     until(is_let_in, 5)
 
 
+def new(queue: str, queue_max: int | None) -> NewJob:
+    lane = Lane(queue, "tasks.v1.TaskService.PaceTask")
+    return NewJob(new_id(), lane, b"", attempts_max=1, timeout_s=1.0, queue_max=queue_max)
+
+
 async def is_full(lengths: Lengths, queue_max: int) -> bool:
     """Tell whether one is refused, once the process has looked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("entresol.storage.lengths.LOOK_S", 0.05)
         for _ in range(100):
             try:
-                lengths.admit([("tasks", queue_max)])
+                lengths.admit([new("tasks", queue_max)])
             except QueueFullError:
                 await asyncio.sleep(0.02)
                 return True
@@ -66,10 +73,10 @@ async def test_a_process_knows_what_others_put_in(database: Database, pools: Poo
 
 async def test_what_a_process_puts_in_counts_at_once_and_all_or_nothing(pools: Pools) -> None:
     lengths = Lengths(pools)
-    lengths.admit([("tasks", 10)] * 9)
+    lengths.admit([new("tasks", 10)] * 9)
     with pytest.raises(QueueFullError):
-        lengths.admit([("tasks", 10)] * 2)
-    lengths.admit([("tasks", 10)])
-    lengths.admit([("tasks", None), ("others", 1)])
+        lengths.admit([new("tasks", 10)] * 2)
+    lengths.admit([new("tasks", 10)])
+    lengths.admit([new("tasks", None), new("others", 1)])
     with pytest.raises(QueueFullError):
-        lengths.admit([("others", 1)])
+        lengths.admit([new("others", 1)])

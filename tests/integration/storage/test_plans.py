@@ -78,6 +78,17 @@ async def test_rows_by_name_come_from_an_index_that_begins_with_it(filled: Pools
         assert others == set()
 
 
+async def test_a_read_by_few_names_is_planned_once(filled: Pools, zoo: Model) -> None:
+    table = TableSql(RowCodec(zoo.resources["zoo.example.com/Specimen"]))
+    statement = table.read_by_names(["specimens/1", "specimens/2", "specimens/3"])
+    async with filled.write() as connection:
+        for _ in range(20):
+            assert len(await connection.fetch(statement.text, *statement.parameters)) == 3
+        plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = $1"
+        (record,) = await connection.fetch(plans, statement.text)
+    assert tuple(record) == (15, 5)  # PostgreSQL's first five are for comparison
+
+
 async def test_a_batch_of_a_deletion_goes_on_in_the_primary_key(filled: Pools, zoo: Model) -> None:
     resource = zoo.resources["zoo.example.com/Specimen"]
     table = TableSql(RowCodec(resource))

@@ -6,7 +6,8 @@ from collections import Counter
 
 from entresol.jobs.limits import LOOK_S_MIN, look_s, open_lanes, rooms
 from entresol.schema.model import JobLimit
-from entresol.storage.jobs import Lane, LaneState
+from entresol.storage.jobs import LaneState
+from entresol.storage.new_jobs import Lane
 
 LIMITS = {"few": JobLimit(3), "slow": JobLimit(rate=2.0, burst=4), "both": JobLimit(2, 10.0, 5)}
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entresol.jobs.shares import shares, within
-from entresol.storage.jobs import Lane, LaneState
+from entresol.storage.jobs import LaneState
+from entresol.storage.new_jobs import Lane
 
 
 def lane(id_: int, *, priority: int = 0, has_jobs: bool = True) -> LaneState:

@@ -32,11 +32,17 @@ def placeholders(statement: Statement) -> set[int]:
     return {int(number) for number in re.findall(r"\$(\d+)", statement.text)}
 
 
-def test_a_row_is_read_by_its_name_in_one_text_for_any_number_of_names(zoo: Model) -> None:
+def test_names_are_values_of_their_own_where_they_are_few_and_texts_are_few(zoo: Model) -> None:
     cages = table(zoo, "Cage")
-    statement = cages.select_by_names(["zoos/a/cages/1", "zoos/a/cages/2"])
-    assert statement.text == 'SELECT name, "order", row_version FROM public.cages WHERE name = ANY($1)'
-    assert cages.select_by_names(["zoos/a/cages/1"]).text is statement.text
+    names = [f"zoos/a/cages/{number}" for number in range(40)]
+    read = 'SELECT name, "order", row_version FROM public.cages WHERE name = ANY({})'
+    assert cages.select_by_names(names[:1]) == Statement(read.format("ARRAY[$1]"), (names[0],))
+    assert cages.select_by_names(names[:3]) == Statement(
+        read.format("ARRAY[$1, $2, $3, $4]"), (*names[:3], names[2])
+    )
+    assert cages.select_by_names(names[:17]) == Statement(read.format("$1"), (names[:17],))
+    assert cages.select_by_names([]) == Statement(read.format("$1"), ([],))
+    assert len({cages.select_by_names(names[:count]).text for count in range(41)}) == 6
 
 
 def test_an_update_names_its_columns_in_the_tables_order_whatever_the_masks(zoo: Model) -> None:

@@ -1,4 +1,5 @@
 -- New jobs, each in its lane; one whose lane does not exist yet is left out, and one that is there already.
+-- `{new}` is one row of values, or arrays of those of many.
 INSERT INTO entresol.jobs (id, lane, state, position, due_time, attempts_max, timeout_s, caller, trace, request,
                            unique_key, after, waits_for)
 SELECT new.id, lanes.id,
@@ -7,9 +8,7 @@ SELECT new.id, lanes.id,
        now() + make_interval(secs => new.delay_s),
        new.attempts_max, new.timeout_s, new.caller, new.trace, new.request, new.unique_key,
        new.after::uuid[], coalesce(cardinality(new.after::uuid[]), 0)
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::float8[], $7::integer[], $8::real[],
-            $9::text[], $10::text[], $11::bytea[], $12::uuid[], $13::text[])
-     AS new (id, queue, kind, tenant, priority, delay_s, attempts_max, timeout_s, caller, trace, request,
+FROM {new} AS new (id, queue, kind, tenant, priority, delay_s, attempts_max, timeout_s, caller, trace, request,
              unique_key, after)
 JOIN entresol.lanes USING (queue, kind, tenant, priority)
 ON CONFLICT DO NOTHING
