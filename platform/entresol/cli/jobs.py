@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
-from google.rpc import status_pb2
+from google.protobuf.json_format import MessageToDict
+from google.rpc import error_details_pb2, status_pb2
 from rich.table import Table
 
+from entresol.app import load_model
 from entresol.cli.counts import counted
 from entresol.cli.pools import opened_pools
 from entresol.cli.run import run
 from entresol.cli.tables import show_table, time_text
+from entresol.config import Settings
 from entresol.errors import InvalidArgumentError, NotFoundError
 from entresol.storage.jobs import Jobs, JobState
 
@@ -99,14 +103,15 @@ def queues(as_json: bool) -> None:
 def pause(queue: str, kind: str) -> None:
     """Let no more jobs of a queue begin, within a moment; those that run go on."""
 
-    async def work() -> bool:
+    async def work() -> tuple[bool, bool]:
         async with opened_pools() as pools:
             jobs = Jobs(pools)
-            return await jobs.pause(queue, kind)
+            return await jobs.pause(queue, kind), await jobs.knows(queue, kind)
 
-    click.echo(
-        f"{_what(queue, kind)} is paused" if run(work()) else f"{_what(queue, kind)} was paused already"
-    )
+    is_new, is_known = run(work())
+    told = "is paused" if is_new else "was paused already"
+    no_job = "" if is_known else "; no job was ever put into it: is that its name?"
+    click.echo(f"{_what(queue, kind)} {told}{no_job}")
 
 
 @command.command("resume")
@@ -136,19 +141,39 @@ def _what(queue: str, kind: str) -> str:
 def show(name: str) -> None:
     """Tell all that is known of a job as JSON, with every failure."""
 
-    async def work() -> tuple[JobState, list[bytes]]:
+    async def work() -> tuple[JobState, tuple[bytes, list[bytes]]]:
         id_ = job_of(name)
         async with opened_pools() as pools:
             jobs = Jobs(pools)
             found = await jobs.read([id_])
             if id_ not in found:
                 raise NotFoundError(name)
-            return found[id_], await jobs.failures(id_)
+            return found[id_], await jobs.details(id_)
 
-    job, failures = run(work())
-    told = [status_pb2.Status.FromString(failure) for failure in failures]
-    facts = facts_of(job) | {"failures": [{"code": one.code, "message": one.message} for one in told]}
+    job, (request, failures) = run(work())
+    facts = facts_of(job) | {
+        "request": _request(job.kind, request),
+        "failures": [_failure(status_pb2.Status.FromString(failure)) for failure in failures],
+    }
     click.echo(json.dumps(facts, indent=2))
+
+
+def _request(kind: str, request: bytes) -> Any:
+    """Return a request as JSON has it, or in base64 where no proto here tells what it is."""
+    methods = load_model(Settings.load()).methods.values()
+    for method in methods:
+        if method.full_name == kind:
+            return MessageToDict(method.input_class.FromString(request))
+    return base64.b64encode(request).decode()
+
+
+def _failure(status: status_pb2.Status) -> dict[str, Any]:
+    facts: dict[str, Any] = {"code": status.code, "message": status.message}
+    debug = error_details_pb2.DebugInfo()
+    for detail in status.details:
+        if detail.Unpack(debug):
+            facts |= {"error": debug.detail, "stack": [*debug.stack_entries]}
+    return facts
 
 
 @command.command("cancel")

@@ -23,7 +23,7 @@ from entresol.service.call import Call, Caller, Handler, Reply
 from entresol.service.enqueue import new_job, operation_name
 from entresol.service.places import place
 from entresol.service.registry import Context, JobFunction
-from entresol.service.status import status_of
+from entresol.service.status import failure_of
 from entresol.service.writes import Writes, is_plain
 from entresol.storage.chains import states
 from entresol.storage.jobs import Claimed, JobState, hold
@@ -280,5 +280,5 @@ def _describe(error: Exception, claimed: Claimed | None) -> bytes:
     if claimed is not None:
         domain = claimed.kind.rpartition(".")[0]
         trace = claimed.trace.split("-")[1] if claimed.trace else claimed.attempt.id.hex
-    data: bytes = status_of(error, domain, trace).SerializeToString()
+    data: bytes = failure_of(error, domain, trace).SerializeToString()
     return data

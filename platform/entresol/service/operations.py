@@ -13,6 +13,7 @@ from entresol.errors import InvalidArgumentError, NotFoundError, PageTokenError,
 from entresol.schema.model import Model
 from entresol.service.enqueue import job_id, operation_name
 from entresol.service.registry import Context, Function
+from entresol.service.status import for_callers
 from entresol.storage.jobs import LAST, Jobs, JobState
 from entresol.turns import Turn
 
@@ -123,6 +124,7 @@ class _Operations:
         elif job.state == "dead":
             operation.done = True
             operation.error.MergeFromString(job.failure or b"")
+            for_callers(operation.error)
         return operation
 
     def _metadata_of(self, job: JobState) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 # Statuses travel in HTTP/2 headers, of which many clients accept no more than 8 KiB altogether.
 _MESSAGE_BYTES_MAX = 1024
 _DETAILS_BYTES_MAX = 4096
+_FRAMES_MAX = 10
 _INTERNAL_TEXT = "the server failed; its log has the cause under this trace id"
 
 
@@ -56,6 +58,26 @@ def status_of(error: Exception, domain: str, trace_id: str) -> status_pb2.Status
         retry.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
         details.append(retry)
     return _pack(error.code, error.message, details)
+
+
+def failure_of(error: Exception, domain: str, trace_id: str) -> status_pb2.Status:
+    """Return the status of an error as operators are told it: of what became INTERNAL with text and place."""
+    status = status_of(error, domain, trace_id)
+    if not isinstance(error, EntresolError):
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
+        debug = error_details_pb2.DebugInfo(
+            stack_entries=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+            detail=_cut("".join(traceback.format_exception_only(error)).strip(), _MESSAGE_BYTES_MAX),
+        )
+        status.details.add().Pack(debug)
+    return status
+
+
+def for_callers(status: status_pb2.Status) -> None:
+    """Take what only operators are told out of a `google.rpc.Status`, of whichever pool."""
+    kept = [detail for detail in status.details if not detail.type_url.endswith("/google.rpc.DebugInfo")]
+    del status.details[:]
+    status.details.extend(kept)
 
 
 def _bad_request(error: InvalidArgumentError) -> error_details_pb2.BadRequest:

@@ -26,6 +26,7 @@ from entresol.storage.wakeups import Wakeups
 
 _Attempts = Sequence["Attempt"]
 LAST = uuid.UUID(int=2**128 - 1)  # behind every id
+DEAD_MAX = 1000  # that are retried or purged in one transaction
 
 
 class Attempt(NamedTuple):
@@ -264,22 +265,34 @@ class Jobs:
         records = await self._run("list", queue, kind, state, after, limit)
         return [JobState(**record) for record in records]
 
-    async def failures(self, id_: uuid.UUID) -> list[bytes]:
-        """Return every failure of a job that is not over, or is dead; the first one first."""
-        records = await self._run("failures", id_)
-        return [*records[0][0]] if records else []
+    async def details(self, id_: uuid.UUID) -> tuple[bytes, list[bytes]]:
+        """Return the request of a job that is not over, or is dead, and every failure, the first one first."""
+        records = await self._run("details", id_)
+        return (records[0][0], [*records[0][1]]) if records else (b"", [])
 
     async def retry(
         self, *, queue: str = "", kind: str = "", ids: Sequence[uuid.UUID] | None = None
     ) -> set[uuid.UUID]:
         """Let dead jobs be ready again, of whatever is given, with as many attempts as they had at first."""
-        return {record["id"] for record in await self._run("retry", queue, kind, ids)}
+        return await self._change_dead("retry", queue, kind, ids)
 
     async def purge(
         self, *, queue: str = "", kind: str = "", ids: Sequence[uuid.UUID] | None = None
     ) -> set[uuid.UUID]:
         """Delete dead jobs, of whatever is given."""
-        return {record["id"] for record in await self._run("purge", queue, kind, ids)}
+        return await self._change_dead("purge", queue, kind, ids)
+
+    async def _change_dead(
+        self, query: str, queue: str, kind: str, ids: Sequence[uuid.UUID] | None
+    ) -> set[uuid.UUID]:
+        """Change dead jobs, `DEAD_MAX` in a transaction: each is looked at once, whatever becomes of it meanwhile."""
+        done, before = set[uuid.UUID](), LAST
+        while True:
+            records = await self._run(query, queue, kind, ids, before, DEAD_MAX)
+            done |= {record["id"] for record in records if record["is_done"]}
+            if len(records) < DEAD_MAX:
+                return done
+            before = min(record["id"] for record in records)
 
     async def depths(self) -> list[Depth]:
         """Return what waits and runs, by queue."""
@@ -288,6 +301,10 @@ class Jobs:
     async def pause(self, queue: str, kind: str = "") -> bool:
         """Let no job of a queue begin, or none of one kind in it; False when that is so already."""
         return bool(await self._run("pause", queue, kind))
+
+    async def knows(self, queue: str, kind: str = "") -> bool:
+        """Tell whether a job was ever put into a queue, or one of a kind."""
+        return bool((await self._run("has_lane", queue, kind))[0][0])
 
     async def resume(self, queue: str, kind: str = "") -> bool:
         """Undo what `pause` did of the same; False when it was not done."""

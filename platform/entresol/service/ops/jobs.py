@@ -40,7 +40,7 @@ class _JobService:
     async def get(self, request: Any, context: Context) -> Any:
         found = await self._found(request.name)
         (told,) = await self._told([found], context)
-        failures = await self._jobs.failures(found.id)
+        _, failures = await self._jobs.details(found.id)
         if failures:
             del told.failures[:]
             for failure in failures:

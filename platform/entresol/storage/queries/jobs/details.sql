@@ -1,0 +1,1 @@
+SELECT request, failures FROM entresol.jobs WHERE id = $1

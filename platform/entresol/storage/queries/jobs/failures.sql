@@ -1,1 +1,0 @@
-SELECT failures FROM entresol.jobs WHERE id = $1
