@@ -357,7 +357,7 @@ async def _open_cache(settings: Settings, stack: AsyncExitStack) -> Entries | No
         return None
     entries = Entries.open(settings)
     stack.push_async_callback(entries.close)
-    for warning in await check_server(entries.connection):
+    for warning in await check_server(entries.connection, settings.cache_partitions):
         log.warning("%s", warning)
     return entries
 

@@ -86,7 +86,11 @@ class Settings:
         "Reads that wait for a replica which has gone wait for so many looks more; then another answers them.",
     )
 
-    cache_url: str = _setting("", "Redis or Valkey: redis://host:port/db or unix://path. Empty: no cache.")
+    cache_url: str = _setting(
+        "",
+        "Redis or Valkey: redis://host:port/db, unix://path, redis+sentinel://host:port,host:port/NAME or "
+        "redis+cluster://host:port,host:port. Empty: no cache.",
+    )
     cache_prefix: str = _setting(
         "entresol",
         "What the cache's keys begin with. It, partitions and buckets are alike for all processes of a fleet.",

@@ -7,8 +7,8 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from entresol.cache.batch import KEYS_BEFORE, Advance, Batch, Change
@@ -48,6 +48,7 @@ class Applier:
         self._beats = 0
         self._cursors: list[bytes] = [b"0"] * layout.partitions
         self._swept_s = 0.0
+        self._left_out: dict[int, float] = {}  # partitions of a server that is away, and since when
 
     async def close(self) -> None:
         """Close the connection."""
@@ -70,6 +71,9 @@ class Applier:
     async def apply(self, batch: Batch, expected: int, feed: Feed) -> list[bytes]:
         """Apply the batch to every partition, again and again while Redis is away: twice is as good as once.
 
+        Of a cluster some servers of which are away, it goes on with the others. When one is there again its partitions
+        lack what was applied before: that is a rewind, or else a new generation.
+
         Returns the keys of entries that it dropped; of several attempts, only those of the last.
 
         Raises:
@@ -83,10 +87,14 @@ class Applier:
         pause_s = PAUSE_S_MIN
         while True:
             try:
-                rewound, dropped = await self._advance(parts, advance, batch.floors)
-                _refuse_rewinds(rewound, feed)
-                await self._advance(dict.fromkeys(rewound, ()), replace(advance, reset=True), {})
-                return dropped
+                done = await self._advance(parts, advance, batch.floors)
+                if done.away:  # or no more than a connection is
+                    again = {partition: parts[partition] for partition in done.away}
+                    done = done.then(await self._advance(again, advance, batch.floors))
+                self._leave_out(done.away)
+                _refuse_rewinds(done.rewound, feed)
+                await self._advance(dict.fromkeys(done.rewound, ()), replace(advance, reset=True), {})
+                return done.dropped
             except CacheError as error:
                 log.warning("the cache does not take changes: %s", error)
                 await asyncio.sleep(pause_s)
@@ -96,7 +104,10 @@ class Applier:
         """Tell every process how far behind the cache is."""
         self._beats += 1
         beat = f"{self._name}:{self._beats}"
-        fields = ("applied", hexed(progress.applied), "lag_s", f"{progress.lag_s:.3f}", "beat", beat)
+        # A partition that was left out shows what is as old when it comes back, until its rewind.
+        since_s = min(self._left_out.values(), default=None)
+        lag_s = progress.lag_s + (time.monotonic() - since_s if since_s is not None else 0.0)
+        fields = ("applied", hexed(progress.applied), "lag_s", f"{lag_s:.3f}", "beat", beat)
         with contextlib.suppress(CacheError):
             await self._connection.execute(("HSET", self._layout.relay, *fields))
 
@@ -122,10 +133,11 @@ class Applier:
 
     async def _advance(
         self, parts: Mapping[int, Sequence[Change]], advance: Advance, floors: Mapping[bytes, int]
-    ) -> tuple[dict[int, int], list[bytes]]:
-        """Apply changes to partitions, and return the watermark of each that is behind what was expected.
+    ) -> _Done:
+        """Apply changes to partitions.
 
-        Beside them, the keys of the entries that were dropped.
+        Raises:
+            CacheError: no server took any, or a partition lost the start of a batch.
         """
         commands: list[Command] = []
         owners: list[int] = []
@@ -135,23 +147,51 @@ class Applier:
             calls = advance.commands(keys, changes, floors)
             commands += calls
             owners += [partition] * len(calls)
-        replies: list[Reply] = []
+        replies: list[Reply | CacheError] = []
         for at in range(0, len(commands), CALLS_PER_SEND):
-            replies += await self._connection.execute(*commands[at : at + CALLS_PER_SEND])
-        rewound: dict[int, int] = {}
-        dropped: list[bytes] = []
+            replies += await self._connection.send(commands[at : at + CALLS_PER_SEND])
+        failures = {
+            owner: reply
+            for owner, reply in zip(owners, replies, strict=True)
+            if isinstance(reply, CacheError)
+        }
+        if len(failures) == self._layout.partitions:
+            raise next(iter(failures.values()))
+        done = _Done(away=failures.keys())
         for partition, command, reply in zip(owners, commands, replies, strict=True):
+            if isinstance(reply, CacheError) or partition in failures:
+                continue
             answer, watermark, *indexes = reply
-            dropped += cast("list[bytes]", [command[KEYS_BEFORE + index] for index in indexes])
+            done.dropped += cast("list[bytes]", [command[KEYS_BEFORE + index] for index in indexes])
             if answer == b"rewind":
-                rewound[partition] = int(watermark, 16)
+                done.rewound[partition] = int(watermark, 16)
             elif answer == b"torn":
                 raise CacheError(
                     f"partition {partition} lost the start of a batch: it is applied again", "torn"
                 )
             elif answer == b"created":
                 log.info("partition %d of the cache starts a new generation", partition)
-        return rewound, dropped
+        return done
+
+    def _leave_out(self, away: Set[int]) -> None:
+        """Note which partitions others go on without."""
+        if away and not self._left_out:
+            log.warning("partitions %s of the cache are away, and others go on", sorted(away))
+        now_s = time.monotonic()
+        self._left_out = {partition: self._left_out.get(partition, now_s) for partition in away}
+
+
+@dataclass(slots=True)
+class _Done:
+    """What became of a batch: watermarks of partitions that are behind, keys dropped, partitions of servers away."""
+
+    away: Set[int]
+    rewound: dict[int, int] = field(default_factory=dict)
+    dropped: list[bytes] = field(default_factory=list)
+
+    def then(self, again: _Done) -> _Done:
+        """Return both, of which the second was about what was away in the first."""
+        return _Done(again.away, self.rewound | again.rewound, self.dropped + again.dropped)
 
 
 def _refuse_rewinds(rewound: Mapping[int, int], feed: Feed) -> None:

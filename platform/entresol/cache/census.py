@@ -35,21 +35,25 @@ async def census(connection: Connection, layout: Layout) -> AsyncIterator[list[U
         UnavailableError: the cache does not answer.
     """
     try:
-        (memory,) = await connection.execute(("INFO", "memory"))
-        counts = re.search(rb"maxmemory_policy:\S*lfu", memory) is not None
-        cursor = b"0"
-        while True:
-            step: Command = ("SCAN", cursor, "MATCH", layout.pattern, "COUNT", STEP_KEYS)
-            ((cursor, entries),) = await connection.execute(step)
-            keys = [(entry, key) for entry in entries if (key := layout.key(entry)) is not None]
-            asked = [("OBJECT", "FREQ" if counts else "IDLETIME", entry) for entry, _ in keys]
-            heats = await connection.execute(*asked)
-            yield [
-                Use(key, heat if counts else -heat)
-                for (_, key), heat in zip(keys, heats, strict=True)
-                if heat is not None
-            ]
-            if cursor == b"0":
-                return
+        for node in await connection.nodes():
+            async for uses in _of_node(node, layout):
+                yield uses
     except CacheError as error:
         raise UnavailableError(f"the cache does not answer: {error}") from error
+
+
+async def _of_node(node: Connection, layout: Layout) -> AsyncIterator[list[Use]]:
+    (memory,) = await node.execute(("INFO", "memory"))
+    counts = re.search(rb"maxmemory_policy:\S*lfu", memory) is not None
+    cursor = b""
+    while cursor != b"0":
+        step: Command = ("SCAN", cursor or b"0", "MATCH", layout.pattern, "COUNT", STEP_KEYS)
+        ((cursor, entries),) = await node.execute(step)
+        keys = [(entry, key) for entry in entries if (key := layout.key(entry)) is not None]
+        asked = [("OBJECT", "FREQ" if counts else "IDLETIME", entry) for entry, _ in keys]
+        heats = await node.execute(*asked)
+        yield [
+            Use(key, heat if counts else -heat)
+            for (_, key), heat in zip(keys, heats, strict=True)
+            if heat is not None
+        ]

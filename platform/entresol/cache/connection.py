@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+from collections.abc import Sequence
 
 from entresol import telemetry
+from entresol.cache.address import Address, Addresses
 from entresol.cache.breaker import Breaker
 from entresol.cache.failure import CacheError
 from entresol.cache.scripts import Scripts
+from entresol.cache.sentinel import Sentinels
 from entresol.cache.wire import Command, Reply, Wire
-from entresol.errors import ConfigurationError
 
 
 class Connection:
@@ -25,17 +22,34 @@ class Connection:
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float, breaker: Breaker, scripts: Scripts | None = None
+        self, addresses: Addresses, *, timeout_s: float, breaker: Breaker, scripts: Scripts | None = None
     ) -> None:
-        self.breaker = breaker
         self.scripts = scripts or Scripts.load()
-        self._address = _parse(url)
+        self.breaker = breaker
+        self._addresses = addresses
+        self._sentinels = Sentinels(addresses) if addresses.kind == "sentinel" else None
         self._timeout_s = timeout_s
         self._wire: Wire | None = None
         self._opening: asyncio.Task[Wire] | None = None
 
-    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
-        """Return the future replies of `commands`: as `execute`, without a task while all is well."""
+    @property
+    def is_away(self) -> bool:
+        """Whether the server has failed so often that it is not asked."""
+        return self.breaker.is_open
+
+    async def nodes(self) -> Sequence[Connection]:
+        """Return a connection to each server that has keys of its own."""
+        return (self,)
+
+    async def by_node(self, keys: Sequence[bytes]) -> Sequence[tuple[Connection, Sequence[bytes]]]:
+        """Return the servers of keys, each with those that it has."""
+        return ((self, keys),)
+
+    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply | CacheError]]:
+        """Return the future replies of `commands`: as `execute`, without a task while all is well.
+
+        Where several servers have the keys, those of one that fails are errors, and no others.
+        """
         wire = self._wire
         if wire is None or not wire.is_open or self.breaker.is_open:
             return asyncio.ensure_future(self.execute(*commands))
@@ -111,56 +125,19 @@ class Connection:
             self._wire = task.result()
 
     async def _open(self) -> Wire:
+        address: Address = self._addresses.hosts[0]
         try:
             async with asyncio.timeout(self._timeout_s):
-                wire = await self._dial(lambda: Wire(self._timeout_s))
+                if self._sentinels is not None:
+                    address = await self._sentinels.primary()
+                wire = await address.dial(lambda: Wire(self._timeout_s))
         except (OSError, TimeoutError) as error:
-            raise CacheError(f"the server cannot be reached: {error!r}", "unreachable") from error
+            raise CacheError(f"{address} cannot be reached: {error!r}", "unreachable") from error
         try:
-            await wire.send([*_greeting(self._address), *self.scripts.loading()])
+            await wire.send([*address.greeting(), *self.scripts.loading()])
+            if self._sentinels is not None:
+                await self._sentinels.check(wire)
         except BaseException:
             wire.close()
             raise
         return wire
-
-    async def _dial(self, make: Callable[[], Wire]) -> Wire:
-        loop = asyncio.get_running_loop()
-        kind = self._address.get("connection_class")
-        if kind is UnixDomainSocketConnection:
-            _, wire = await loop.create_unix_connection(make, self._address["path"])
-            return wire
-        _, wire = await loop.create_connection(
-            make,
-            self._address.get("host", "localhost"),
-            self._address.get("port", 6379),
-            ssl=_tls(self._address) if kind is SSLConnection else None,
-        )
-        return wire
-
-
-def _parse(url: str) -> dict[str, Any]:
-    try:
-        return dict(parse_url(url))
-    except ValueError as error:
-        raise ConfigurationError(
-            f"setting cache_url: {error}; write redis://host:port/db, rediss://host:port/db or unix:///path",
-            metadata={"setting": "cache_url"},
-        ) from error
-
-
-def _greeting(address: dict[str, Any]) -> list[Command]:
-    commands: list[Command] = []
-    if address.get("password"):
-        user = (address["username"],) if address.get("username") else ()
-        commands.append(("AUTH", *user, address["password"]))
-    if address.get("db"):
-        commands.append(("SELECT", int(address["db"])))
-    commands.append(("CLIENT", "SETNAME", "entresol"))
-    return commands
-
-
-def _tls(address: dict[str, Any]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=address.get("ssl_ca_certs"))
-    if address.get("ssl_certfile"):
-        context.load_cert_chain(address["ssl_certfile"], address.get("ssl_keyfile"))
-    return context

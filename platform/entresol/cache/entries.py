@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from entresol import telemetry
 from entresol.cache.breaker import Breaker
 from entresol.cache.connection import Connection
+from entresol.cache.connections import open_connection
 from entresol.cache.entry import Entry, Rank, body, hexed, padded, parse, stamp
 from entresol.cache.failure import CacheError
 from entresol.cache.fences import Fences
@@ -76,9 +77,9 @@ class Entries:
                 metadata={"setting": "cache_fence_s"},
             )
         clock = clock or Clock()
-        breaker = Breaker(settings.cache_breaker_failures, settings.cache_breaker_reset_s, clock)
+        breaker = partial(Breaker, settings.cache_breaker_failures, settings.cache_breaker_reset_s, clock)
         return cls(
-            Connection(
+            open_connection(
                 settings.cache_url, timeout_s=settings.cache_timeout_s, breaker=breaker, scripts=scripts
             ),
             Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets),
@@ -94,7 +95,7 @@ class Entries:
     @property
     def is_away(self) -> bool:
         """Whether the server has failed so often that it is not asked."""
-        return self.connection.breaker.is_open
+        return self.connection.is_away
 
     async def get(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
         """Return the entry of each name, in order; None is a miss.

@@ -138,12 +138,17 @@ class Lookups:
         values: dict[bytes, bytes | None] = {}
         left = iter(replies)
         for partition, asked in wanted.items():
-            watermark, generation, *floors = next(left)
+            chunks, told = _chunks(asked.keys), next(left)
+            parts = [next(left) for _ in chunks]
+            if any(isinstance(part, CacheError) for part in (told, *parts)):  # its server fails, and no other
+                positions[partition] = Positions(None, 0, {})
+                continue
+            watermark, generation, *floors = told
             self._generations.see(partition, generation)
             floors_by_field = dict(zip(asked.floors, floors, strict=True))
             positions[partition] = Positions(generation, int(watermark or b"0", 16), floors_by_field)
-            for chunk in _chunks(asked.keys):
-                values.update(zip(chunk, next(left), strict=True))
+            for chunk, part in zip(chunks, parts, strict=True):
+                values.update(zip(chunk, part, strict=True))
         return Found(positions, values)
 
 

@@ -15,8 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from entresol import telemetry
 from entresol.cache.applier import Applier, RewoundError
 from entresol.cache.batch import Batch
-from entresol.cache.breaker import Breaker
-from entresol.cache.connection import Connection
+from entresol.cache.connections import open_connection
 from entresol.cache.feed import Feed
 from entresol.cache.gate import TakeSnapshot, wait_until_settled, wait_until_shown
 from entresol.cache.keys import Layout
@@ -88,9 +87,7 @@ class Relay:
         """
         timeout_s = max(settings.cache_timeout_s, TIMEOUT_S_MIN)
         layout = Layout(settings.cache_prefix, settings.cache_partitions, settings.cache_buckets)
-        connection = Connection(
-            settings.cache_url, timeout_s=timeout_s, breaker=Breaker.never(), scripts=scripts
-        )
+        connection = open_connection(settings.cache_url, timeout_s=timeout_s, scripts=scripts)
         return cls(
             Applier(connection, layout, scopes, fences=fences),
             layout,

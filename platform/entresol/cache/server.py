@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from entresol.cache.cluster import Cluster
 from entresol.cache.connection import Connection
 from entresol.cache.failure import CacheError
 from entresol.errors import ConfigurationError
@@ -11,33 +12,41 @@ from entresol.errors import ConfigurationError
 VERSION_MIN = (6, 2)
 
 
-async def check_server(connection: Connection) -> list[str]:
+async def check_server(connection: Connection, partitions: int) -> list[str]:
     """Return warnings, each with its remedy. Serving works without a cache, so a silent server is one of them.
 
     Raises:
         ConfigurationError: the server answers and cannot work.
     """
     try:
-        (text,) = await connection.execute(("INFO",))
+        nodes = await connection.nodes()
+        texts = [(await node.execute(("INFO",)))[0] for node in nodes]
     except CacheError as error:
         return [f"the cache does not answer ({error}): every read goes to the database until it does"]
-    facts = _facts(text.decode())
-    _refuse(facts)
-    return _warnings(facts)
+    warnings: dict[str, None] = {}
+    for text in texts:
+        facts = _facts(text.decode())
+        _refuse(facts, is_cluster=isinstance(connection, Cluster))
+        warnings |= dict.fromkeys(_warnings(facts))
+    if len(nodes) > partitions:
+        warnings[
+            f"the cluster has {len(nodes)} servers with keys, and the cache {partitions} partitions, each of which is "
+            "kept by one: set ENTRESOL_CACHE_PARTITIONS to some times as many as there are servers, alike everywhere"
+        ] = None
+    return [*warnings]
 
 
 def _facts(text: str) -> dict[str, str]:
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line and not line.startswith("#"))
 
 
-def _refuse(facts: dict[str, str]) -> None:
+def _refuse(facts: dict[str, str], *, is_cluster: bool) -> None:
     version = facts.get("redis_version", "0")
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < VERSION_MIN:
         raise _refusal(f"the server is version {version}: use Redis 6.2, Valkey 7.2 or newer")
-    if facts.get("redis_mode") == "cluster":
-        raise _refusal(
-            "the server is part of a Redis Cluster: point to a single server or to Sentinel's primary"
-        )
+    mode = facts.get("redis_mode") or facts.get("server_mode")  # Valkey's name
+    if mode == "cluster" and not is_cluster:
+        raise _refusal("the server is part of a Redis Cluster: write redis+cluster://host:port")
     if facts.get("role") == "slave":
         raise _refusal("the server is a read-only replica: point to its primary")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import cast
 
 from entresol import telemetry
-from entresol.cache.breaker import Breaker
 from entresol.cache.connection import Connection
+from entresol.cache.connections import open_connection
 from entresol.cache.failure import CacheError
 from entresol.cache.near import Near, Record
 from entresol.cache.wire import Reply
@@ -37,8 +38,7 @@ class Tail:
     def open(cls, settings: Settings, near: Near) -> Tail:
         """Return the tail of the cache that the settings name. Nothing connects before `run`."""
         timeout_s = near.silence_s_max + settings.cache_timeout_s
-        connection = Connection(settings.cache_url, timeout_s=timeout_s, breaker=Breaker.never())
-        return cls(connection, near)
+        return cls(open_connection(settings.cache_url, timeout_s=timeout_s), near)
 
     async def run(self) -> None:
         """Follow until cancelled. Every failure empties the near cache, is logged, counted, and tried again."""
@@ -56,20 +56,29 @@ class Tail:
             await self._connection.close()
 
     async def _follow(self) -> None:
-        """Read from the end of the streams until the connection fails."""
-        ends = await self._connection.execute(
-            *(("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in self._partitions)
-        )
+        """Read from the end of the streams until a connection fails."""
+        parts = await self._connection.by_node([*self._partitions])
+        tasks = [asyncio.create_task(self._read(connection, streams)) for connection, streams in parts]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        raise next(end for end in ends if isinstance(end, Exception))
+
+    async def _read(self, connection: Connection, streams: Sequence[bytes]) -> None:
+        """Read streams of one server for ever."""
+        ends = await connection.execute(*(("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in streams))
         positions = {
-            stream: last[0][0] if last else _START
-            for stream, last in zip(self._partitions, ends, strict=True)
+            stream: last[0][0] if last else _START for stream, last in zip(streams, ends, strict=True)
         }
         block_ms = round(self._near.silence_s_max * 1000)
         while True:
             options = ("COUNT", RECORDS_MAX, "BLOCK", block_ms, "STREAMS")
-            (streams,) = await self._connection.execute(("XREAD", *options, *positions, *positions.values()))
-            self._note(is_silent=not streams)
-            for stream, records in streams or ():
+            (told,) = await connection.execute(("XREAD", *options, *positions, *positions.values()))
+            self._note(is_silent=not told)
+            for stream, records in told or ():
                 for position, fields in records:
                     self._near.hear(self._partitions[stream], _parse(fields))
                     positions[stream] = position

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.integration.cache.stage import Stage
 
-from entresol.cache.breaker import Breaker
 from entresol.cache.connection import Connection
+from entresol.cache.connections import open_connection
 from entresol.cache.failure import CacheError
 from entresol.embedded.postgres import free_port
 
 
 def _connection(url: str) -> Connection:
-    return Connection(url, timeout_s=5.0, breaker=Breaker.never())
+    return open_connection(url, timeout_s=5.0)
 
 
 async def _ask(url: str, *command: str) -> object:

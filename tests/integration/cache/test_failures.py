@@ -117,21 +117,21 @@ async def test_what_a_stranger_wrote_is_a_miss_however_it_is_asked_for(stage: St
 
 async def test_the_check_names_the_remedy(stage: Stage) -> None:
     connection = stage.entries.connection
-    assert await check_server(connection) == []
+    assert await check_server(connection, 1) == []
     await stage.redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     try:
-        (warning,) = await check_server(connection)
+        (warning,) = await check_server(connection, 1)
         assert "allkeys-lru" in warning
         assert "volatile-lfu" in warning
         await stage.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
-        assert "volatile-lfu" in (await check_server(connection))[0]
+        assert "volatile-lfu" in (await check_server(connection, 1))[0]
     finally:
         await stage.redis("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
     limit = await stage.redis("CONFIG", "GET", "maxmemory")
     assert isinstance(limit, list)
     await stage.redis("CONFIG", "SET", "maxmemory", "0")
     try:
-        assert "maxmemory" in (await check_server(connection))[0]
+        assert "maxmemory" in (await check_server(connection, 1))[0]
     finally:
         await stage.redis("CONFIG", "SET", "maxmemory", limit[1])
 
@@ -148,7 +148,7 @@ async def test_a_replica_of_redis_is_refused(stage: Stage, own_servers: Embedded
 
 async def test_a_server_that_is_away_is_a_warning() -> None:
     entries = Entries.open(replace(Settings(), cache_url="unix:///nowhere"))
-    (warning,) = await check_server(entries.connection)
+    (warning,) = await check_server(entries.connection, 1)
     assert "does not answer" in warning
     await entries.close()
 
