@@ -140,7 +140,7 @@ async def test_a_replica_of_redis_is_refused(stage: Stage, own_servers: Embedded
     await stage.redis("REPLICAOF", "localhost", "1")
     try:
         with pytest.raises(ConfigurationError, match="replica"):
-            await check_server(stage.entries.connection)
+            await check_server(stage.entries.connection, 1)
         assert await stage.put(await stage.write("a", "one")) == "failed"
     finally:
         await stage.redis("REPLICAOF", "NO", "ONE")
