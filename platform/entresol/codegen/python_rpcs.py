@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from entresol.codegen.python_layout import identifier
 from entresol.codegen.python_types import Types
+from entresol.codegen.repetition import Repetition, repetition_of, request_id_of
 from entresol.errors import Mistake, SchemaError
 from entresol.schema import options
 from entresol.schema.model import Behavior, Method
@@ -47,8 +48,10 @@ class Rpc:
     empty: bool = False  # the reply says nothing
     item: str = ""
     items: str = ""
-    idempotent: bool = False
+    repetition: Repetition = Repetition.UNSAFE
     request_id: str = ""
+    result: str = ""  # of the operation that it begins, and the operation's metadata (AIP-151)
+    metadata: str = ""
     routing: tuple[str, ...] = ()
     streaming: bool = False
     deprecated: bool = False
@@ -89,8 +92,10 @@ def read_rpc(
         empty=method.output_type.full_name == _EMPTY,
         item=types.message(items.message_type) if items and items.message_type else "",
         items=items.name if items else "",
-        idempotent=known.idempotent,
-        request_id=_request_id(source, method.input_type),
+        repetition=repetition_of(source, known),
+        request_id=request_id_of(source, method.input_type),
+        result=_of_job(source, types, known.job.response) if known.job else "",
+        metadata=_of_job(source, types, known.job.metadata) if known.job else "",
         routing=_routing(source, method),
         streaming=method.server_streaming,
         deprecated=method.GetOptions().deprecated,
@@ -138,9 +143,8 @@ def _items(method: MethodDescriptor) -> FieldDescriptor | None:
     return next(repeated, None)
 
 
-def _request_id(source: Source, request: Descriptor) -> str:
-    field = request.fields_by_name.get("request_id")
-    return field.name if field is not None and options.is_uuid4(source, field) else ""
+def _of_job(source: Source, types: Types, message: str) -> str:
+    return types.message(source.pool.FindMessageTypeByName(message))
 
 
 def _routing(source: Source, method: MethodDescriptor) -> tuple[str, ...]:

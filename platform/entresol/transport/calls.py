@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
 
-from entresol.errors import UnimplementedError
+from entresol.errors import Code, UnimplementedError
 from entresol.service.call import TRACE_KEY, Call
 from entresol.service.status import CallFailedError, status_of
 from entresol.transport.wire import BINARY, binary_text, status_text
 
 DETAILS_KEY = "grpc-status-details-bin"
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
 # What a wire still takes in, so that the decode link can say by how much a message is too large.
 HARD_SIZE_FACTOR = 4
 
@@ -67,6 +70,20 @@ def _service(path: str) -> str:
     return path.strip("/").rpartition("/")[0]
 
 
+def pushback(status: status_pb2.Status) -> Iterator[tuple[str, str]]:
+    """Yield what the retries of gRPC itself heed (gRFC A6), for they cannot read details.
+
+    It is when to try again, which they do on the moment: so of callers who were refused together each is told another.
+    Where a bound was reached that no waiting moves, it is not to.
+    """
+    info = error_details_pb2.RetryInfo()
+    if any(detail.Unpack(info) for detail in status.details):
+        spread = random.uniform(1, 2)  # noqa: S311 - no secret
+        yield PUSHBACK_KEY, str(round(info.retry_delay.ToMilliseconds() * spread))
+    elif status.code == Code.RESOURCE_EXHAUSTED:
+        yield PUSHBACK_KEY, "-1"
+
+
 def status_headers(error: CallFailedError) -> list[tuple[bytes, bytes]]:
     """Return what tells a peer that its call failed, and how."""
     status = error.status
@@ -74,6 +91,7 @@ def status_headers(error: CallFailedError) -> list[tuple[bytes, bytes]]:
         (b"grpc-status", b"%d" % status.code),
         (b"grpc-message", status_text(status.message)),
         (DETAILS_KEY.encode(), binary_text(status.SerializeToString())),
+        *((key.encode(), value.encode()) for key, value in pushback(status)),
     ]
 
 

@@ -25,6 +25,7 @@ from entresol.transport.calls import (
     closing,
     failed,
     failure,
+    pushback,
     serialized,
     trailing,
     unknown,
@@ -199,5 +200,5 @@ async def _lead(context: Any, call: Call) -> None:
 
 async def _abort(context: Any, error: CallFailedError, metadata: Iterable[tuple[str, str | bytes]]) -> None:
     status = error.status
-    with_details = (*metadata, (DETAILS_KEY, status.SerializeToString()))
+    with_details = (*metadata, (DETAILS_KEY, status.SerializeToString()), *pushback(status))
     await context.abort(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, with_details)

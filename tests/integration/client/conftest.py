@@ -28,6 +28,7 @@ from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from entresol.transport.calls import pushback
 from entresol_client import AsyncConnection, Connection, Method, Retry
 
 SERVICE = "stories.v1.StoryService"
@@ -43,13 +44,13 @@ class Refusal:
     message: str = "refused"
     details: tuple[Message, ...] = ()
 
-    def metadata(self) -> tuple[tuple[str, bytes], ...]:
+    def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         status = status_pb2.Status(code=self.code.value[0], message=self.message)
         for detail in self.details:
             packed = Packed()
             packed.Pack(detail)
             status.details.append(packed)
-        return (("grpc-status-details-bin", status.SerializeToString()),)
+        return (("grpc-status-details-bin", status.SerializeToString()), *pushback(status))
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Stories:
     received: list[Received] = field(default_factory=list)
     hold: asyncio.Event | None = None  # replies wait for it
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)  # somebody gave up who was held
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # a stream ended, however it did
 
     async def enter(self, request: Any, context: Any) -> None:
@@ -82,7 +84,11 @@ class Stories:
         self.received.append(Received(request, metadata, context.time_remaining()))
         self.entered.set()
         if self.hold is not None:
-            await self.hold.wait()
+            try:
+                await self.hold.wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
         if self.refusals:
             refusal = self.refusals.pop(0)
             context.set_trailing_metadata((*refusal.metadata(), *self.trailing))

@@ -28,6 +28,8 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = asyncio.Event()
         self._open.set()
+        self._answers = asyncio.Event()
+        self._answers.set()
         self.port = 0
 
     def url(self, query: str = "") -> str:
@@ -38,6 +40,15 @@ class Proxy:
     def stand_still(self) -> None:
         """Forward nothing from now on; connections stay open."""
         self._open.clear()
+
+    def hold_answers(self) -> None:
+        """Forward nothing that the server says from now on; what is asked still reaches it."""
+        self._answers.clear()
+
+    def lose_answers(self) -> None:
+        """Cut all connections with the answers that were held; later ones are as ever."""
+        self.cut()
+        self._answers.set()
 
     def cut(self) -> None:
         """Cut all connections."""
@@ -86,13 +97,16 @@ class Proxy:
         self._writers.append(to_server)
         to_server.write(start)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._forward(reader, to_server))
-            group.create_task(self._forward(from_server, writer))
+            group.create_task(self._forward(reader, to_server, self._open))
+            group.create_task(self._forward(from_server, writer, self._answers))
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, door: asyncio.Event
+    ) -> None:
         try:
             while data := await reader.read(65536):
                 await self._open.wait()
+                await door.wait()
                 writer.write(data)
                 await writer.drain()
         except OSError:

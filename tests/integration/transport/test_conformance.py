@@ -220,6 +220,7 @@ def test_a_message_that_is_too_large_is_refused(channel: grpc.Channel, megabytes
     if megabytes < 16:  # more is refused by grpcio itself, which tells no details
         (info,) = status_of(error).details
         assert info.Is(error_details_pb2.ErrorInfo.DESCRIPTOR), "trying again would not help"
+        assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == "-1"
     assert unary(channel)(Parcel(payload=b"x"), timeout=TIMEOUT_S).payload == b"x"
 
 

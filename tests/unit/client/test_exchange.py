@@ -11,6 +11,7 @@ from entresol_stories.v1 import GetStoryRequest, Story
 from entresol_client import Method, Retry, Session, UnavailableError, trace
 from entresol_client.exchange import Exchange
 from entresol_client.options import Defaults
+from entresol_client.retry import Throttle
 
 GET = Method("/s/Get", GetStoryRequest, Story, first="name", idempotent=True)
 WATCH = Method("/s/Watch", GetStoryRequest, Story, server_streaming=True)
@@ -45,10 +46,14 @@ class Time:
 
 
 def exchange(
-    method: Method[Any, Any] = GET, session: Session | None = None, **options: Any
+    method: Method[Any, Any] = GET,
+    session: Session | None = None,
+    throttle: Throttle | None = None,
+    **options: Any,
 ) -> tuple[Any, Time]:
     clock = Time()
-    return Exchange(method, REQUEST, options, DEFAULTS, session or Session(), clock), clock
+    made = Exchange(method, REQUEST, options, DEFAULTS, session or Session(), throttle or Throttle(), clock)
+    return made, clock
 
 
 def test_the_deadline_is_one_for_all_attempts() -> None:
@@ -134,3 +139,27 @@ def test_a_trace_keeps_the_last_calls_only() -> None:
             call.attempt()
             call.succeeded((), (("entresol-trace", name),))
     assert [found.trace_id for found in calls] == ["second"]
+
+
+def test_a_second_attempt_has_the_time_that_is_left_and_the_tokens_of_the_first() -> None:
+    session = Session("a")
+    call, clock = exchange(session=session, timeout=3.0)
+    _, metadata = call.attempt()
+    session.received(["b"], sent=())
+    clock.now_s += 1.0
+    assert call.hedge() == (2.0, metadata)
+    with trace() as calls:
+        call.succeeded((), ())
+    assert [(found.attempts, found.hedges) for found in calls] == [(1, 1)]
+
+
+def test_calls_of_a_connection_share_what_ends_their_retries() -> None:
+    throttle = Throttle(tokens_max=4)
+    for wait_s in (0.0, None):
+        call, _ = exchange(throttle=throttle)
+        call.attempt()
+        if wait_s is None:
+            with pytest.raises(UnavailableError):
+                call.failed(Away())
+        else:
+            assert call.failed(Away()) == wait_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entresol_client import NEVER, AbortedError, ResourceExhaustedError, Retry, UnavailableError
+from entresol_client.retry import Throttle
 
 RETRY = Retry(attempts=4, initial_s=0.1, multiplier=2.0, max_s=0.3)
 
@@ -51,3 +52,28 @@ def test_other_errors_are_final() -> None:
 def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Retry(**wrong)
+
+
+def test_what_is_lost_in_one_moment_is_repeated_and_an_outage_is_not() -> None:
+    throttle = Throttle(tokens_max=200)
+    assert [throttle.failed() for _ in range(150)] == [True] * 99 + [False] * 51
+
+
+def test_retries_begin_again_when_calls_go_well() -> None:
+    throttle = Throttle(tokens_max=20, ratio=0.5)
+    while throttle.failed():
+        pass
+    for _ in range(3):
+        throttle.succeeded()
+    assert throttle.failed()
+
+
+def test_a_third_of_all_attempts_may_fail_for_good() -> None:
+    steady, sick = Throttle(), Throttle()
+    for _ in range(1000):
+        for _ in range(2):
+            steady.succeeded()
+        assert steady.failed()
+        sick.succeeded()
+        hurt = sick.failed()
+    assert not hurt

@@ -25,8 +25,9 @@ from entresol_client.errors import (
     UnknownError,
     Violation,
 )
-from entresol_client.method import Method, PagedMethod
+from entresol_client.method import LongMethod, Method, PagedMethod
 from entresol_client.names import Name
+from entresol_client.operations import AsyncOperation, Operation
 from entresol_client.options import CallOptions, Consistency, Mask
 from entresol_client.retry import NEVER, Retry
 from entresol_client.session import Session
@@ -37,6 +38,7 @@ __all__ = [
     "AbortedError",
     "AlreadyExistsError",
     "AsyncConnection",
+    "AsyncOperation",
     "AsyncPager",
     "AsyncServiceClient",
     "CallCancelledError",
@@ -50,10 +52,12 @@ __all__ = [
     "FailedPreconditionError",
     "InternalError",
     "InvalidArgumentError",
+    "LongMethod",
     "Mask",
     "Method",
     "Name",
     "NotFoundError",
+    "Operation",
     "OutOfRangeError",
     "PagedMethod",
     "Pager",

@@ -10,7 +10,20 @@ import grpc
 import grpc.aio
 
 from entresol_client.errors import CallCancelledError
-from entresol_client.method import ItemT, Method, PagedMethod, ReplyT, RequestT
+from entresol_client.exchange import Exchange
+from entresol_client.hedging import Hedging
+from entresol_client.method import (
+    ItemT,
+    LongMethod,
+    MetadataT,
+    Method,
+    PagedMethod,
+    ReplyT,
+    RequestT,
+    ResultT,
+)
+from entresol_client.operations import AsyncOperation
+from entresol_client.options import Metadata
 from entresol_client.wire import Wire
 
 
@@ -26,8 +39,11 @@ class AsyncConnection(Wire):
         exchange = self._exchange(method, request, options)
         while True:
             timeout, metadata = exchange.attempt()
-            call = self._stub(method)(request, timeout=timeout, metadata=metadata)
             try:
+                if method.read and self._hedging is not None:
+                    call = await self._hedged(self._hedging, method, request, exchange, timeout, metadata)
+                else:
+                    call = self._stub(method)(request, timeout=timeout, metadata=metadata)
                 reply = await call
             except grpc.RpcError as error:
                 delay_s = exchange.failed(error)
@@ -37,6 +53,44 @@ class AsyncConnection(Wire):
                 exchange.succeeded(await call.initial_metadata(), await call.trailing_metadata())
                 return cast(ReplyT, reply)
             await asyncio.sleep(delay_s)
+
+    async def _hedged(
+        self,
+        hedging: Hedging,
+        method: Method[RequestT, ReplyT],
+        request: RequestT,
+        exchange: Exchange[RequestT, ReplyT],
+        timeout: float | None,  # noqa: ASYNC109 - gRPC ends the call
+        metadata: Metadata,
+    ) -> Any:
+        """Return the call of the attempt that answers first, else of the last one; it has ended."""
+        first, second = hedging.begin()
+        ended: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+        calls: list[Any] = []
+
+        def send(server: int, timeout: float | None, metadata: Metadata) -> None:
+            call = self._stub(method, server)(request, timeout=timeout, metadata=metadata)
+            calls.append(call)
+            call.add_done_callback(lambda call: ended.put_nowait((server, call)))
+
+        try:
+            send(first, timeout, metadata)
+            waiting_s: float | None = hedging.after_s
+            heard = 0
+            while True:
+                try:
+                    server, call = await asyncio.wait_for(ended.get(), waiting_s)
+                except TimeoutError:
+                    if hedging.late(first):
+                        send(second, *exchange.hedge())
+                else:
+                    heard += 1
+                    if hedging.ended(server, await call.code()) or heard == len(calls):
+                        return call
+                waiting_s = None
+        finally:
+            for each in calls:
+                each.cancel()
 
     async def stream(
         self, method: Method[RequestT, ReplyT], request: RequestT, options: Mapping[str, Any]
@@ -60,7 +114,8 @@ class AsyncConnection(Wire):
     async def close(self) -> None:
         """Close the channel, if this connection opened it; calls in flight end with CallCancelledError."""
         if self._owned:
-            await self._channel.close()
+            for channel in (self._channel, *self._servers):
+                await channel.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -135,6 +190,15 @@ class AsyncServiceClient:
         self, method: Method[RequestT, ReplyT], request: RequestT, options: Mapping[str, Any]
     ) -> AsyncIterator[ReplyT]:
         return self.connection.stream(method, request, options)
+
+    async def _operation(
+        self,
+        method: LongMethod[RequestT, ResultT, MetadataT],
+        request: RequestT,
+        options: Mapping[str, Any],
+    ) -> AsyncOperation[ResultT, MetadataT]:
+        message = await self.connection.unary(method, request, options)
+        return AsyncOperation(self.connection, method, message, options)
 
     def _pages(
         self, method: PagedMethod[RequestT, ReplyT, ItemT], request: RequestT, options: Mapping[str, Any]

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, cast
 
 import grpc
 
-from entresol_client.method import ItemT, Method, PagedMethod, ReplyT, RequestT
+from entresol_client.exchange import Exchange
+from entresol_client.hedging import Hedging
+from entresol_client.method import (
+    ItemT,
+    LongMethod,
+    MetadataT,
+    Method,
+    PagedMethod,
+    ReplyT,
+    RequestT,
+    ResultT,
+)
+from entresol_client.operations import Operation
+from entresol_client.options import Metadata
 from entresol_client.wire import Wire
 
 
@@ -25,13 +39,57 @@ class Connection(Wire):
         while True:
             timeout, metadata = exchange.attempt()
             try:
-                reply, call = self._stub(method).with_call(request, timeout=timeout, metadata=metadata)
+                if method.read and self._hedging is not None:
+                    reply, call = self._hedged(self._hedging, method, request, exchange, timeout, metadata)
+                else:
+                    reply, call = self._stub(method).with_call(request, timeout=timeout, metadata=metadata)
             except grpc.RpcError as error:
                 delay_s = exchange.failed(error)
             else:
                 exchange.succeeded(call.initial_metadata(), call.trailing_metadata())
                 return cast(ReplyT, reply)
             time.sleep(delay_s)
+
+    def _hedged(
+        self,
+        hedging: Hedging,
+        method: Method[RequestT, ReplyT],
+        request: RequestT,
+        exchange: Exchange[RequestT, ReplyT],
+        timeout: float | None,
+        metadata: Metadata,
+    ) -> tuple[Any, Any]:
+        """Return reply and call of the attempt that answers first; a `grpc.RpcError` when none does."""
+        first, second = hedging.begin()
+        ended: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        calls: list[Any] = []
+
+        def send(server: int, timeout: float | None, metadata: Metadata) -> None:
+            call = self._stub(method, server).future(request, timeout=timeout, metadata=metadata)
+            calls.append(call)
+            call.add_done_callback(lambda call: ended.put((server, call)))
+
+        try:
+            send(first, timeout, metadata)
+            waiting_s: float | None = hedging.after_s
+            heard = 0
+            while True:
+                try:
+                    server, call = ended.get(timeout=waiting_s)
+                except Empty:
+                    if hedging.late(first):
+                        send(second, *exchange.hedge())
+                else:
+                    heard += 1
+                    if hedging.ended(server, call.code()) or heard == len(calls):
+                        break
+                waiting_s = None
+        finally:
+            for each in calls:
+                each.cancel()
+        if call.code() is not grpc.StatusCode.OK:
+            raise call
+        return call.result(), call
 
     def stream(
         self, method: Method[RequestT, ReplyT], request: RequestT, options: Mapping[str, Any]
@@ -52,7 +110,8 @@ class Connection(Wire):
     def close(self) -> None:
         """Close the channel, if this connection opened it; calls in flight end with CallCancelledError."""
         if self._owned:
-            self._channel.close()
+            for channel in (self._channel, *self._servers):
+                channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -118,6 +177,14 @@ class ServiceClient:
         self, method: Method[RequestT, ReplyT], request: RequestT, options: Mapping[str, Any]
     ) -> Iterator[ReplyT]:
         return self.connection.stream(method, request, options)
+
+    def _operation(
+        self,
+        method: LongMethod[RequestT, ResultT, MetadataT],
+        request: RequestT,
+        options: Mapping[str, Any],
+    ) -> Operation[ResultT, MetadataT]:
+        return Operation(self.connection, method, self.connection.unary(method, request, options), options)
 
     def _pages(
         self, method: PagedMethod[RequestT, ReplyT, ItemT], request: RequestT, options: Mapping[str, Any]

@@ -23,13 +23,17 @@ from entresol_client.options import (
     metadata_of,
     values_of,
 )
+from entresol_client.retry import Throttle, is_transient
 from entresol_client.session import Session
 from entresol_client.status import error_of
 from entresol_client.trace import CallTrace, finished
 
 
 class Exchange(Generic[RequestT, ReplyT]):
-    """One call. For each attempt: `attempt`, then `succeeded` or `failed`, until one of the two ends it."""
+    """One call. For each attempt: `attempt`, then `succeeded` or `failed`, until one of the two ends it.
+
+    An attempt may be two, at two servers: `hedge` is the second, and what ends the one that counts ends both.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Exchange(Generic[RequestT, ReplyT]):
         options: Mapping[str, Any],
         defaults: Defaults,
         session: Session,
+        throttle: Throttle,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         options = checked(options)
@@ -49,20 +54,28 @@ class Exchange(Generic[RequestT, ReplyT]):
         self._retry = options.get("retry") or defaults.retry
         self._metadata = [*defaults.metadata, *metadata_of(options), *method.metadata(request)]
         self._session = session
+        self._throttle = throttle
         self._sent: tuple[str, ...] = ()
         self._monotonic_s = monotonic_s
         self._started_s = monotonic_s()
         self._deadline_s = None if timeout is None else self._started_s + timeout
         self._attempts = 0
+        self._hedges = 0
 
     def attempt(self) -> tuple[float | None, Metadata]:
         """Return the seconds left and the metadata for the next attempt."""
         self._attempts += 1
         self._sent = self._session.tokens
-        return self._left_s(), [*self._metadata, *((SESSION_KEY, token) for token in self._sent)]
+        return self._sending()
+
+    def hedge(self) -> tuple[float | None, Metadata]:
+        """Return the same for a second server, while the first is still asked."""
+        self._hedges += 1
+        return self._sending()
 
     def succeeded(self, initial: Iterable[Any] | None, trailing: Iterable[Any] | None) -> None:
         """Take what came with the reply."""
+        self._throttle.succeeded()
         self._end(grpc.StatusCode.OK, _pairs(initial) + _pairs(trailing))
 
     def failed(self, error: Any) -> float:
@@ -81,9 +94,14 @@ class Exchange(Generic[RequestT, ReplyT]):
 
     def _delay_s(self, failure: EntresolError) -> float | None:
         """Return the wait before the next attempt; None when there may be none before the deadline."""
+        if is_transient(failure) and not self._throttle.failed():
+            return None
         delay_s = self._retry.delay_s(failure, self._attempts) if self._repeatable else None
         left_s = self._left_s()
         return None if delay_s is None or (left_s is not None and delay_s >= left_s) else delay_s
+
+    def _sending(self) -> tuple[float | None, Metadata]:
+        return self._left_s(), [*self._metadata, *((SESSION_KEY, token) for token in self._sent)]
 
     def _left_s(self) -> float | None:
         return None if self._deadline_s is None else self._deadline_s - self._monotonic_s()
@@ -95,6 +113,7 @@ class Exchange(Generic[RequestT, ReplyT]):
                 method=self._method.path,
                 code=code,
                 attempts=self._attempts,
+                hedges=self._hedges,
                 duration_s=self._monotonic_s() - self._started_s,
                 answered_by=_last(metadata, ANSWERED_BY_KEY),
                 trace_id=_last(metadata, TRACE_KEY),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -17,20 +17,24 @@ from entresol_client.options import ROUTING_KEY, Metadata, paths_of
 RequestT = TypeVar("RequestT", bound=Message)
 ReplyT = TypeVar("ReplyT", bound=Message)
 ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT", bound=Message)
+MetadataT = TypeVar("MetadataT", bound=Message)
 
 
 @dataclass(frozen=True)
 class Method(Generic[RequestT, ReplyT]):
     """One method of a service.
 
-    `first` is the field that the first argument stands for; `request_id` the field that is filled with a
-    UUID4 (AIP-4235); `routing` the fields of the http path, which proxies see as a header (AIP-4222).
+    `first` is the field that the first argument stands for; `read` methods change nothing and answer soon;
+    `request_id` is the field that is filled with a UUID4 (AIP-4235); `routing` the fields of the http path, which
+    proxies see as a header (AIP-4222).
     """
 
     path: str  # /stories.v1.StoryService/GetStory
     request_class: type[RequestT]
     reply_class: type[ReplyT]
     first: str = ""
+    read: bool = False
     idempotent: bool = False
     request_id: str = ""
     routing: tuple[str, ...] = ()
@@ -52,7 +56,7 @@ class Method(Generic[RequestT, ReplyT]):
         """Tell whether sending this request twice acts once."""
         if self.server_streaming:
             return False
-        return self.idempotent or bool(self.request_id and getattr(request, self.request_id))
+        return self.read or self.idempotent or bool(self.request_id and getattr(request, self.request_id))
 
     def metadata(self, request: RequestT) -> Metadata:
         """Return the routing header of a request; fields that are not set are left out."""
@@ -80,14 +84,14 @@ class Method(Generic[RequestT, ReplyT]):
 
     def _plain(self, name: str, value: Any) -> Any:
         """Return what the message's constructor takes for a field: names as text, masks as messages."""
-        field = self.request_class.DESCRIPTOR.fields_by_name[name]
+        known = self.request_class.DESCRIPTOR.fields_by_name[name]
         if isinstance(value, Name):
             return str(value)
-        if field.message_type is not None and field.message_type.full_name == FieldMask.DESCRIPTOR.full_name:
+        if known.message_type is not None and known.message_type.full_name == FieldMask.DESCRIPTOR.full_name:
             return FieldMask(paths=paths_of(value))
-        if field.is_repeated and isinstance(value, str):
+        if known.is_repeated and isinstance(value, str):
             raise TypeError(f"{name}: must be a list, not {value!r} alone")
-        if field.is_repeated and field.message_type is None:
+        if known.is_repeated and known.message_type is None:
             return [str(item) if isinstance(item, Name) else item for item in value]
         return value
 
@@ -108,6 +112,14 @@ class PagedMethod(Method[RequestT, ReplyT], Generic[RequestT, ReplyT, ItemT]):
         copy.page_token = token
         following: RequestT = copy
         return following
+
+
+@dataclass(frozen=True)
+class LongMethod(Method[RequestT, Any], Generic[RequestT, ResultT, MetadataT]):
+    """A method that begins an operation (AIP-151), and what the operation tells in the end and on its way."""
+
+    result_class: type[ResultT] = field(kw_only=True)
+    metadata_class: type[MetadataT] = field(kw_only=True)
 
 
 def _value(message: Any, path: str) -> str:

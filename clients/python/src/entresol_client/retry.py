@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ class Retry:
 
         `draw` returns numbers from 0 to 1.
         """
-        if attempts >= self.attempts or not _transient(error):
+        if attempts >= self.attempts or not is_transient(error):
             return None
         bound_s = min(self.max_s, self.initial_s * self.multiplier ** (attempts - 1))
         return (error.retry_after_s or 0.0) + draw() * bound_s
@@ -48,9 +49,37 @@ class Retry:
 
 DEFAULT = Retry()
 NEVER = Retry(attempts=1)
+TOKENS_MAX, TOKENS_RATIO = 200.0, 0.5
 
 
-def _transient(error: EntresolError) -> bool:
+def is_transient(error: EntresolError) -> bool:
+    """Tell whether the same call may go well a moment later."""
     if isinstance(error, ResourceExhaustedError):
         return error.retry_after_s is not None
     return isinstance(error, UnavailableError)
+
+
+class Throttle:
+    """Ends retries where too much fails, for all calls of a connection (gRFC A6). Safe for threads.
+
+    Each attempt that fails for a moment takes a token, each that goes well gives `ratio` of one back, and nothing is
+    repeated while no more than half are left: a hundred attempts may be lost at once, and a third for good.
+    """
+
+    def __init__(self, tokens_max: float = TOKENS_MAX, ratio: float = TOKENS_RATIO) -> None:
+        self._tokens_max = tokens_max
+        self._ratio = ratio
+        self._tokens = tokens_max
+        self._lock = threading.Lock()
+
+    def succeeded(self) -> None:
+        """Give back what a call that went well does."""
+        if self._tokens < self._tokens_max:
+            with self._lock:
+                self._tokens = min(self._tokens_max, self._tokens + self._ratio)
+
+    def failed(self) -> bool:
+        """Take a token, and tell whether the call may be repeated."""
+        with self._lock:
+            self._tokens = max(0.0, self._tokens - 1)
+            return self._tokens > self._tokens_max / 2

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
@@ -14,12 +16,22 @@ _DETAILS_KEY = "grpc-status-details-bin"
 _CLASSES: dict[Any, type[errors.EntresolError]] = {
     kind.code: kind for kind in errors.EntresolError.__subclasses__()
 }
+_CODES: dict[int, Any] = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def error_of(code: Any, text: str | None, trailing: Metadata) -> errors.EntresolError:
     """Return the error of a call that ended with this status code, text and trailing metadata."""
+    return _error(code, text, _status(trailing).details)
+
+
+def error_of_status(status: Any) -> errors.EntresolError:
+    """Return the error that a `google.rpc.Status` in a message stands for: that of an operation that failed."""
+    return _error(_CODES.get(status.code), status.message, status.details)
+
+
+def _error(code: Any, text: str | None, details: Iterable[Any]) -> errors.EntresolError:
     fields: dict[str, Any] = {}
-    for detail in _status(trailing).details:
+    for detail in details:
         fields.update(_fields(detail))
     return _CLASSES.get(code, errors.UnknownError)(text or "the server gave no reason", **fields)
 

@@ -15,7 +15,7 @@ class CallTrace:
     """One finished call.
 
     `answered_by` is `near` (the server's own copy), `cache`, `primary` or `replica:<address>`; "" when the server did
-    not say.
+    not say. `hedges` are the attempts that were sent while another was still waited for.
     """
 
     method: str  # /stories.v1.StoryService/GetStory
@@ -24,6 +24,7 @@ class CallTrace:
     duration_s: float
     answered_by: str = ""
     trace_id: str = ""
+    hedges: int = 0
 
 
 _calls: ContextVar[deque[CallTrace] | None] = ContextVar("entresol_client_calls", default=None)

@@ -13,12 +13,14 @@ _GET_JOB = runtime.Method(
     jobs_pb2.GetJobRequest,
     jobs_pb2.Job,
     first="name",
+    read=True,
     routing=("name",),
 )
 _LIST_JOBS = runtime.PagedMethod(
     "/entresol.ops.v1.JobService/ListJobs",
     jobs_pb2.ListJobsRequest,
     jobs_pb2.ListJobsResponse,
+    read=True,
     items=lambda page: page.jobs,
 )
 _CANCEL_JOB = runtime.Method(
@@ -42,6 +44,7 @@ _LIST_QUEUES = runtime.Method(
     "/entresol.ops.v1.JobService/ListQueues",
     jobs_pb2.ListQueuesRequest,
     jobs_pb2.ListQueuesResponse,
+    read=True,
 )
 
 

@@ -14,12 +14,14 @@ _GET_SCHEDULE = runtime.Method(
     schedules_pb2.GetScheduleRequest,
     schedules_pb2.Schedule,
     first="name",
+    read=True,
     routing=("name",),
 )
 _LIST_SCHEDULES = runtime.PagedMethod(
     "/entresol.ops.v1.ScheduleService/ListSchedules",
     schedules_pb2.ListSchedulesRequest,
     schedules_pb2.ListSchedulesResponse,
+    read=True,
     items=lambda page: page.schedules,
 )
 _CREATE_SCHEDULE = runtime.Method(
@@ -75,6 +77,7 @@ _LIST_TICKS = runtime.PagedMethod(
     schedules_pb2.ListTicksRequest,
     schedules_pb2.ListTicksResponse,
     first="parent",
+    read=True,
     routing=("parent",),
     items=lambda page: page.ticks,
 )

@@ -13,7 +13,7 @@ _GET_CLICK = runtime.Method(
     click_pb2.GetClickRequest,
     click_pb2.Click,
     first="name",
-    idempotent=True,
+    read=True,
     routing=("name",),
 )
 _BATCH_GET_CLICKS = runtime.Method(
@@ -21,7 +21,7 @@ _BATCH_GET_CLICKS = runtime.Method(
     click_pb2.BatchGetClicksRequest,
     click_pb2.BatchGetClicksResponse,
     first="names",
-    idempotent=True,
+    read=True,
     routing=("parent",),
 )
 _LIST_CLICKS = runtime.PagedMethod(
@@ -29,7 +29,7 @@ _LIST_CLICKS = runtime.PagedMethod(
     click_pb2.ListClicksRequest,
     click_pb2.ListClicksResponse,
     first="parent",
-    idempotent=True,
+    read=True,
     routing=("parent",),
     items=lambda page: page.clicks,
 )

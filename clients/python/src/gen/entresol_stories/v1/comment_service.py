@@ -7,6 +7,7 @@ from entresol_stories.v1 import comment_pb2
 from entresol_stories.v1 import names
 from typing import Unpack
 import entresol_client as runtime
+import entresol_ops.v1.jobs_pb2
 import google.longrunning.operations_pb2
 import google.protobuf.empty_pb2
 
@@ -15,7 +16,7 @@ _GET_COMMENT = runtime.Method(
     comment_pb2.GetCommentRequest,
     comment_pb2.Comment,
     first="name",
-    idempotent=True,
+    read=True,
     routing=("name",),
 )
 _BATCH_GET_COMMENTS = runtime.Method(
@@ -23,7 +24,7 @@ _BATCH_GET_COMMENTS = runtime.Method(
     comment_pb2.BatchGetCommentsRequest,
     comment_pb2.BatchGetCommentsResponse,
     first="names",
-    idempotent=True,
+    read=True,
     routing=("parent",),
 )
 _LIST_COMMENTS = runtime.PagedMethod(
@@ -31,7 +32,7 @@ _LIST_COMMENTS = runtime.PagedMethod(
     comment_pb2.ListCommentsRequest,
     comment_pb2.ListCommentsResponse,
     first="parent",
-    idempotent=True,
+    read=True,
     routing=("parent",),
     items=lambda page: page.comments,
 )
@@ -66,12 +67,14 @@ _DELETE_COMMENT = runtime.Method(
     request_id="request_id",
     routing=("name",),
 )
-_PURGE_COMMENTS = runtime.Method(
+_PURGE_COMMENTS = runtime.LongMethod(
     "/stories.v1.CommentService/PurgeComments",
     comment_pb2.PurgeCommentsRequest,
     google.longrunning.operations_pb2.Operation,
     first="parent",
     routing=("parent",),
+    result_class=comment_pb2.PurgeCommentsResponse,
+    metadata_class=entresol_ops.v1.jobs_pb2.JobMetadata,
 )
 
 
@@ -258,7 +261,7 @@ class CommentServiceClient(runtime.ServiceClient):
         *,
         force: bool | None = None,
         **options: Unpack[runtime.CallOptions],
-    ) -> google.longrunning.operations_pb2.Operation:
+    ) -> runtime.Operation[comment_pb2.PurgeCommentsResponse, entresol_ops.v1.jobs_pb2.JobMetadata]:
         """Deletes the comments that a filter matches.
 
         Args:
@@ -269,7 +272,7 @@ class CommentServiceClient(runtime.ServiceClient):
             options: What `entresol_client.CallOptions` lists.
         """
         request = _PURGE_COMMENTS.request(parent, filter=filter, force=force)
-        return self._unary(_PURGE_COMMENTS, request, options)
+        return self._operation(_PURGE_COMMENTS, request, options)
 
 
 class AsyncCommentServiceClient(runtime.AsyncServiceClient):
@@ -455,7 +458,7 @@ class AsyncCommentServiceClient(runtime.AsyncServiceClient):
         *,
         force: bool | None = None,
         **options: Unpack[runtime.CallOptions],
-    ) -> google.longrunning.operations_pb2.Operation:
+    ) -> runtime.AsyncOperation[comment_pb2.PurgeCommentsResponse, entresol_ops.v1.jobs_pb2.JobMetadata]:
         """Deletes the comments that a filter matches.
 
         Args:
@@ -466,4 +469,4 @@ class AsyncCommentServiceClient(runtime.AsyncServiceClient):
             options: What `entresol_client.CallOptions` lists.
         """
         request = _PURGE_COMMENTS.request(parent, filter=filter, force=force)
-        return await self._unary(_PURGE_COMMENTS, request, options)
+        return await self._operation(_PURGE_COMMENTS, request, options)

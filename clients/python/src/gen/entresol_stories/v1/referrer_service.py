@@ -6,6 +6,8 @@ from entresol_stories.v1 import names
 from entresol_stories.v1 import referrer_pb2
 from typing import Unpack
 import entresol_client as runtime
+import entresol_ops.v1.batches_pb2
+import entresol_ops.v1.jobs_pb2
 import google.longrunning.operations_pb2
 
 _GET_REFERRER = runtime.Method(
@@ -13,7 +15,7 @@ _GET_REFERRER = runtime.Method(
     referrer_pb2.GetReferrerRequest,
     referrer_pb2.Referrer,
     first="name",
-    idempotent=True,
+    read=True,
     routing=("name",),
 )
 _LIST_REFERRERS = runtime.PagedMethod(
@@ -21,14 +23,16 @@ _LIST_REFERRERS = runtime.PagedMethod(
     referrer_pb2.ListReferrersRequest,
     referrer_pb2.ListReferrersResponse,
     first="parent",
-    idempotent=True,
+    read=True,
     routing=("parent",),
     items=lambda page: page.referrers,
 )
-_COUNT_REFERRERS = runtime.Method(
+_COUNT_REFERRERS = runtime.LongMethod(
     "/stories.v1.ReferrerService/CountReferrers",
     referrer_pb2.CountReferrersRequest,
     google.longrunning.operations_pb2.Operation,
+    result_class=entresol_ops.v1.batches_pb2.BatchRun,
+    metadata_class=entresol_ops.v1.jobs_pb2.JobMetadata,
 )
 
 
@@ -88,7 +92,7 @@ class ReferrerServiceClient(runtime.ServiceClient):
         key: str | None = None,
         engine: str | None = None,
         **options: Unpack[runtime.CallOptions],
-    ) -> google.longrunning.operations_pb2.Operation:
+    ) -> runtime.Operation[entresol_ops.v1.batches_pb2.BatchRun, entresol_ops.v1.jobs_pb2.JobMetadata]:
         """Counts the referrers of one day anew, all of which are replaced at once. It runs by itself every
         night.
 
@@ -100,7 +104,7 @@ class ReferrerServiceClient(runtime.ServiceClient):
             options: What `entresol_client.CallOptions` lists.
         """
         request = _COUNT_REFERRERS.request(request, key=key, engine=engine)
-        return self._unary(_COUNT_REFERRERS, request, options)
+        return self._operation(_COUNT_REFERRERS, request, options)
 
 
 class AsyncReferrerServiceClient(runtime.AsyncServiceClient):
@@ -159,7 +163,7 @@ class AsyncReferrerServiceClient(runtime.AsyncServiceClient):
         key: str | None = None,
         engine: str | None = None,
         **options: Unpack[runtime.CallOptions],
-    ) -> google.longrunning.operations_pb2.Operation:
+    ) -> runtime.AsyncOperation[entresol_ops.v1.batches_pb2.BatchRun, entresol_ops.v1.jobs_pb2.JobMetadata]:
         """Counts the referrers of one day anew, all of which are replaced at once. It runs by itself every
         night.
 
@@ -171,4 +175,4 @@ class AsyncReferrerServiceClient(runtime.AsyncServiceClient):
             options: What `entresol_client.CallOptions` lists.
         """
         request = _COUNT_REFERRERS.request(request, key=key, engine=engine)
-        return await self._unary(_COUNT_REFERRERS, request, options)
+        return await self._operation(_COUNT_REFERRERS, request, options)

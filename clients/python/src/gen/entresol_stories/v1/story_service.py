@@ -14,7 +14,7 @@ _GET_STORY = runtime.Method(
     story_pb2.GetStoryRequest,
     story_pb2.Story,
     first="name",
-    idempotent=True,
+    read=True,
     routing=("name",),
 )
 _BATCH_GET_STORIES = runtime.Method(
@@ -22,13 +22,13 @@ _BATCH_GET_STORIES = runtime.Method(
     story_pb2.BatchGetStoriesRequest,
     story_pb2.BatchGetStoriesResponse,
     first="names",
-    idempotent=True,
+    read=True,
 )
 _LIST_STORIES = runtime.PagedMethod(
     "/stories.v1.StoryService/ListStories",
     story_pb2.ListStoriesRequest,
     story_pb2.ListStoriesResponse,
-    idempotent=True,
+    read=True,
     items=lambda page: page.stories,
 )
 _CREATE_STORY = runtime.Method(

@@ -6,6 +6,8 @@ from entresol_stories.v1 import names
 from entresol_stories.v1 import suggestion_pb2
 from typing import Unpack
 import entresol_client as runtime
+import entresol_ops.v1.batches_pb2
+import entresol_ops.v1.jobs_pb2
 import google.longrunning.operations_pb2
 
 _GET_SUGGESTION = runtime.Method(
@@ -13,14 +15,14 @@ _GET_SUGGESTION = runtime.Method(
     suggestion_pb2.GetSuggestionRequest,
     suggestion_pb2.Suggestion,
     first="name",
-    idempotent=True,
+    read=True,
     routing=("name",),
 )
 _LIST_SUGGESTIONS = runtime.PagedMethod(
     "/stories.v1.SuggestionService/ListSuggestions",
     suggestion_pb2.ListSuggestionsRequest,
     suggestion_pb2.ListSuggestionsResponse,
-    idempotent=True,
+    read=True,
     items=lambda page: page.suggestions,
 )
 _SUGGEST_STORIES = runtime.Method(
@@ -28,13 +30,15 @@ _SUGGEST_STORIES = runtime.Method(
     suggestion_pb2.SuggestStoriesRequest,
     suggestion_pb2.SuggestStoriesResponse,
     first="user",
-    idempotent=True,
+    read=True,
     routing=("user",),
 )
-_RELATE_STORIES = runtime.Method(
+_RELATE_STORIES = runtime.LongMethod(
     "/stories.v1.SuggestionService/RelateStories",
     suggestion_pb2.RelateStoriesRequest,
     google.longrunning.operations_pb2.Operation,
+    result_class=entresol_ops.v1.batches_pb2.BatchRun,
+    metadata_class=entresol_ops.v1.jobs_pb2.JobMetadata,
 )
 
 
@@ -112,7 +116,7 @@ class SuggestionServiceClient(runtime.ServiceClient):
         key: str | None = None,
         engine: str | None = None,
         **options: Unpack[runtime.CallOptions],
-    ) -> google.longrunning.operations_pb2.Operation:
+    ) -> runtime.Operation[entresol_ops.v1.batches_pb2.BatchRun, entresol_ops.v1.jobs_pb2.JobMetadata]:
         """Makes all suggestions anew of the seven days that end with a day; they are replaced at once. It
         runs every night.
 
@@ -124,7 +128,7 @@ class SuggestionServiceClient(runtime.ServiceClient):
             options: What `entresol_client.CallOptions` lists.
         """
         request = _RELATE_STORIES.request(request, key=key, engine=engine)
-        return self._unary(_RELATE_STORIES, request, options)
+        return self._operation(_RELATE_STORIES, request, options)
 
 
 class AsyncSuggestionServiceClient(runtime.AsyncServiceClient):
@@ -201,7 +205,7 @@ class AsyncSuggestionServiceClient(runtime.AsyncServiceClient):
         key: str | None = None,
         engine: str | None = None,
         **options: Unpack[runtime.CallOptions],
-    ) -> google.longrunning.operations_pb2.Operation:
+    ) -> runtime.AsyncOperation[entresol_ops.v1.batches_pb2.BatchRun, entresol_ops.v1.jobs_pb2.JobMetadata]:
         """Makes all suggestions anew of the seven days that end with a day; they are replaced at once. It
         runs every night.
 
@@ -213,4 +217,4 @@ class AsyncSuggestionServiceClient(runtime.AsyncServiceClient):
             options: What `entresol_client.CallOptions` lists.
         """
         request = _RELATE_STORIES.request(request, key=key, engine=engine)
-        return await self._unary(_RELATE_STORIES, request, options)
+        return await self._operation(_RELATE_STORIES, request, options)

@@ -14,7 +14,7 @@ _GET_USER = runtime.Method(
     user_pb2.GetUserRequest,
     user_pb2.User,
     first="name",
-    idempotent=True,
+    read=True,
     routing=("name",),
 )
 _BATCH_GET_USERS = runtime.Method(
@@ -22,13 +22,13 @@ _BATCH_GET_USERS = runtime.Method(
     user_pb2.BatchGetUsersRequest,
     user_pb2.BatchGetUsersResponse,
     first="names",
-    idempotent=True,
+    read=True,
 )
 _LIST_USERS = runtime.PagedMethod(
     "/stories.v1.UserService/ListUsers",
     user_pb2.ListUsersRequest,
     user_pb2.ListUsersResponse,
-    idempotent=True,
+    read=True,
     items=lambda page: page.users,
 )
 _CREATE_USER = runtime.Method(

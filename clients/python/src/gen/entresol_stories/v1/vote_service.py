@@ -14,7 +14,7 @@ _GET_VOTE = runtime.Method(
     vote_pb2.GetVoteRequest,
     vote_pb2.Vote,
     first="name",
-    idempotent=True,
+    read=True,
     routing=("name",),
 )
 _BATCH_GET_VOTES = runtime.Method(
@@ -22,7 +22,7 @@ _BATCH_GET_VOTES = runtime.Method(
     vote_pb2.BatchGetVotesRequest,
     vote_pb2.BatchGetVotesResponse,
     first="names",
-    idempotent=True,
+    read=True,
     routing=("parent",),
 )
 _LIST_VOTES = runtime.PagedMethod(
@@ -30,7 +30,7 @@ _LIST_VOTES = runtime.PagedMethod(
     vote_pb2.ListVotesRequest,
     vote_pb2.ListVotesResponse,
     first="parent",
-    idempotent=True,
+    read=True,
     routing=("parent",),
     items=lambda page: page.votes,
 )
