@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,9 +19,13 @@ from entresol_stories.v1 import (
     User,
     UserServiceClient,
 )
-from tests.e2e.many_servers import CALLERS, Load, Server, serving
+from tests.e2e.conftest import INSTALL_S
+from tests.e2e.many_servers import CALLERS, WAIT_S, Load, Server, serving
 from tests.integration.storage.proxy import Proxy
 
+from entresol.codegen.protos import compile_protos
+from entresol.codegen.service_config import service_config
+from entresol.schema.load import load
 from entresol.testing.platforms import ServedPlatform
 from entresol.testing.servers import Database, Databases, Migrate
 from entresol_client import (
@@ -198,3 +205,26 @@ async def test_a_write_whose_answer_is_lost_is_done_once(platform: ServedPlatfor
         assert found.attempts > 1
         assert await count() == 1
         assert (await users.get_user(created.name, consistency="strong")).display_name == "Once"
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="there is no Node on this machine")
+@pytest.mark.timeout(INSTALL_S + WAIT_S)
+@pytest.mark.parametrize("hedge_after_s", [0.0, 1.0])
+def test_node_repeats_reads_by_the_generated_config(
+    pair: list[Server], node: Path, tmp_path: Path, hedge_after_s: float
+) -> None:
+    model = load(compile_protos(ROOT / "protos"))
+    descriptors, config = tmp_path / "stories.binpb", tmp_path / "config.json"
+    descriptors.write_bytes(model.descriptor_set)
+    config.write_text(json.dumps(service_config(model, hedge_after_s=hedge_after_s)))
+    process = subprocess.Popen(
+        ("node", "balance.mjs", ",".join(addresses(pair)), str(descriptors), str(config), READER),
+        cwd=node,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "calling\n"
+    pair[0].send(signal.SIGKILL)
+    told, _ = process.communicate(timeout=WAIT_S)
+    assert json.loads(told) == {"0": 600}

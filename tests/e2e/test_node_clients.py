@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.conftest import INSTALL_S
 from tests.integration.transport.conftest import TRANSPORTS, wire_settings
 from tests.integration.transport.wire import MODEL, registry
 
@@ -22,20 +23,9 @@ from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Databases, Migrate
 
 ROOT = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).parent / "node"
-INSTALL_S, RUN_S = 180.0, 90.0
+RUN_S = 90.0
 
 pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no Node on this machine")
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the scripts and the packages that they need."""
-    folder = tmp_path_factory.mktemp("node")
-    shutil.copytree(HERE, folder, dirs_exist_ok=True)
-    quiet = ("--no-package-lock", "--no-audit", "--no-fund", "--silent")
-    subprocess.run(("npm", "install", *quiet), cwd=folder, check=True, timeout=INSTALL_S)
-    return folder
 
 
 def run(folder: Path, script: str, *arguments: str) -> Any:

@@ -75,6 +75,7 @@ class Stories:
     stamps: bool = False  # each Create answers with its story's id as the session's token
     received: list[Received] = field(default_factory=list)
     hold: asyncio.Event | None = None  # replies wait for it
+    holds_one: bool = False  # only the first of them
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)  # somebody gave up who was held
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # a stream ended, however it did
@@ -83,9 +84,12 @@ class Stories:
         metadata = [(key, value) for key, value in context.invocation_metadata()]
         self.received.append(Received(request, metadata, context.time_remaining()))
         self.entered.set()
-        if self.hold is not None:
+        hold = self.hold
+        if self.holds_one:
+            self.hold = None
+        if hold is not None:
             try:
-                await self.hold.wait()
+                await hold.wait()
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
@@ -196,8 +200,8 @@ async def server(serve: Callable[[], AbstractAsyncContextManager[str]]) -> Async
 class Blocking:
     """The blocking client, each call in a thread so that the server's loop goes on."""
 
-    def __init__(self, address: str) -> None:
-        self.connection: Any = Connection(address, retry=RETRY)
+    def __init__(self, target: Any, **choices: Any) -> None:
+        self.connection: Any = Connection(target, **{"retry": RETRY, **choices})
         self.stories: Any = StoryServiceClient(self.connection)
 
     async def call(self, method: str, *arguments: Any, connection: Any = None, **options: Any) -> Any:
@@ -223,8 +227,8 @@ class Blocking:
 class Asynchronous:
     """The asynchronous client."""
 
-    def __init__(self, address: str) -> None:
-        self.connection: Any = AsyncConnection(address, retry=RETRY)
+    def __init__(self, target: Any, **choices: Any) -> None:
+        self.connection: Any = AsyncConnection(target, **{"retry": RETRY, **choices})
         self.stories: Any = AsyncStoryServiceClient(self.connection)
 
     async def call(self, method: str, *arguments: Any, connection: Any = None, **options: Any) -> Any:

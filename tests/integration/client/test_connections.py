@@ -10,7 +10,7 @@ import grpc.aio
 import pytest
 from entresol_stories.v1 import AsyncStoryServiceClient, StoryServiceClient
 
-from entresol_client import AsyncConnection, CallCancelledError, Connection, Retry, UnavailableError
+from entresol_client import NEVER, AsyncConnection, CallCancelledError, Connection, Retry, UnavailableError
 
 
 async def test_a_client_that_is_given_an_address_opens_and_closes_its_own(server: str) -> None:
@@ -80,3 +80,11 @@ async def test_a_server_that_starts_late_is_waited_for(address: str, stories: An
         call = asyncio.create_task(client.get_story("stories/1", retry=patient, timeout=20))
         async with serve():
             assert (await call).name == "stories/1"
+
+
+async def test_names_of_xds_are_grpcs_own_to_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("GRPC_XDS_BOOTSTRAP", "GRPC_XDS_BOOTSTRAP_CONFIG"):
+        monkeypatch.delenv(variable, raising=False)
+    async with AsyncConnection("xds:///stories", retry=NEVER) as connection:
+        with pytest.raises(UnavailableError, match="GRPC_XDS_BOOTSTRAP"):
+            await AsyncStoryServiceClient(connection).get_story("stories/1")
