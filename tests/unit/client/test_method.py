@@ -84,6 +84,12 @@ def test_fields_of_a_message_in_the_path_are_routed_by_too() -> None:
     assert UPDATE.metadata(request) == [("x-goog-request-params", "story.name=stories%2F1")]
 
 
+def test_a_request_with_an_id_tells_proxies_that_it_may_be_sent_again() -> None:
+    request = CREATE.request(Story())
+    assert CREATE.metadata(request) == [("x-idempotency-key", request.request_id)]
+    assert CREATE.metadata(CreateStoryRequest()) == []
+
+
 def test_the_next_page_is_asked_for_with_its_token_and_all_else_as_it_was() -> None:
     request = ListStoriesRequest(filter="score > 1", page_size=2)
     following = LIST.following(request, ListStoriesResponse(next_page_token="t"))

@@ -12,7 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from entresol_client.names import Name
-from entresol_client.options import ROUTING_KEY, Metadata, paths_of
+from entresol_client.options import IDEMPOTENCY_KEY, ROUTING_KEY, Metadata, paths_of
 
 RequestT = TypeVar("RequestT", bound=Message)
 ReplyT = TypeVar("ReplyT", bound=Message)
@@ -26,8 +26,8 @@ class Method(Generic[RequestT, ReplyT]):
     """One method of a service.
 
     `first` is the field that the first argument stands for; `read` methods change nothing and answer soon;
-    `request_id` is the field that is filled with a UUID4 (AIP-4235); `routing` the fields of the http path, which
-    proxies see as a header (AIP-4222).
+    `request_id` is the field that is filled with a UUID4 (AIP-4235); `routing` the fields of the http path
+    (AIP-4222). Proxies see these two as headers.
     """
 
     path: str  # /stories.v1.StoryService/GetStory
@@ -59,10 +59,11 @@ class Method(Generic[RequestT, ReplyT]):
         return self.read or self.idempotent or bool(self.request_id and getattr(request, self.request_id))
 
     def metadata(self, request: RequestT) -> Metadata:
-        """Return the routing header of a request; fields that are not set are left out."""
+        """Return what proxies may know of a request: its routing, of fields that are set, and its id."""
         values = ((path, _value(request, path)) for path in self.routing)
         text = "&".join(f"{path}={quote(value, safe='')}" for path, value in values if value)
-        return [(ROUTING_KEY, text)] if text else []
+        key = getattr(request, self.request_id) if self.request_id else ""
+        return [(name, value) for name, value in ((ROUTING_KEY, text), (IDEMPOTENCY_KEY, key)) if value]
 
     def _copy(self, request: Any, fields: dict[str, object]) -> RequestT:
         given = [name for name, value in fields.items() if value is not None]

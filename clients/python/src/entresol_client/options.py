@@ -20,6 +20,7 @@ READ_MASK_KEY = "entresol-read-mask"
 ANSWERED_BY_KEY = "entresol-answered-by"
 TRACE_KEY = "entresol-trace"
 ROUTING_KEY = "x-goog-request-params"  # AIP-4222
+IDEMPOTENCY_KEY = "x-idempotency-key"  # by which a proxy sees that it may send a write again
 
 
 class Consistency(enum.StrEnum):
