@@ -32,7 +32,7 @@ def service_config(
     """Return the config as what JSON holds.
 
     `keyed` also repeats writes that take a `request_id`: only for callers who send one with each. `hedge_after_s`
-    sends a read once more when it has no answer by then, where the language can (Java, Node, .NET); elsewhere no read
+    sends a read once more when it has no answer by then, where the language can (Java, Node); elsewhere no read
     is repeated then. Methods that no entry names are repeated only where no server can have seen them, which gRPC
     knows and does by itself.
     """

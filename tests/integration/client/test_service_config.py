@@ -110,3 +110,13 @@ async def test_where_too_much_fails_nothing_is_repeated(opened: Open, stories: A
         with pytest.raises(grpc.RpcError):
             await call("GetStory", request)
     assert len(stories.received) == 1
+
+
+async def test_grpcio_takes_a_config_that_hedges_and_repeats_no_reads_by_it(
+    opened: Open, stories: Any, away: Any
+) -> None:
+    stories.refusals = [away()]
+    async with opened(hedge_after_s=0.01) as call:
+        with pytest.raises(grpc.RpcError):
+            await call("GetStory", GetStoryRequest(name="stories/1"))
+    assert len(stories.received) == 1, "it hedges by now: let it do so in Python clients, too"
