@@ -18,7 +18,7 @@ from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from entresol_client import EntresolError, trace
 
 ENTRESOL = (sys.executable, "-m", "entresol.cli.main")
-WAIT_S = 30.0
+WAIT_S = 60.0
 CALLERS = 8
 
 

@@ -166,9 +166,11 @@ def test_hedged_reads_do_not_wait_for_a_server_that_stands_still(pair: list[Serv
 
         until_all_are_asked(users, pair)
         pair[0].send(signal.SIGSTOP)
+        while not read(0):  # until it is its turn: it rests if it was slow to begin with
+            pass
         with ThreadPoolExecutor(CALLERS) as threads:
             hedges = sum(threads.map(read, range(READS)))
-    assert 1 <= hedges < READS / 4, "the server that stands still is passed over"
+    assert hedges < READS / 4, "the server that stands still is passed over"
 
 
 async def test_hedged_reads_of_a_loop_do_not_wait_either(pair: list[Server]) -> None:
@@ -177,11 +179,13 @@ async def test_hedged_reads_of_a_loop_do_not_wait_either(pair: list[Server]) -> 
         await asyncio.gather(*(users.get_user(READER) for _ in range(10)))
         pair[0].send(signal.SIGSTOP)
         with trace() as calls:
+            while not any(call.hedges for call in calls):
+                await users.get_user(READER)
+            calls.clear()
             for _ in range(READS // CALLERS):
                 await asyncio.gather(*(users.get_user(READER) for _ in range(CALLERS)))
-    hedges = sum(call.hedges for call in calls)
     assert len(calls) == READS // CALLERS * CALLERS
-    assert 1 <= hedges < READS / 4
+    assert sum(call.hedges for call in calls) < READS / 4
 
 
 async def test_a_write_whose_answer_is_lost_is_done_once(platform: ServedPlatform) -> None:

@@ -81,13 +81,13 @@ class AsyncConnection(Wire):
                 try:
                     server, call = await asyncio.wait_for(ended.get(), waiting_s)
                 except TimeoutError:
-                    if hedging.late(first):
+                    if hedging.late(first, second):
                         send(second, *exchange.hedge())
+                        waiting_s = None
                 else:
                     heard += 1
                     if hedging.ended(server, await call.code()) or heard == len(calls):
                         return call
-                waiting_s = None
         finally:
             for each in calls:
                 each.cancel()

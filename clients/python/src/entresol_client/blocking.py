@@ -77,13 +77,13 @@ class Connection(Wire):
                 try:
                     server, call = ended.get(timeout=waiting_s)
                 except Empty:
-                    if hedging.late(first):
+                    if hedging.late(first, second):
                         send(second, *exchange.hedge())
+                        waiting_s = None
                 else:
                     heard += 1
                     if hedging.ended(server, call.code()) or heard == len(calls):
                         break
-                waiting_s = None
         finally:
             for each in calls:
                 each.cancel()

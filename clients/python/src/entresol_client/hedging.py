@@ -20,8 +20,9 @@ class Hedging:
     """When reads of one connection are sent a second time, and to which of its servers. Safe for threads.
 
     Of all reads at most the share `share_max` is, and `SAVED_MAX` at once: when all servers are slow, more calls
-    would make them slower. A server that was late `LATE_MAX` times, and answered nobody in between, is passed over,
-    but for one read in `REST_S`, until it answers.
+    would make them slower. A server that was waited for in vain `LATE_MAX` times, over as many times `after_s`, and
+    answered nobody in between, is silent: it is passed over, but for one read in `REST_S`, until it answers. What
+    waits for it may go to another without being counted, for it costs nobody twice.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Hedging:
         self._saved = SAVED_MAX
         self._turn = -1
         self._late = [0] * servers
+        self._late_since_s = [0.0] * servers
         self._rests_until_s = [0.0] * servers
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
@@ -48,14 +50,16 @@ class Hedging:
             self._saved = min(SAVED_MAX, self._saved + self._share_max)
             now_s = self._monotonic_s()
             first = self._turn = self._chosen(self._turn, now_s)
-            if self._late[first] >= LATE_MAX:  # this read looks whether the server is back; others do not
+            if self._is_silent(first):  # this read looks whether the server is back; others do not
                 self._rests_until_s[first] = now_s + REST_S
-            return first, self._chosen(first, now_s)
+            return first, self._chosen(first, now_s, spare=1)
 
-    def late(self, server: int) -> bool:
-        """Tell whether the second attempt may be sent, now that the first has no answer."""
+    def late(self, first: int, second: int) -> bool:
+        """Tell whether the second attempt may be sent, now that the first was waited for once more."""
         with self._lock:
-            self._missed(server)
+            self._missed(first)
+            if self._is_silent(first) and not self._is_silent(second):
+                return True
             if self._saved < 1:
                 return False
             self._saved -= 1
@@ -70,14 +74,23 @@ class Hedging:
                 self._late[server], self._rests_until_s[server] = 0, 0.0
         return code not in _NO_ANSWER
 
+    def _is_silent(self, server: int) -> bool:
+        waited_s = self._monotonic_s() - self._late_since_s[server]
+        return self._late[server] >= LATE_MAX and waited_s >= LATE_MAX * self.after_s
+
     def _missed(self, server: int) -> None:
+        if not self._late[server]:
+            self._late_since_s[server] = self._monotonic_s()
         self._late[server] += 1
-        if self._late[server] >= LATE_MAX:
+        if self._is_silent(server):
             self._rests_until_s[server] = self._monotonic_s() + REST_S
 
-    def _chosen(self, last: int, now_s: float) -> int:
-        """Return whose turn is after `last`: of who does not rest; if all the others do, whoever comes next."""
+    def _chosen(self, last: int, now_s: float, spare: int = 0) -> int:
+        """Return whose turn is after `last`: of who does not rest; if all do, whoever comes next.
+
+        `spare` leaves out `last` itself.
+        """
         count = len(self._late)
         following = [(last + step) % count for step in range(1, count + 1)]
-        awake = (server for server in following if now_s >= self._rests_until_s[server])
+        awake = (server for server in following[: count - spare] if now_s >= self._rests_until_s[server])
         return next(awake, following[0])
