@@ -302,16 +302,32 @@ class Settings:
         return cls(**{name: _convert(name, types[name], value) for name, value in values.items()})
 
 
-def _warn_of_unknown(environment: Mapping[str, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class UnknownVariable:
+    """A variable ENTRESOL_* that is no setting, and the one that may be meant, or nothing."""
+
+    name: str
+    nearest: str
+
+
+def unknown_variables(environment: Mapping[str, str] | None = None) -> list[UnknownVariable]:
+    """Return the variables of this environment, or of this process's, that are meant to be settings and are none."""
     known = ["CONFIG", *(item.name.upper() for item in dataclasses.fields(Settings))]
-    for name in sorted(environment):
+    found = []
+    for name in sorted(os.environ if environment is None else environment):
         short = name.removeprefix("ENTRESOL_")
         if short not in (name, *known) and not _SERVICE_LINK.fullmatch(name):
             near = difflib.get_close_matches(short, known, 1)
-            hint = (
-                f"did you mean ENTRESOL_{near[0]}?" if near else "`entresol serve --help-settings` lists them"
-            )
-            log.warning("%s is not a setting and is ignored; %s", name, hint)
+            found.append(UnknownVariable(name, f"ENTRESOL_{near[0]}" if near else ""))
+    return found
+
+
+def _warn_of_unknown(environment: Mapping[str, str]) -> None:
+    for one in unknown_variables(environment):
+        hint = (
+            f"did you mean {one.nearest}?" if one.nearest else "`entresol serve --help-settings` lists them"
+        )
+        log.warning("%s is not a setting and is ignored; %s", one.name, hint)
 
 
 def described() -> str:

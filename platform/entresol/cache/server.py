@@ -25,7 +25,7 @@ async def check_server(connection: Connection, partitions: int) -> list[str]:
         return [f"the cache does not answer ({error}): every read goes to the database until it does"]
     warnings: dict[str, None] = {}
     for text in texts:
-        facts = _facts(text.decode())
+        facts = parse_info(text.decode())
         _refuse(facts, is_cluster=isinstance(connection, Cluster))
         warnings |= dict.fromkeys(_warnings(facts))
     if len(nodes) > partitions:
@@ -36,7 +36,8 @@ async def check_server(connection: Connection, partitions: int) -> list[str]:
     return [*warnings]
 
 
-def _facts(text: str) -> dict[str, str]:
+def parse_info(text: str) -> dict[str, str]:
+    """Return what INFO says, by name."""
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line and not line.startswith("#"))
 
 

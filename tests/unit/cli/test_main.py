@@ -57,7 +57,8 @@ def test_every_command_has_help_and_json_where_it_answers(name: str) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.startswith(f"Usage: entresol {name} [OPTIONS]")
     assert ("--json" in result.output) is (
-        name in {"demo", "up", "check", "plan", "migrate", "import", "purge", "warm", "verify", "call"}
+        name
+        in {"demo", "up", "check", "plan", "migrate", "import", "purge", "warm", "verify", "call", "doctor"}
     )
 
 

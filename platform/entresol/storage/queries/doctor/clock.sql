@@ -1,0 +1,2 @@
+-- What time it is there.
+SELECT extract(epoch FROM clock_timestamp())::float8
