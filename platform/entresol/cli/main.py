@@ -30,6 +30,7 @@ COMMANDS = {
     "purge": ("purge", "Delete the records that a filter matches."),
     "warm": ("warm", "Note what the cache holds, or bring it back."),
     "doctor": ("doctor", "Look at settings and servers, and say what is wrong and what to do."),
+    "report": ("report", "Tell which statements are slow, and which records are hot."),
     "verify": ("verify", "Read beside production, and say how consistent the cache is."),
     "call": ("call", "Call a method, and say who answered and how long it took."),
     "generate": ("generate", "Write typed clients, or a gRPC service config."),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from entresol.doctor.facts import Facts
 from entresol.doctor.finding import Finding, error, note, warning
 from entresol.storage.administration import SERVER_VERSION_MIN
+from entresol.storage.examination import Statistics
 
 COLUMN_LISTS_SINCE = 15
 FAILOVER_SLOTS_SINCE = 17
@@ -166,13 +167,19 @@ def statistics(facts: Facts) -> Iterator[Finding]:
         found = server.statistics
         if found is not None and not (found.is_loaded and found.is_created):
             why = "`entresol report slow` cannot tell which statements cost most"
-            yield note(server.label, "pg_stat_statements is not there", why, enabling(found.is_loaded))
+            yield note(server.label, "pg_stat_statements is not there", why, enabling(found))
 
 
-def enabling(is_loaded: bool) -> str:
-    """Return how pg_stat_statements is switched on."""
-    load = "add pg_stat_statements to shared_preload_libraries and restart it, then "
-    return ("" if is_loaded else load) + "CREATE EXTENSION pg_stat_statements on the primary"
+def enabling(found: Statistics) -> str:
+    """Return how pg_stat_statements is switched on, where it is not."""
+    steps = []
+    if not found.is_available:
+        steps.append("install PostgreSQL's contrib package")
+    if not found.is_loaded:
+        steps.append("add pg_stat_statements to shared_preload_libraries and restart the server")
+    if not found.is_created:
+        steps.append("CREATE EXTENSION pg_stat_statements on the primary")
+    return ", then ".join(steps)
 
 
 def migrations(facts: Facts) -> Iterator[Finding]:
