@@ -34,9 +34,20 @@ JOB = "entresol.job"
 ATTEMPT = "entresol.job.attempt"
 QUEUE = "entresol.queue"
 
+# Seconds that end the buckets of durations: a hit takes tens of microseconds, an attempt at a job may take an hour. The
+# library's own are those of milliseconds, and would put every call into the first.
+_QUICK_S = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+_SLOW_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+
 # Rate, errors and duration of every method.
 CALL_DURATION = meter.create_histogram(
-    "rpc.server.call.duration", unit="s", description="Duration of calls, by method and status"
+    "rpc.server.call.duration",
+    unit="s",
+    description="Duration of calls, by method and status",
+    explicit_bucket_boundaries_advisory=_QUICK_S,
 )
 
 # The cache: hits, misses and refusals per reason.
@@ -64,21 +75,31 @@ RELAY_REWINDS = meter.create_counter(
 # The database.
 POOL_USE = "entresol.storage.pool.connections"  # gauge, by server and state
 POOL_WAIT = meter.create_histogram(
-    "entresol.storage.pool.wait", unit="s", description="Wait for a connection"
+    "entresol.storage.pool.wait",
+    unit="s",
+    description="Wait for a connection",
+    explicit_bucket_boundaries_advisory=_QUICK_S,
 )
 REPLICA_LAG = "entresol.storage.replica.lag"  # gauge, seconds, by server
 QUERY_DURATION = meter.create_histogram(
     "entresol.storage.query.duration",
     unit="s",
     description="Duration of statements, by resource and operation",
+    explicit_bucket_boundaries_advisory=_QUICK_S,
 )
 
 # Jobs.
 JOB_DURATION = meter.create_histogram(
-    "entresol.jobs.attempt.duration", unit="s", description="Duration of attempts, by kind and how they ended"
+    "entresol.jobs.attempt.duration",
+    unit="s",
+    description="Duration of attempts, by kind and how they ended",
+    explicit_bucket_boundaries_advisory=_SLOW_S,
 )
 JOB_WAIT = meter.create_histogram(
-    "entresol.jobs.wait", unit="s", description="From when a job is ready to its claim, by kind"
+    "entresol.jobs.wait",
+    unit="s",
+    description="From when a job is ready to its claim, by kind",
+    explicit_bucket_boundaries_advisory=_SLOW_S,
 )
 JOBS_SWEPT = meter.create_counter(
     "entresol.jobs.swept", description="Jobs taken back from workers whose lease was over"
@@ -97,13 +118,19 @@ EVENTS_PUBLISHED = meter.create_counter(
     "entresol.events.published", description="Events that RabbitMQ has confirmed, by resource"
 )
 EVENTS_DELAY = meter.create_histogram(
-    "entresol.events.delay", unit="s", description="From a commit to its events being confirmed"
+    "entresol.events.delay",
+    unit="s",
+    description="From a commit to its events being confirmed",
+    explicit_bucket_boundaries_advisory=_SLOW_S,
 )
 EVENTS_HELD = "entresol.events.slot.held"  # gauge, bytes: the log that the server keeps for the slot
 
 # Schedules.
 TICK_DELAY = meter.create_histogram(
-    "entresol.schedules.tick.delay", unit="s", description="How late ticks put their jobs in, by schedule"
+    "entresol.schedules.tick.delay",
+    unit="s",
+    description="How late ticks put their jobs in, by schedule",
+    explicit_bucket_boundaries_advisory=_SLOW_S,
 )
 TICKS_SKIPPED = meter.create_counter(
     "entresol.schedules.ticks.skipped", description="Ticks that put no job in, by schedule and reason"
@@ -114,7 +141,10 @@ VERIFY_READS = meter.create_counter(
     "entresol.verify.reads", description="Writes read back, by age and outcome"
 )
 VERIFY_STALENESS = meter.create_histogram(
-    "entresol.verify.staleness", unit="s", description="Age of the first change that a read did not show"
+    "entresol.verify.staleness",
+    unit="s",
+    description="Age of the first change that a read did not show",
+    explicit_bucket_boundaries_advisory=_SLOW_S,
 )
 VERIFY_DIFFERENCES = meter.create_counter(
     "entresol.verify.differences", description="Hits that were not what the primary had"
