@@ -6,9 +6,11 @@ Off by default: until `start` is called the instruments record nothing and cost 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 __all__ = ["CallbackOptions", "Observation"]
@@ -157,6 +159,7 @@ SPAN_CACHE = "entresol.cache.command"
 SPAN_ISOLATED = "entresol.jobs.isolated"  # what a process of its own does for an attempt
 
 
+_NO_SPAN = nullcontext()
 _headers = TraceContextTextMapPropagator()
 _wanted = False
 _sampler: Callable[[], bool] | None = None  # None: not known, so every call is worth a span
@@ -185,7 +188,15 @@ def look() -> None:
 
 def recording() -> bool:
     """Whether the current trace is sampled, so that a span of its own is worth making."""
-    return trace.get_current_span().is_recording()
+    return _wanted and trace.get_current_span().is_recording()
+
+
+def span(name: str, operation: str, resource: str = "") -> AbstractContextManager[object]:
+    """Return a span below the current one while a block lasts; nothing where the trace is not recorded."""
+    if not recording():
+        return _NO_SPAN
+    attributes = {OPERATION: operation, **({RESOURCE: resource} if resource else {})}
+    return tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes)
 
 
 def traceparent() -> str:

@@ -19,6 +19,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2
     def __init__(self) -> None:
         self.spans: list[Any] = []
         self.metrics: set[str] = set()
+        self.bounds: dict[str, list[float]] = {}  # of histograms
         self.changed = threading.Condition()
         # What a process needs to be told of it.
         self.environment = {
@@ -36,9 +37,11 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2
                 reply: Any = trace_service_pb2.ExportTraceServiceResponse()
             else:
                 for resource in request.resource_metrics:
-                    self.metrics |= {
-                        metric.name for scope in resource.scope_metrics for metric in scope.metrics
-                    }
+                    metrics = [metric for scope in resource.scope_metrics for metric in scope.metrics]
+                    self.metrics |= {metric.name for metric in metrics}
+                    for metric in metrics:
+                        for point in metric.histogram.data_points:
+                            self.bounds[metric.name] = list(point.explicit_bounds)
                 reply = metrics_service_pb2.ExportMetricsServiceResponse()
             self.changed.notify_all()
         return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,8 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +50,14 @@ def sampler() -> dict[str, str]:
 
 
 @pytest.fixture
-def address(
+def addresses(
     sampler: dict[str, str],
     collector: Collector,
     servers: EmbeddedServers,
     databases: Databases,
     migrate_database: Migrate,
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
+    """Give where gRPC is served, and the web."""
     database = run(databases.create(migrate_database))
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("ENTRESOL_", "OTEL_"))},
@@ -66,19 +70,26 @@ def address(
         "ENTRESOL_RELAY_SLOT": database.name,
         "ENTRESOL_RELAY_PUBLICATION": database.name,
         "ENTRESOL_LISTEN": "127.0.0.1:0",
+        "ENTRESOL_WEB_LISTEN": "127.0.0.1:0",
         **collector.environment,
         **sampler,
     }
     relay = subprocess.Popen([ENTRESOL, "relay"], env=environment, stdout=subprocess.DEVNULL)
     server = subprocess.Popen([ENTRESOL, "serve"], env=environment, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
-    found = re.search(r"127\.0\.0\.1:\d+", server.stdout.readline())
-    assert found is not None
-    yield found[0]
+    found = [re.search(r"127\.0\.0\.1:\d+", server.stdout.readline()) for _ in range(2)]
+    assert found[0] is not None
+    assert found[1] is not None
+    yield found[0][0], found[1][0]
     for process in (server, relay):
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
     run(databases.drop(database))
+
+
+@pytest.fixture
+def address(addresses: tuple[str, str]) -> str:
+    return addresses[0]
 
 
 @pytest.mark.timeout(90)
@@ -100,6 +111,61 @@ def test_one_trace_goes_from_the_caller_to_the_sql(collector: Collector, address
     statement = next(span for span in ours if span.name == "entresol.storage.statement")
     assert by_id[statement.parent_span_id].name.startswith("stories.v1.UserService/")
     assert collector.wait_until(lambda: collector.metrics >= METRICS), METRICS - collector.metrics
+
+
+def _ask(web: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Call the web's port in our trace, and return the reply."""
+    headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "content-type": "application/json"}
+    with closing(HTTPConnection(web, timeout=20)) as connection:
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        text = response.read()
+        assert response.status == 200, text
+        return json.loads(text)
+
+
+@pytest.mark.timeout(90)
+def test_a_trace_that_the_web_begins_goes_on_to_redis_and_to_the_sql(
+    collector: Collector, addresses: tuple[str, str]
+) -> None:
+    _, web = addresses
+    get, create = "stories.v1.UserService/GetUser", "stories.v1.UserService/CreateUser"
+    name = _ask(web, "POST", "/v1/users", {"display_name": "Ada"})["name"]
+    _ask(web, "GET", f"/v1/{name}")
+    _ask(web, "POST", f"/{get}", {"name": name})
+
+    def found(parent: str, child: str) -> list[str]:
+        """Return the operations of spans in our trace, by their name and their parent's."""
+        ours = [span for span in collector.spans if span.trace_id.hex() == TRACE]
+        parents = {span.span_id for span in ours if span.name == parent}
+        children = [span for span in ours if span.name == child and span.parent_span_id in parents]
+        return [
+            one.value.string_value
+            for span in children
+            for one in span.attributes
+            if one.key == "db.operation.name"
+        ]
+
+    def is_whole() -> bool:
+        return (
+            "insert" in found(create, "entresol.storage.statement")
+            and "put" in found(create, "entresol.cache.command")
+            and "get" in found(get, "entresol.cache.command")  # copies answer the second one
+            and len([span for span in collector.spans if (span.name, span.trace_id.hex()) == (get, TRACE)])
+            == 2
+        )
+
+    assert collector.wait_until(is_whole), [(span.name, span.attributes) for span in collector.spans]
+
+
+@pytest.mark.timeout(90)
+def test_durations_have_buckets_that_tell_a_hit_from_a_slow_call(collector: Collector, address: str) -> None:
+    with Caller(address) as caller:
+        caller.call("stories.v1.UserService/CreateUser", {"user": {"display_name": "Ada"}})
+    durations = {"rpc.server.call.duration", "entresol.storage.query.duration", "entresol.storage.pool.wait"}
+    assert collector.wait_until(lambda: collector.bounds.keys() >= durations)
+    for name in durations:
+        assert {0.0001, 0.25, 60.0} <= set(collector.bounds[name]), name
 
 
 SHARE, READS = 0.2, 400

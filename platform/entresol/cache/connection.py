@@ -25,6 +25,7 @@ class Connection:
         self, addresses: Addresses, *, timeout_s: float, breaker: Breaker, scripts: Scripts | None = None
     ) -> None:
         self.scripts = scripts or Scripts.load()
+        self._script_names = self.scripts.names()
         self.breaker = breaker
         self._addresses = addresses
         self._sentinels = Sentinels(addresses) if addresses.kind == "sentinel" else None
@@ -73,10 +74,11 @@ class Connection:
         if not self.breaker.allows():
             raise CacheError("the breaker is open", "open")
         try:
-            wire = self._wire
-            if wire is None or not wire.is_open:
-                wire = await self._reopened()
-            replies = await wire.send(commands)
+            with telemetry.span(telemetry.SPAN_CACHE, self._operation(commands[0])):
+                wire = self._wire
+                if wire is None or not wire.is_open:
+                    wire = await self._reopened()
+                replies = await wire.send(commands)
         except CacheError as error:
             self._fail(error)
             raise
@@ -92,6 +94,12 @@ class Connection:
         if wire is not None:
             wire.close()
             await wire.ended()
+
+    def _operation(self, command: Command) -> str:
+        """Return the name of a command, or of the script that it runs, by which traces know what it begins."""
+        if not telemetry.recording():
+            return ""
+        return self._script_names.get(command[1], "script") if command[0] == "EVALSHA" else str(command[0])
 
     def _note(self, replies: asyncio.Future[list[Reply]]) -> None:
         """Tell the breaker how it went; nothing when nobody waited for it."""

@@ -105,7 +105,9 @@ class Entries:
         table, place = resource.table, self.layout.place
         places = [place(table, name) for name in names]
         try:
-            found = await self._lookups.find(places)
+            # The commands are those of all who ask in this turn; what each waits for them is its own.
+            with telemetry.span(telemetry.SPAN_CACHE, "get", resource.type):
+                found = await self._lookups.find(places)
         except CacheError:
             _count_reads(resource, len(names), "failure")
             return [None] * len(names)

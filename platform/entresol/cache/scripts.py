@@ -42,6 +42,10 @@ class Scripts:
         entry = _read("entry")
         return cls(*(Script.of(entry + _read(item.name)) for item in fields(cls)))
 
+    def names(self) -> dict[object, str]:
+        """Return what each script is called, by its digest."""
+        return {getattr(self, item.name).digest: item.name for item in fields(self)}
+
     def loading(self) -> list[tuple[str | bytes, ...]]:
         """Return the commands that make a server know every script."""
         return [("SCRIPT", "LOAD", getattr(self, item.name).text) for item in fields(self)]

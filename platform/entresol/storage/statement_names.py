@@ -24,6 +24,7 @@ _NAME = r'(?:"[^"]+"|\w+)'
 _TARGET = re.compile(
     rf"\b(?:FROM|JOIN|INTO|UPDATE|COPY)\s+(?:ONLY\s+)?({_NAME}\.{_NAME}|{_NAME})", re.IGNORECASE
 )
+_LOCK = re.compile(r" FOR (?:NO KEY UPDATE|UPDATE|KEY SHARE)\b")
 _PARTITION = re.compile(r"_(\d{8}|other)$")
 _CONSTANTS = {
     "requests/claim": sql.CLAIM_REQUEST,
@@ -77,6 +78,8 @@ def _operation(shape: str, deleted: str) -> str:
     verb = shape.partition(" ")[0].upper()
     if verb == "COPY":
         return "copy"
+    if verb == "SELECT" and _LOCK.search(shape):
+        return "lock"
     if quote("row_version") not in shape and POSITION not in shape:
         return OWN_SQL
     if verb == "SELECT":
@@ -85,7 +88,7 @@ def _operation(shape: str, deleted: str) -> str:
         return "undelete"
     if verb == "UPDATE" and deleted and f"{deleted} = now()" in shape:
         return "delete"
-    return {"INSERT": "create", "UPDATE": "update", "DELETE": "delete"}.get(verb, OWN_SQL)
+    return {"INSERT": "insert", "UPDATE": "update", "DELETE": "delete"}.get(verb, OWN_SQL)
 
 
 def _own_texts() -> Iterator[tuple[str, str]]:

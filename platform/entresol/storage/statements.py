@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 from entresol import telemetry
 from entresol.storage.connections import Record, ServerConnection
@@ -63,13 +63,8 @@ async def copy(
 @contextmanager
 def _measured(resource: str, operation: str) -> Iterator[None]:
     attributes = {telemetry.RESOURCE: resource, telemetry.OPERATION: operation}
-    span = (
-        telemetry.tracer.start_as_current_span(telemetry.SPAN_STATEMENT, attributes=attributes)
-        if telemetry.recording()
-        else nullcontext()
-    )
     started_s = time.perf_counter()
-    with span:
+    with telemetry.span(telemetry.SPAN_STATEMENT, operation, resource):
         try:
             yield
         finally:

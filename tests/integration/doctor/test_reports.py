@@ -125,7 +125,7 @@ def test_statements_are_told_by_resource_and_operation_where_they_are_counted(pa
         facts = report(patient, "slow", "--limit", "1000")
         assert facts["complete"] is True
         told = {(row["resource"], row["operation"], row["role"]): row for row in facts["statements"]}
-        assert told[USER, "create", "primary"]["calls"] == 5
+        assert told[USER, "insert", "primary"]["calls"] == 5
         gets = [
             row["calls"]
             for (resource, operation, _), row in told.items()

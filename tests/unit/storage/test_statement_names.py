@@ -46,13 +46,10 @@ def texts(resource: Resource) -> dict[str, list[str]]:
     table = TableSql(RowCodec(resource))
     page = ListQuery(order=parse_order("", resource), limit=10)
     made = {
-        "get": [
-            table.select_by_names(["a", "b"]).text,
-            table.read_by_names(["a"]).text,
-            table.lock("a").text,
-        ],
+        "get": [table.select_by_names(["a", "b"]).text, table.read_by_names(["a"]).text],
+        "lock": [table.lock("a").text, table.lock_key("a").text, table.hold_key("a").text],
         "list": [select_page(table, page).text],
-        "create": [table.insert],
+        "insert": [table.insert],
         "update": [table.update("a", 1, [], []).text, table.update("a", None, [], [], waits=False).text],
         "delete": [table.delete("a", 3).text],
     }
