@@ -34,6 +34,11 @@ class Connection:
         self._opening: asyncio.Task[Wire] | None = None
 
     @property
+    def label(self) -> str:
+        """Return what people call the server, or the first of those that know it."""
+        return str(self._addresses.hosts[0])
+
+    @property
     def is_away(self) -> bool:
         """Whether the server has failed so often that it is not asked."""
         return self.breaker.is_open

@@ -1,4 +1,4 @@
-"""What the cache's server tells of itself, read once for `entresol doctor`."""
+"""What the servers of the cache tell of themselves, read once for `entresol doctor`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from entresol.cache.breaker import Breaker
 from entresol.cache.connection import Connection
+from entresol.cache.connections import open_connection
 from entresol.cache.failure import CacheError
 from entresol.cache.server import parse_info
 from entresol.clock import Clock
@@ -22,34 +22,49 @@ _CONFIG = ("save", "appendfsync", "stop-writes-on-bgsave-error", "min-replicas-t
 class CacheExamination:
     """INFO, what CONFIG tells where it may be asked, and how far away the server and its clock are."""
 
+    address: str
     info: Mapping[str, str]
     clock_offset_s: float  # its clock less ours
     round_trip_s: float  # of the quickest of a few commands
     config: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Return what the server is, and where."""
+        return f"cache {self.address}"
+
+    @property
+    def mode(self) -> str:
+        """Return standalone, cluster or sentinel."""
+        return self.info.get("redis_mode") or self.info.get("server_mode", "standalone")  # Valkey's name
 
     def number(self, name: str) -> int:
         """Return a number of INFO; 0 where it has none of the name."""
         return int(self.info.get(name, "0") or 0)
 
 
-async def examine(settings: Settings, clock: Clock, timeout_s: float) -> CacheExamination:
-    """Return what the server of `settings.cache_url` tells.
+async def examine(settings: Settings, clock: Clock, timeout_s: float) -> list[CacheExamination]:
+    """Return what each server with keys tells.
 
     Raises:
-        UnavailableError: it does not answer, or refuses.
+        UnavailableError: one does not answer, or refuses.
         ConfigurationError: the URL is none.
     """
-    connection = Connection(settings.cache_url, timeout_s=timeout_s, breaker=Breaker.never())
+    connection = open_connection(settings.cache_url, timeout_s=timeout_s)
     try:
-        (text,) = await connection.execute(("INFO",))
-        looks = [await _look(connection, clock) for _ in range(_LOOKS)]
-        config = {name: value for name in _CONFIG if (value := await _config(connection, name)) is not None}
+        return [await _examine(node, clock) for node in await connection.nodes()]
     except CacheError as error:
         raise UnavailableError(str(error)) from error
     finally:
         await connection.close()
+
+
+async def _examine(node: Connection, clock: Clock) -> CacheExamination:
+    (text,) = await node.execute(("INFO",))
+    looks = [await _look(node, clock) for _ in range(_LOOKS)]
+    config = {name: value for name in _CONFIG if (value := await _config(node, name)) is not None}
     round_trip_s, offset_s = min(looks)
-    return CacheExamination(parse_info(text.decode()), offset_s, round_trip_s, config)
+    return CacheExamination(node.label, parse_info(text.decode()), offset_s, round_trip_s, config)
 
 
 async def _look(connection: Connection, clock: Clock) -> tuple[float, float]:

@@ -51,18 +51,19 @@ async def read_heat(connection: Connection) -> Heat:
         UnavailableError: the cache does not answer.
     """
     try:
-        (memory,) = await connection.execute(("INFO", "memory"))
+        node = (await connection.nodes())[0]  # of several, which are configured alike
+        (memory,) = await node.execute(("INFO", "memory"))
     except CacheError as error:
         raise UnavailableError(f"the cache does not answer: {error}") from error
     found = re.search(rb"maxmemory_policy:(\S+)", memory)
     policy = found[1].decode() if found else "noeviction"
-    factor = await _number(connection, "lfu-log-factor", _LOG_FACTOR)
-    return Heat(policy, factor, await _number(connection, "lfu-decay-time", _DECAY_MINUTES))
+    factor = await _number(node, "lfu-log-factor", _LOG_FACTOR)
+    return Heat(policy, factor, await _number(node, "lfu-decay-time", _DECAY_MINUTES))
 
 
-async def _number(connection: Connection, name: str, default: int) -> int:
+async def _number(node: Connection, name: str, default: int) -> int:
     try:
-        (reply,) = await connection.execute(("CONFIG", "GET", name))
+        (reply,) = await node.execute(("CONFIG", "GET", name))
         return int(reply[1])
     except (CacheError, IndexError):  # managed services refuse CONFIG
         return default

@@ -63,7 +63,7 @@ class Facts:
     asked: Asked
     writers: Sequence[Examination] = ()  # the servers of the write URL
     readers: Sequence[Examination] = ()  # those of the read URLs
-    cache: CacheExamination | None = None
+    caches: Sequence[CacheExamination] = ()  # every server of it that has keys
     catalog: Catalog | None = None
     migrations: Sequence[MigrationState] = ()
     silent: Sequence[Silent] = field(default=())
@@ -108,21 +108,19 @@ async def gather(asked: Asked, *, clock: Clock, deadline_s: float = 10.0) -> Fac
         found = await asyncio.gather(*(look(url, address) for url, address in places))
         return [server for server in found if server is not None]
 
-    async def cache() -> CacheExamination | None:
+    async def look_at_cache() -> list[CacheExamination]:
         if not settings.cache_url:
-            return None
-        return await told(CACHE, lambda: examine_cache(settings, clock, deadline_s))
+            return []
+        return await told(CACHE, lambda: examine_cache(settings, clock, deadline_s)) or []
 
-    writers, readers, found_cache, catalog, migrations = await asyncio.gather(
+    writers, readers, caches, catalog, migrations = await asyncio.gather(
         look_at([settings.database_write]),
         look_at([*settings.database_read, *filter(None, [settings.database_analytics])]),
-        cache(),
+        look_at_cache(),
         told(TABLES, lambda: _catalog(settings)),
         told(MIGRATIONS, lambda: status(settings.database_write, asked.folders)),
     )
-    return Facts(
-        asked, writers, readers, found_cache, catalog, migrations or (), _without_echoes(silent, writers)
-    )
+    return Facts(asked, writers, readers, caches, catalog, migrations or (), _without_echoes(silent, writers))
 
 
 async def _catalog(settings: Settings) -> Catalog:

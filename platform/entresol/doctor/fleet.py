@@ -25,7 +25,7 @@ def silence(facts: Facts) -> Iterator[Finding]:
             continue
         remedy = "start it, or mend its URL, its password, or the network between"
         if one.subject == CACHE:
-            remedy += "; the URL must be that of a single server or of the primary that Sentinel keeps"
+            remedy += "; of Sentinels or a cluster the URL says so (redis+sentinel://, redis+cluster://)"
         why = "nothing that depends on it could be looked at, and calls that need it wait or fail"
         yield error(one.subject, f"does not answer: {one.reason}", why, remedy)
     for server in facts.databases:
@@ -38,8 +38,7 @@ def silence(facts: Facts) -> Iterator[Finding]:
 def clocks(facts: Facts) -> Iterator[Finding]:
     """Look whether the clocks of this machine, of the database's servers and of the cache agree."""
     seen = [(server.label, server.clock_offset_s, server.round_trip_s) for server in facts.databases]
-    if facts.cache is not None:
-        seen.append((CACHE, facts.cache.clock_offset_s, facts.cache.round_trip_s))
+    seen += [(server.label, server.clock_offset_s, server.round_trip_s) for server in facts.caches]
     for subject, offset_s, round_trip_s in seen:
         sure_s = abs(offset_s) - round_trip_s / 2
         if sure_s > SKEW_S:

@@ -223,7 +223,7 @@ async def test_a_replica_that_stops_is_told_and_hides_nothing(patient: Patient) 
         assert await patient.says("fleet.silence", ERROR, str(replica.port), deadline_s=3.0)
         facts = await patient.facts(deadline_s=3.0)
         assert facts.primary is not None
-        assert facts.cache is not None
+        assert facts.caches
         assert facts.catalog is not None
     finally:
         await replica.start()

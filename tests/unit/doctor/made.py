@@ -74,7 +74,7 @@ def cache(**info: str) -> CacheExamination:
         "maxmemory_policy": "volatile-lfu",
         "connected_slaves": "1",
     }
-    return CacheExamination({**healthy, **info}, 0.0, 0.0001)
+    return CacheExamination("cache:6379", {**healthy, **info}, 0.0, 0.0001)
 
 
 def facts(
@@ -93,7 +93,7 @@ def facts(
         followers=[Follower("s", "streaming", "sync", 0)],
         slots=[SlotState("entresol", "logical", "x", True, False, "reserved", 0, 0)],
     )
-    return Facts(asked, [primary or healthy], [replica or standby], **{"cache": cache(), **more})
+    return Facts(asked, [primary or healthy], [replica or standby], **{"caches": [cache()], **more})
 
 
 def told(check: Any, looked_at: Facts) -> list[tuple[Severity, str]]:

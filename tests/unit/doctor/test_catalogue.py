@@ -64,9 +64,10 @@ def test_the_worst_comes_first_and_what_is_silent_stops_no_check() -> None:
     looked_at = facts(
         silent=[Silent("database two:5432", "refused")],
         settings={"deadline_default_s": 100.0, "cache_url": ""},
+        caches=[],
     )
     severities = [finding.severity for _, finding in findings(looked_at, CHECKS)]
     assert severities == sorted(severities, key=list(Severity).index)
     assert set(severities) == set(Severity)
-    bare = facts(cache=None)
+    bare = facts(caches=[])
     assert findings(bare, chosen(["cache"])) == []

@@ -33,7 +33,7 @@ def slot(name: str = "s", **changes: Any) -> SlotState:
     ],
 )
 def test_a_cache_of_the_wrong_kind_is_an_error(info: dict[str, str], severity: Severity, text: str) -> None:
-    found = one(cache.mode, facts(cache=made_cache(**info)))
+    found = one(cache.mode, facts(caches=[made_cache(**info)]))
     assert found[0] is severity
     assert text in found[1]
 
@@ -42,20 +42,20 @@ def test_a_cache_of_the_wrong_kind_is_an_error(info: dict[str, str], severity: S
     ("version", "is_old"), [("6.0.9", True), ("6.2.0", False), ("7.2.4", False), ("10.0", False)]
 )
 def test_versions_of_the_cache(version: str, is_old: bool) -> None:
-    assert bool(told(cache.version, facts(cache=made_cache(redis_version=version)))) is is_old
+    assert bool(told(cache.version, facts(caches=[made_cache(redis_version=version)]))) is is_old
 
 
 def test_a_save_that_failed_stops_writes_unless_it_is_told_not_to() -> None:
     failed = made_cache(rdb_last_bgsave_status="err")
-    assert one(cache.persistence, facts(cache=failed))[0] is ERROR
-    lenient = CacheExamination(failed.info, 0.0, 0.001, {"stop-writes-on-bgsave-error": "no"})
-    assert told(cache.persistence, facts(cache=lenient)) == []
-    saving = CacheExamination(made_cache().info, 0.0, 0.001, {"save": "60 1"})
-    assert one(cache.persistence, facts(cache=saving))[0] is NOTE
+    assert one(cache.persistence, facts(caches=[failed]))[0] is ERROR
+    lenient = CacheExamination("cache:6379", failed.info, 0.0, 0.001, {"stop-writes-on-bgsave-error": "no"})
+    assert told(cache.persistence, facts(caches=[lenient])) == []
+    saving = CacheExamination("cache:6379", made_cache().info, 0.0, 0.001, {"save": "60 1"})
+    assert one(cache.persistence, facts(caches=[saving]))[0] is NOTE
 
 
 def test_a_cache_without_a_replica_is_noted() -> None:
-    assert one(cache.replication, facts(cache=made_cache(connected_slaves="0")))[0] is NOTE
+    assert one(cache.replication, facts(caches=[made_cache(connected_slaves="0")]))[0] is NOTE
 
 
 @pytest.mark.parametrize(
