@@ -235,7 +235,7 @@ def _replica_state(replica: Replica) -> ServerState:
         role="replica",
         address=str(replica.address),
         live=replica.serves(0),
-        lag_s=replica.lag_s,
+        lag_s=replica.seen_lag_s,
         replayed=replica.replayed,
         connections=replica.pool.connected,
         outstanding=replica.pool.outstanding,

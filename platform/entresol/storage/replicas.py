@@ -53,6 +53,11 @@ class Replica:
         """Whether reads that need the changes up to this position may go here."""
         return self.live and self.lag_s <= self.settings.replica_lag_max_s and self.replayed >= at_least
 
+    @property
+    def seen_lag_s(self) -> float:
+        """Return how far it is behind as far as can be seen; of one that is away, for how long it has not been seen."""
+        return self.lag_s if self.live else time.monotonic() - self._current_s
+
     def position(self, connection: ServerConnection) -> int:
         """Return what was replayed before any statement that `connection` runs from now on (rule R2, fact E4).
 

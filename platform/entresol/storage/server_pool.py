@@ -76,8 +76,10 @@ class ServerPool:
                 self._slots.release()
                 self._judge(error)
                 raise
-        except BaseException:
+        except BaseException as error:
             self.outstanding -= 1
+            if isinstance(error, ResourceExhaustedError):  # who waits in vain has waited longest
+                telemetry.POOL_WAIT.record(time.perf_counter() - started_s, self._label)
             raise
         self._lent.add(connection)
         telemetry.POOL_WAIT.record(time.perf_counter() - started_s, self._label)

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from entresol import telemetry
 from entresol.config import Settings
 from entresol.embedded import EmbeddedServers
 from entresol.embedded.polling import until
@@ -219,8 +220,11 @@ async def test_a_killed_replica_costs_no_read_and_comes_back(
     await reached(lambda: all(state.connections for state in replicas(pools)))
     await replica.kill()
     await reached(lambda: live(pools) == 1)
+    # Who looks at the lag alone sees that it is away: it grows from when the replica was seen last.
+    await reached(lambda: any(not state.live and state.lag_s > 0.3 for state in replicas(pools)))
     await replica.start()
     await reached(lambda: live(pools) == 2)
+    await reached(lambda: all(state.lag_s < 0.3 for state in replicas(pools)))
     stop.set()
     assert all(await asyncio.gather(*readers))
     assert failures == []
@@ -392,7 +396,11 @@ async def test_a_transaction_given_up_as_it_begins_is_not_the_next_caller_s(
     assert read.rows["houses/a"].version == done.changes[0].version
 
 
-async def test_waiting_for_a_connection_is_bounded(settings: Settings) -> None:
+async def test_waiting_for_a_connection_is_bounded_and_measured_even_in_vain(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(telemetry.POOL_WAIT, "record", lambda wait_s, _: waits.append(wait_s))
     async with opened(replace(settings, database_write_connections=2, database_wait_s=0.1)) as pools:
         async with pools.write(), pools.write():
             began_s = time.monotonic()
@@ -400,6 +408,7 @@ async def test_waiting_for_a_connection_is_bounded(settings: Settings) -> None:
                 async with pools.write():
                     raise AssertionError("there was a third")
             assert 0.09 < time.monotonic() - began_s < 2
+            assert waits[-1] > 0.09
         async with pools.write():
             assert pools.servers()[0].outstanding == 1
 
