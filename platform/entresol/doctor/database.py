@@ -97,7 +97,9 @@ def durability(facts: Facts) -> Iterator[Finding]:
             yield warning(server.label, f"{name} is off", why, remedy)
     names = found.get("synchronous_standby_names", "")
     synchronous = [one for one in server.followers if one.sync_state in ("sync", "quorum")]
-    if names and not synchronous and "followers" not in server.unread:
+    # Who may not see more than that there are some sees no state of them.
+    is_seen = "followers" not in server.unread and all(one.state for one in server.followers)
+    if names and not synchronous and is_seen:
         why = "every commit waits for a standby that is not connected"
         remedy = "start the standby, or ALTER SYSTEM SET synchronous_standby_names = '' and reload"
         yield error(server.label, f"synchronous_standby_names is {names!r}", why, remedy)

@@ -283,3 +283,21 @@ async def test_a_replica_that_is_named_as_primary_is_found(patient: Patient) -> 
 
 async def _quiet(patient: Patient, only: str) -> bool:
     return not await patient.look(only, deadline_s=3.0)
+
+
+async def test_a_role_that_may_see_little_is_told_so_and_nothing_wrong(patient: Patient) -> None:
+    await patient.psql("CREATE ROLE plain LOGIN")
+    try:
+        url = patient.settings.database_write
+        how = {"database_write": url.replace("entresol@", "plain@"), "database_read": (), "cache_url": ""}
+        assert how["database_write"] != url
+        await reconfigure(patient, "ALTER SYSTEM SET synchronous_standby_names = '\"replica-1\"'")
+        found = await patient.look("fleet", "database", "slots", "queue", **how)
+        subjects = [f"{one.subject} {one.problem}" for one in found if one.severity is ERROR]
+        assert subjects == [], found
+        assert await patient.says("fleet.silence", NOTE, "did not tell its statistics", **how)
+        assert await patient.says("fleet.silence", WARNING, "migrations cannot be read", **how)
+    finally:
+        await reconfigure(patient, "ALTER SYSTEM RESET synchronous_standby_names")
+        await patient.psql("DROP ROLE plain")
+    assert await patient.look("fleet.silence") == []
