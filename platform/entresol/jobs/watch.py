@@ -12,6 +12,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from entresol import telemetry
+from entresol.life import Facts
 from entresol.storage.jobs import Backlog, Claimed
 
 _headers = TraceContextTextMapPropagator()
@@ -78,6 +79,14 @@ class Gauges:
         self.backlog: Mapping[str, Backlog] = {}
         self.running = running
         _gauges.add(self)
+
+    def facts(self) -> Facts:
+        """Return how many jobs run, and what waits in each queue, as it was measured last."""
+        ready = {
+            queue: {"ready": one.ready, "oldest_s": round(one.ready_s, 3)}
+            for queue, one in self.backlog.items()
+        }
+        return {"running": self.running(), "queues": ready}
 
 
 _gauges: weakref.WeakSet[Gauges] = weakref.WeakSet()
