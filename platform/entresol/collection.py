@@ -1,8 +1,8 @@
 """Where metrics and traces go: out over OTLP, to who scrapes them, or both at the cost of one.
 
-Each reader of the library keeps figures of its own, which every measurement pays for. So one reader serves both, but
-where OTLP is asked for differences or exponential buckets (`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`,
-`…_DEFAULT_HISTOGRAM_AGGREGATION`).
+Each reader of the library keeps figures of its own, which every measurement pays for. So one reader serves both, and
+calls, which are measured most, are counted by `durations`; but not where OTLP is asked for differences, or for
+exponential buckets (`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`, `…_DEFAULT_HISTOGRAM_AGGREGATION`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ from opentelemetry.sdk.metrics.export import (
     MetricReader,
     MetricsData,
     PeriodicExportingMetricReader,
+    ResourceMetrics,
+    ScopeMetrics,
 )
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from entresol.telemetry import CALL_DURATION
 
 _collect: Callable[[], MetricsData | None] | None = None
 
@@ -36,15 +41,18 @@ def start(service: str, *, send: bool, keep: bool) -> None:
     global _collect
     resource = Resource.create({"service.name": service})
     readers: list[MetricReader] = []
+    is_cumulative = True
     if send:
         _send_traces(resource)
-        reader = _SharedReader(_exporter())
+        reader = _SharedReader(_exporter(), resource)
         readers.append(reader)
-        _collect = reader.get_metrics_data if keep and reader.is_cumulative else None
+        is_cumulative = reader.is_cumulative
+        _collect = reader.get_metrics_data if keep and is_cumulative else None
     if keep and _collect is None:
-        kept = InMemoryMetricReader()
+        kept = _KeptReader(resource)
         readers.append(kept)
         _collect = kept.get_metrics_data
+    CALL_DURATION.is_counting = is_cumulative
     metrics.set_meter_provider(MeterProvider(readers, resource=resource))
 
 
@@ -61,10 +69,22 @@ def stop() -> None:
             shutdown()
 
 
+class _KeptReader(InMemoryMetricReader):
+    """Gives metrics to who asks."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        super().__init__()
+
+    def get_metrics_data(self) -> MetricsData | None:
+        return _with_calls(super().get_metrics_data(), self._resource)
+
+
 class _SharedReader(PeriodicExportingMetricReader):
     """Sends metrics from time to time, and gives them to who asks in between."""
 
-    def __init__(self, exporter: MetricExporter) -> None:
+    def __init__(self, exporter: MetricExporter, resource: Resource) -> None:
+        self._resource = resource
         self._asking = threading.local()
         super().__init__(exporter)
         # As the reader itself finds out what its exporter wants.
@@ -86,10 +106,20 @@ class _SharedReader(PeriodicExportingMetricReader):
     def _receive_metrics(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> None:
+        found = _with_calls(metrics_data, self._resource)
         if getattr(self._asking, "is_true", False):
-            self._asking.found = metrics_data
+            self._asking.found = found
         else:
-            super()._receive_metrics(metrics_data, timeout_millis, **kwargs)
+            super()._receive_metrics(found, timeout_millis, **kwargs)
+
+
+def _with_calls(data: MetricsData | None, resource: Resource) -> MetricsData:
+    """Return metrics with what was counted of calls, if it was not the library that did."""
+    found = [] if data is None else list(data.resource_metrics)
+    if CALL_DURATION.is_counting:
+        scope = ScopeMetrics(InstrumentationScope("entresol"), [CALL_DURATION.metric()], "")
+        found.append(ResourceMetrics(resource, [scope], ""))
+    return MetricsData(found)
 
 
 def _exporter() -> MetricExporter:

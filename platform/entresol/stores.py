@@ -22,7 +22,7 @@ from entresol.redaction import redacted
 from entresol.schema.model import Model
 from entresol.storage.check import check_schema
 from entresol.storage.plan import command as plan_command
-from entresol.storage.pools import Pools
+from entresol.storage.pools import Pools, ServerState
 from entresol.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -120,19 +120,35 @@ def _tell(life: Life, pools: Pools, entries: Entries | None, copies: Near | None
 
 
 def lacking(pools: Pools, entries: Entries | None) -> list[Lack]:
-    """Return which stores are away. They stop a server only where all are: then it can answer nothing.
+    """Return which stores are away, or too far behind. They stop a server only where none can be reached.
 
-    Without Redis the database answers, without the primary replicas do, and without a database hits are still found,
-    which is why an outage that all servers share must not make them all leave their balancer at once.
+    Without Redis the database answers, without the primary replicas do, and without a database hits are still found:
+    an outage that all servers share must not make them all leave their balancer at once.
     """
-    away = [state for state in pools.servers() if state.reason]
     cache = None if entries is None else entries.connection.absence
     is_cached = cache is not None and not cache.reason
-    is_blocked = not is_cached and not any(state.live for state in pools.servers())
-    lacks = [Lack(state.role, state.address, state.reason, state.since_s, is_blocked) for state in away]
+    is_blocked = not is_cached and all(state.reason for state in pools.servers())
+    lacks = [
+        Lack(state.role, state.address, *absent, is_blocked)
+        for state in pools.servers()
+        if (absent := _absent(state, pools.settings))
+    ]
     if cache is not None and cache.reason and entries is not None:
         lacks.append(Lack("cache", entries.connection.address, cache.reason, cache.since_s, is_blocked))
     return lacks
+
+
+def _absent(state: ServerState, settings: Settings) -> tuple[str, float] | None:
+    """Return why a server answers nothing, and since when; None if it does."""
+    if state.reason:
+        return redacted(state.reason), state.since_s
+    if state.live:
+        return None
+    beyond_s = state.lag_s - settings.replica_lag_max_s
+    return (
+        f"it is {state.lag_s:.1f} s behind, and {settings.replica_lag_max_s:g} s are allowed",
+        time.time() - beyond_s,
+    )
 
 
 async def _check_database(pools: Pools, model: Model, migrations: str) -> None:

@@ -12,6 +12,8 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from entresol.durations import Durations
+
 __all__ = ["CallbackOptions", "Observation"]
 
 meter = metrics.get_meter("entresol")
@@ -47,7 +49,9 @@ def _durations(name: str, description: str, bounds_s: Sequence[float]) -> metric
 
 
 # Rate, errors and duration of every method.
-CALL_DURATION = _durations("rpc.server.call.duration", "Duration of calls, by method and status", _CALLS_S)
+CALL_DURATION = Durations(
+    meter, "rpc.server.call.duration", "Duration of calls, by method and status", _CALLS_S
+)
 
 # The cache: hits, misses and refusals per reason.
 CACHE_READS = meter.create_counter(

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from tests.e2e.collector import Collector, collecting
 from tests.e2e.process import ROOT, Running, running
 
 from entresol.embedded import EmbeddedServers
+from entresol.service.status import CallFailedError
 from entresol.testing.servers import Databases, Migrate, run
 from entresol.transport.caller import Caller
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PAGES = ["/livez", "/readyz", "/metrics", "/configz", "/topology"]
 
@@ -100,6 +103,59 @@ def test_the_topology_has_the_stores_as_they_are(server: Running) -> None:
     assert process["cache"][0]["live"]
     assert process["transport"][0]["transport"] == "http2"
     assert process["process"]["version"]
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with collecting() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def traced(environment: dict[str, str], collector: Collector) -> Iterator[Running]:
+    """Give a server that is traced, and writes a line for each call."""
+    with running("serve", **environment, **collector.environment, ENTRESOL_LOG_CALLS="all") as found:
+        yield found
+
+
+def test_a_call_in_a_trace_is_an_exemplar_and_a_line_of_the_log(
+    traced: Running, collector: Collector
+) -> None:
+    with Caller(traced.address) as caller:
+        metadata = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+        caller.call("stories.v1.StoryService/ListStories", {}, metadata)
+        with pytest.raises(CallFailedError):
+            caller.call("stories.v1.UserService/GetUser", {"name": "users/nobody"}, metadata)
+    text = traced.get("/metrics", accept=OPENMETRICS)[1]
+    (told, *_) = [
+        sample.exemplar.labels
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.exemplar and sample.labels.get("rpc_method") == "ListStories"
+    ]
+    assert told["trace_id"] == TRACE
+    assert collector.wait_until(lambda: "rpc.server.call.duration" in collector.metrics), "OTLP has the same"
+    traced.says("GetUser")
+    lines = [json.loads(line) for line in traced.logged]
+    well, badly = (line for line in lines if line["logger"] == "entresol.calls" and line["trace_id"] == TRACE)
+    assert (well["method"], well["code"]) == ("stories.v1.StoryService.ListStories", "OK")
+    assert well["duration_ms"] > 0
+    assert well["answered_by"].partition(":")[0] in ("replica", "primary", "cache")
+    assert (badly["code"], badly["request_bytes"], badly["caller"]) == ("NOT_FOUND", 14, "")
+    assert badly["span_id"] != well["span_id"]
+
+
+def test_hits_have_lines_too_when_all_calls_are_wanted(traced: Running) -> None:
+    with Caller(traced.address) as caller:
+        made = caller.call("stories.v1.UserService/CreateUser", {"user": {"display_name": "Ann"}})
+        name = made.reply.name  # type: ignore[attr-defined]  # a message that no code was generated for
+        for _ in range(3):
+            caller.call("stories.v1.UserService/GetUser", {"name": name})
+    traced.says("CreateUser")
+    lines = [json.loads(line) for line in traced.logged if name.removeprefix("users/") not in line]
+    hits = [line for line in lines if line["message"] == "call" and line["method"].endswith(".GetUser")]
+    assert [line["code"] for line in hits][-3:] == ["OK"] * 3
+    assert all(line["reply_bytes"] > 0 for line in hits[-3:])
 
 
 def test_relays_and_workers_have_the_port_too(environment: dict[str, str]) -> None:

@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, use_span
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    set_span_in_context,
+    use_span,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from entresol import telemetry
@@ -35,6 +43,7 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
     telemetry.JOB_WAIT.record(claimed.waited_s, kind)
     started, attempt = time.perf_counter(), Watched()
     span = _span(claimed, claimed.kind, SpanKind.CONSUMER)
+    token = telemetry.method.set(claimed.kind)
     try:
         with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             yield attempt
@@ -42,8 +51,9 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
             if attempt.outcome in _FAILED:
                 span.set_status(Status(StatusCode.ERROR))
     finally:
+        telemetry.method.reset(token)
         ended = {**kind, telemetry.OUTCOME: attempt.outcome}
-        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended)
+        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended, set_span_in_context(span))
 
 
 def handed_on(claimed: Claimed) -> Claimed:
@@ -56,8 +66,12 @@ def handed_on(claimed: Claimed) -> Claimed:
 @contextmanager
 def followed(claimed: Claimed) -> Iterator[None]:
     """Let what an attempt does be told in a span of this process, below the attempt's own, which its worker has."""
-    with use_span(_span(claimed, telemetry.SPAN_ISOLATED, SpanKind.INTERNAL), end_on_exit=True):
-        yield
+    token = telemetry.method.set(claimed.kind)
+    try:
+        with use_span(_span(claimed, telemetry.SPAN_ISOLATED, SpanKind.INTERNAL), end_on_exit=True):
+            yield
+    finally:
+        telemetry.method.reset(token)
 
 
 def _span(claimed: Claimed, name: str, kind: SpanKind) -> Span:

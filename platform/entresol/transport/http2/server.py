@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
@@ -38,6 +39,7 @@ class Http2Server:
         """Serve the table; what is told of health is the readiness of `life`, if there is one."""
         self._life = life
         self._following = AsyncExitStack()
+        self._leaving = asyncio.Event()
         self._settings = settings
         self._clock = clock
         self._standard = Standard(model)
@@ -77,6 +79,8 @@ class Http2Server:
         """Report NOT_SERVING, refuse new calls, and end when the running ones have, or after `drain_s`."""
         await self._following.aclose()
         await self._standard.draining()
+        await asyncio.sleep(0)  # who watches hears of that first
+        self._leaving.set()
         await self._listener.stop(self._settings.drain_s)
 
     def _own(self) -> dict[str, Route]:
@@ -87,7 +91,7 @@ class Http2Server:
             (reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"], reflecting),
             (channelz_pb2.DESCRIPTOR.services_by_name["Channelz"], channelz),
         ]
-        return {route.method.path: route for pair in hosted for route in routes(*pair)}
+        return {route.method.path: route for pair in hosted for route in routes(*pair, self._leaving)}
 
     def _connection(self) -> Connection:
         return Connection(self._routes.get, self._settings, self._clock, Counters(), self._connections)
