@@ -31,6 +31,7 @@ Result = TypeVar("Result")
 CHECK_S = 30.0
 _TRY_AGAIN_S = 0.5
 _SAY_AGAIN_S = 5.0
+_LOOK_S = 1.0
 
 
 @asynccontextmanager
@@ -67,6 +68,8 @@ async def open_stores(
     entries = await _open_cache(settings, stack)
     if entries is not None and any(item.cache.staleness_s_max for item in model.resources.values()):
         await stack.enter_async_context(kept_running(entries.lag.run(), "entresol relay lag"))
+    if entries is not None:
+        await stack.enter_async_context(kept_running(_look_for(entries), "entresol cache"))
     copies = await _open_near(settings, entries, stack) if near else None
     records = Records(model, Store(pools, model), entries, settings, copies)
     stack.push_async_callback(records.close)
@@ -180,6 +183,14 @@ async def _open_cache(settings: Settings, stack: AsyncExitStack) -> Entries | No
     for warning in await check_server(entries.connection, settings.cache_partitions):
         log.warning("%s", warning)
     return entries
+
+
+async def _look_for(entries: Entries) -> None:
+    """Ask a cache that is away, for ever: a server that is not ready for want of it has no calls that would."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if entries.is_away:
+            await entries.lag.poll()
 
 
 async def _open_near(settings: Settings, entries: Entries | None, stack: AsyncExitStack) -> Near | None:

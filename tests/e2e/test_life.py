@@ -171,8 +171,8 @@ def test_a_second_signal_ends_a_server_at_once(
         server.until("/readyz", 404)
         began_s = time.monotonic()
         assert server.end(number) != 0
-        assert time.monotonic() - began_s < 5
-        until_s = time.monotonic() + 10
+        assert time.monotonic() - began_s < 15
+        until_s = time.monotonic() + 20
         while is_listening(server.address):  # until the kernel has taken what was killed away
             assert time.monotonic() < until_s
 
