@@ -49,7 +49,7 @@ class Running:
 
     @property
     def address(self) -> str:
-        return self.says(r"^serving .* on (\S+)")[1]
+        return self.says(r"^serving .*(?:services|workers) on (\S+)")[1]
 
     def get(self, path: str, **headers: str) -> tuple[int, str]:
         """Return status and body of a page of the admin port."""

@@ -27,7 +27,6 @@ from entresol.testing.servers import Databases, Migrate, run
 
 SERVING, NOT_SERVING = 1, 2
 LIST = "/stories.v1.StoryService/ListStories"
-TRANSPORTS = ["http2", "grpcio"]
 
 
 def environment_of(write_url: str, **more: str) -> dict[str, str]:
@@ -108,12 +107,15 @@ def test_sigterm_loses_no_call_of_a_client_that_hears_of_it(
         assert set(outcomes) == {"OK"}
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("words", "transport"), [([], "http2"), ([], "grpcio"), (["--workers", "2"], "http2")]
+)
 def test_a_server_that_leaves_says_so_and_goes_on_for_as_long_as_balancers_need(
-    environment: dict[str, str], transport: str
+    environment: dict[str, str], words: list[str], transport: str
 ) -> None:
     settings = {"ENTRESOL_DRAIN_DELAY_S": "3", "ENTRESOL_TRANSPORT": transport}
-    with running("serve", **environment, **settings) as server:
+    with running("serve", *words, **environment, **settings) as server:
+        server.until("/readyz", 200)
         assert (health(server.address), health(server.address, "liveness")) == (SERVING, SERVING)
         with calling(server.address) as outcomes:
             server.process.send_signal(signal.SIGTERM)

@@ -54,6 +54,7 @@ class Workers:
         self._arguments = arguments
         self._settings = settings
         self._count = count
+        self._ready_s = _READY_S + settings.start_wait_s
         self._life = Life("supervisor")
         self._told = asyncio.Event()
         self._failed: asyncio.Future[str] | None = asyncio.get_running_loop().create_future()
@@ -201,11 +202,13 @@ class Workers:
         ready = asyncio.gather(*(worker.ready.wait() for worker in self._places.values()))
         told = asyncio.ensure_future(self._told.wait())
         try:
-            await asyncio.wait((ready, failed, told), timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (ready, failed, told), timeout=self._ready_s, return_when=asyncio.FIRST_COMPLETED
+            )
             if failed.done():
                 raise ConfigurationError(failed.result())
             if not ready.done() and not told.done():
-                raise ConfigurationError(f"not every worker was ready within {_READY_S:.0f} s")
+                raise ConfigurationError(f"not every worker was ready within {self._ready_s:.0f} s")
         finally:
             ready.cancel()
             told.cancel()
@@ -220,7 +223,7 @@ class Workers:
         for number, old in list(self._places.items()):
             new = self._begin(number)
             try:
-                async with asyncio.timeout(_READY_S):
+                async with asyncio.timeout(self._ready_s):
                     await new.ready.wait()
             except TimeoutError:
                 click.echo(f"worker {number} is not renewed: the new one is not ready", err=True)
