@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from opentelemetry import metrics, trace
@@ -27,7 +28,7 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from entresol.telemetry import CALL_DURATION
+from entresol.telemetry import CALL_DURATION, meter
 
 _collect: Callable[[], MetricsData | None] | None = None
 
@@ -115,11 +116,16 @@ class _SharedReader(PeriodicExportingMetricReader):
 
 def _with_calls(data: MetricsData | None, resource: Resource) -> MetricsData:
     """Return metrics with what was counted of calls, if it was not the library that did."""
-    found = [] if data is None else list(data.resource_metrics)
-    if CALL_DURATION.is_counting:
-        scope = ScopeMetrics(InstrumentationScope("entresol"), [CALL_DURATION.metric()], "")
-        found.append(ResourceMetrics(resource, [scope], ""))
-    return MetricsData(found)
+    if not CALL_DURATION.is_counting:
+        return MetricsData([]) if data is None else data
+    # In the place where the library would have it: the exporter takes one entry for each resource and scope.
+    wholes = [] if data is None else list(data.resource_metrics)
+    whole = wholes.pop(0) if wholes else ResourceMetrics(resource, [], "")
+    scopes = list(whole.scope_metrics)
+    at = next((at for at, one in enumerate(scopes) if one.scope.name == meter.name), None)
+    scope = ScopeMetrics(InstrumentationScope(meter.name), [], "") if at is None else scopes.pop(at)
+    scope = replace(scope, metrics=[*scope.metrics, CALL_DURATION.metric()])
+    return MetricsData([replace(whole, scope_metrics=[*scopes, scope]), *wholes])
 
 
 def _exporter() -> MetricExporter:

@@ -59,6 +59,8 @@ class Running:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+        except urllib.error.URLError as error:
+            raise AssertionError((error, self.said, self.logged)) from error
 
     def lines(self, path: str) -> tuple[int, list[dict[str, Any]]]:
         """Return status and lines of a page that is made of them."""

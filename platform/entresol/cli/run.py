@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -97,20 +97,33 @@ async def until_told(ready: Callable[[], object] | None = None) -> str:
 
     `ready` is called once signals are heard: whoever is told by it may send one at once.
     """
+    with hearing() as told:
+        if ready is not None:
+            ready()
+        return await told
+
+
+@contextmanager
+def hearing() -> Iterator[asyncio.Future[str]]:
+    """Hear signals while the block lasts; the future is the name of the first that asks to end. The next ends it all.
+
+    Begin before others know of this process: until then a signal kills it, whatever it has begun.
+    """
     loop = asyncio.get_running_loop()
     told: asyncio.Future[str] = loop.create_future()
 
     def tell(name: str) -> None:
-        if not told.done():
-            told.set_result(name)
+        told.set_result(name)
+        be_killed()
+
+    def be_killed() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if loop.remove_signal_handler(number):
+                signal.signal(number, signal.SIG_DFL)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, tell, number.name)
     try:
-        if ready is not None:
-            ready()
-        return await told
+        yield told
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+        be_killed()

@@ -212,6 +212,7 @@ class Workers:
         finally:
             ready.cancel()
             told.cancel()
+            await asyncio.gather(ready, told, return_exceptions=True)
             self._failed = None
 
     def _renew_soon(self) -> None:

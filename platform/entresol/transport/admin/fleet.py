@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prometheus_client.core import Metric as Family
@@ -52,12 +52,10 @@ def fleet_pages(
         if life.phase is Phase.DRAINING:
             return readiness(life)
         told = [one for _, one in await _ask_all(members(), "/readyz") if one is not None]
-        ready = [one for one in told if one.status == 200]
-        if ready:
-            return Response(200, ready[0].headers, ready[0].body)
-        if told:
-            return Response(503, told[0].headers, told[0].body)
-        return as_lines([{"phase": Phase.STARTING}], 503)
+        if life.phase is Phase.READY and (ready := [one for one in told if one.status == 200]):
+            return ready[0]
+        waiting = [one for one in told if one.status != 200] or [as_lines([{"phase": life.phase}])]
+        return replace(waiting[0], status=503)
 
     async def metrics(request: Request) -> Response:
         groups = [
