@@ -17,9 +17,10 @@ _ANY = "google.protobuf.Any"
 # `user:password@`, up to the last @ before the path: passwords may hold one.
 _CREDENTIALS = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@]*):[^\s/]*@", re.IGNORECASE)
 _PARAMETER = re.compile(r"(?P<name>\b(?:password|passwd|secret|sslpassword)=)[^\s&;,'\")]+", re.IGNORECASE)
-# What PostgreSQL tells of the row that it refuses: `Key (email)=(ann@example.com)`, and rows without a name.
-_KEY = re.compile(r"(?P<columns>\bKey \([^)]*\))=\(.*?\)(?= |\.|$)", re.MULTILINE)
-_ROW = re.compile(r"(?P<says>\bFailing row contains) \(.*\)", re.MULTILINE)
+# What PostgreSQL tells, in any language, of a row that it refuses: `Key (email)=(ann@example.com) already ...`, or the
+# whole row in parentheses. The driver puts the word before it.
+_DETAIL = re.compile(r"\bDETAIL:.*?(?=\nHINT:|\n\n|\Z)", re.DOTALL)
+_VALUES = re.compile(r"(?<==)\(.*\)|(?<!=)\((?!.*\)=\().*\)", re.DOTALL)
 _SECRET_NAMES = re.compile(
     r"(^|_)(password|passwd|secret|token|token_keys|authorization|cookie|api_key|credential|credentials)$"
 )
@@ -30,8 +31,10 @@ def redacted(text: str) -> str:
     if "://" in text:
         text = _CREDENTIALS.sub(rf"\g<scheme>\g<user>:{HIDDEN}@", text)
     if "=" in text:
-        text = _KEY.sub(rf"\g<columns>=({HIDDEN})", _PARAMETER.sub(rf"\g<name>{HIDDEN}", text))
-    return _ROW.sub(rf"\g<says> ({HIDDEN})", text) if "Failing row" in text else text
+        text = _PARAMETER.sub(rf"\g<name>{HIDDEN}", text)
+    return (
+        _DETAIL.sub(lambda detail: _VALUES.sub(f"({HIDDEN})", detail[0]), text) if "DETAIL:" in text else text
+    )
 
 
 def is_secret(name: str) -> bool:

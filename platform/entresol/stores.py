@@ -23,6 +23,7 @@ from entresol.schema.model import Model
 from entresol.storage.check import check_schema
 from entresol.storage.plan import command as plan_command
 from entresol.storage.pools import Pools, ServerState
+from entresol.storage.sqlstate import DRIVER_ERRORS
 from entresol.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -62,9 +63,9 @@ async def open_stores(
     waiting = _Waiting(settings, life or Life())
     pools = await waiting.until(lambda: Pools.open(settings), StoreUnavailableError)
     stack.push_async_callback(pools.close)
-    await waiting.until(
-        lambda: _check_database(pools, model, settings.migrations), StoreUnavailableError, ConfigurationError
-    )
+    # Whatever the look meets in the middle of a migration: it is over soon.
+    refusals = (StoreUnavailableError, ConfigurationError, *DRIVER_ERRORS)
+    await waiting.until(lambda: _check_database(pools, model, settings.migrations), *refusals)
     entries = await _open_cache(settings, stack)
     if entries is not None and any(item.cache.staleness_s_max for item in model.resources.values()):
         await stack.enter_async_context(kept_running(entries.lag.run(), "entresol relay lag"))
@@ -94,7 +95,7 @@ class _Waiting:
                 now_s = time.monotonic()
                 if now_s + _TRY_AGAIN_S > self._end_s:
                     raise
-                reason = redacted(str(error))
+                reason = redacted(str(error) or repr(error))
                 self._life.wait_for("database", "", reason)
                 if now_s - self._said_s > _SAY_AGAIN_S:
                     self._said_s = now_s

@@ -33,6 +33,14 @@ SECRET = "hunter2"
             f"DETAIL:  Key (email)=({HIDDEN}) already exists.",
         ),
         (f"DETAIL:  Failing row contains (7, {SECRET}, f(x)).", f"DETAIL:  Failing row contains ({HIDDEN})."),
+        (
+            f"DETAIL:  Schlüssel »(a, b)=(1, {SECRET})« existiert.\nHINT:  f(x)",
+            f"DETAIL:  Schlüssel »(a, b)=({HIDDEN})« existiert.\nHINT:  f(x)",
+        ),
+        (
+            f"x (y)\nDETAIL:  Zeile (7, a\n{SECRET}) ist falsch.",
+            f"x (y)\nDETAIL:  Zeile ({HIDDEN}) ist falsch.",
+        ),
         ("postgresql://db:5432/app and http://127.0.0.1:9080/", None),
         ("a = b, and user@example.com is no URL", None),
     ],
