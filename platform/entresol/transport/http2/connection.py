@@ -280,8 +280,7 @@ class Connection(asyncio.Protocol):
                 stream.end()
 
     def _route(self, path: str, head: Head) -> Route:
-        route = self._find(path)
-        if route is None:
+        if (route := self._find(path)) is None:
             raise unknown(path)
         check_encoding(head.encoding)
         return route
@@ -351,7 +350,8 @@ class Connection(asyncio.Protocol):
             self._reset(event.stream_id)
         elif kind is zttp.Ping and event.ack:
             if event.data == _HEARD:
-                self.loop.call_later(_LATE_S, self._leave_at_last)
+                is_full = self.counters.started >= _STREAMS_MAX or self._resets >= _RESETS_MAX
+                self.loop.call_later(0 if is_full else _LATE_S, self._leave_at_last)
         else:
             self._count_control()
 
