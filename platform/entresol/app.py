@@ -7,27 +7,24 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from entresol import telemetry
 from entresol.background import kept_running
-from entresol.cache.entries import Entries
 from entresol.cache.gate import Snapshot
-from entresol.cache.near import Near
 from entresol.cache.refill import Read
 from entresol.cache.relay import Relay
 from entresol.cache.scopes import Scopes
-from entresol.cache.server import check_server
-from entresol.cache.tail import Tail
 from entresol.clock import Clock
 from entresol.codegen.protos import compile_protos, located
 from entresol.config import Settings
-from entresol.errors import ConfigurationError, SchemaError, StoreUnavailableError, UnavailableError
+from entresol.errors import ConfigurationError, SchemaError, UnavailableError
 from entresol.jobs.kinds import Kinds
 from entresol.jobs.worker import Worker
+from entresol.life import Life
 from entresol.records import Records
 from entresol.schedules.scheduler import Scheduler
 from entresol.schema.load import examine
@@ -40,17 +37,15 @@ from entresol.service.purges import purges
 from entresol.service.registry import Registry, registry
 from entresol.service.schedules import declared, policies
 from entresol.service.table import Route, build
-from entresol.storage.check import check_schema
 from entresol.storage.days import keep_days
 from entresol.storage.identifiers import full_name
 from entresol.storage.jobs import Jobs
-from entresol.storage.plan import command as plan_command
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream, open_stream
 from entresol.storage.schedules import Schedules
 from entresol.storage.slots import prepare
 from entresol.storage.snapshots import Snapshots
-from entresol.storage.store import Store
+from entresol.stores import open_records, open_stores
 from entresol.transport.grpcio import GrpcServer
 from entresol.transport.http2 import Http2Server
 from entresol.transport.web import WebServer
@@ -63,7 +58,6 @@ log = logging.getLogger(__name__)
 Server = GrpcServer | Http2Server
 _TRANSPORTS: Mapping[str, type[Server]] = {"grpcio": GrpcServer, "http2": Http2Server}
 
-CHECK_S = 30.0
 RELAY_READY_S = 30.0
 REFILL_S = 5.0
 
@@ -78,26 +72,30 @@ class Platform:
     table: Mapping[str, Route]
     pools: Pools
     clock: Clock
+    life: Life
     _open: AsyncExitStack
+    _servers: list[Server | WebServer] = field(default_factory=list)
 
     @classmethod
-    async def open(cls, settings: Settings, *, functions: Registry | None = None) -> Self:
-        """Load the protos, connect to the stores, and build the method table.
+    async def open(
+        cls, settings: Settings, *, functions: Registry | None = None, life: Life | None = None
+    ) -> Self:
+        """Load the protos, connect to the stores, and build the method table; `life` hears how it goes.
 
         Raises:
             SchemaError: the protos or their functions have mistakes, all of which it lists.
             ConfigurationError: a server or a setting cannot work; the text says what to change.
         """
         telemetry.look()
-        clock = Clock()
+        clock, life = Clock(), life or Life()
         model = load_served(settings, functions or registry)
         async with AsyncExitStack() as stack:
-            pools, records = await _open_records(settings, model, stack, near=True)
+            pools, records = await open_stores(settings, model, stack, life, near=True)
             events = [resource for resource in model.resources.values() if resource.events]
             if events:
                 await stack.enter_async_context(kept_running(keep_days(pools, events), "entresol days"))
             table = build(model, records, functions or registry, settings, provided=provided(model, pools))
-            return cls(settings, model, records, table, pools, clock, stack.pop_all())
+            return cls(settings, model, records, table, pools, clock, life, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
 
     async def serve(self) -> Server:
@@ -113,9 +111,11 @@ class Platform:
                 f"setting transport: there is no {self.settings.transport!r}, but {names}",
                 metadata={"setting": "transport"},
             )
-        server = transport(self.table, self.model, self.settings, self.clock)
+        server = transport(self.table, self.model, self.settings, self.clock, self.life)
         await server.start()
-        self._open.push_async_callback(server.stop)
+        self._servers.append(server)
+        self.life.add("transport", server.facts)
+        self.life.ready()
         return server
 
     async def serve_web(self) -> WebServer | None:
@@ -128,12 +128,22 @@ class Platform:
             return None
         server = WebServer(self.table, self.model, self.settings, self.clock)
         await server.start()
-        self._open.push_async_callback(server.stop)
+        self._servers.append(server)
+        self.life.add("transport", server.facts)
         return server
 
+    async def drain(self) -> None:
+        """Say that this server is not ready, and go on for `drain_delay_s`, in which balancers notice."""
+        self.life.drain()
+        await asyncio.sleep(self.settings.drain_delay_s)
+
     async def close(self) -> None:
-        """Stop serving, finish what is running, and let go of every connection."""
-        await self._open.aclose()
+        """Stop serving on all ports at once, finish what is running, and let go of every connection."""
+        self.life.drain()
+        try:
+            await asyncio.gather(*(server.stop() for server in self._servers))
+        finally:
+            await self._open.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -144,14 +154,18 @@ class Platform:
 
 @asynccontextmanager
 async def open_worker(
-    settings: Settings, queues: Sequence[str], *, functions: Registry | None = None
+    settings: Settings,
+    queues: Sequence[str],
+    *,
+    functions: Registry | None = None,
+    life: Life | None = None,
 ) -> AsyncIterator[Worker]:
     """Give a worker of these queues, for who lets it `run`, and run a scheduler; raises as `Platform.open` does."""
     telemetry.look()
     given = functions or registry
     model = load_served(settings, given)
     async with AsyncExitStack() as stack:
-        pools, records = await _open_records(settings, model, stack)
+        pools, records = await open_stores(settings, model, stack, life)
         known = kinds(model, records, {**purges(model), **given.jobs}, Clock(), given.isolated)
         if not known:  # an image whose next version has jobs may run workers already
             log.warning("no job is registered: a function becomes one by @entresol.job(METHOD)")
@@ -164,7 +178,10 @@ async def open_worker(
             settings.jobs_kept_days,
         )
         await stack.enter_async_context(kept_running(scheduler.run(), "entresol scheduler"))
-        yield Worker(jobs, known, queues, settings, _relayed(jobs, known, queues, settings))
+        worker = Worker(jobs, known, queues, settings, _relayed(jobs, known, queues, settings))
+        if life is not None:
+            life.add("worker", worker.facts)
+        yield worker
 
 
 def _relayed(jobs: Jobs, known: Kinds, queues: Sequence[str], settings: Settings) -> Relayed | None:
@@ -182,34 +199,9 @@ def _relayed(jobs: Jobs, known: Kinds, queues: Sequence[str], settings: Settings
 
 
 @asynccontextmanager
-async def open_records(settings: Settings, model: Model) -> AsyncIterator[Records]:
-    """Give the records of the settings' database and cache, for a command that serves nobody.
-
-    Raises:
-        ConfigurationError: a server or a setting cannot work; the text says what to change.
-    """
-    async with AsyncExitStack() as stack:
-        _, records = await _open_records(settings, model, stack)
-        yield records
-
-
-async def _open_records(
-    settings: Settings, model: Model, stack: AsyncExitStack, *, near: bool = False
-) -> tuple[Pools, Records]:
-    pools = await Pools.open(settings)
-    stack.push_async_callback(pools.close)
-    await _check_database(pools, model, settings.migrations)
-    entries = await _open_cache(settings, stack)
-    if entries is not None and any(item.cache.staleness_s_max for item in model.resources.values()):
-        await stack.enter_async_context(kept_running(entries.lag.run(), "entresol relay lag"))
-    copies = await _open_near(settings, entries, stack) if near else None
-    records = Records(model, Store(pools, model), entries, settings, copies)
-    stack.push_async_callback(records.close)
-    return pools, records
-
-
-@asynccontextmanager
-async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIterator[Relay]:
+async def open_relay(
+    settings: Settings, model: Model | None = None, *, life: Life | None = None
+) -> AsyncIterator[Relay]:
     """Give the relay of the settings' database and cache; its `run` makes the slot and publication it needs.
 
     Raises:
@@ -245,9 +237,12 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
         open_reader = partial(_open_reader, settings, model) if settings.relay_refill else None
         scopes = Scopes.of(model.resources.values())
         fences = any(resource.is_fenced for resource in model.resources.values())
-        yield Relay.open(
+        relay = Relay.open(
             settings, open_feed, take_snapshot, open_reader=open_reader, scopes=scopes, fences=fences
         )
+        if life is not None:
+            life.add("relay", relay.facts)
+        yield relay
     finally:
         await snapshots.close()
 
@@ -255,7 +250,13 @@ async def open_relay(settings: Settings, model: Model | None = None) -> AsyncIte
 @asynccontextmanager
 async def _open_reader(settings: Settings, model: Model) -> AsyncIterator[Read]:
     """Give what reads records into the cache, with few connections of its own."""
-    few = replace(settings, database_write_connections=1, database_read_connections=1, database_loads_max=1)
+    few = replace(
+        settings,
+        database_write_connections=1,
+        database_read_connections=1,
+        database_loads_max=1,
+        start_wait_s=0.0,
+    )
     by_table = {resource.table.removeprefix("public."): resource for resource in model.resources.values()}
     async with open_records(few, model) as records:
 
@@ -269,13 +270,13 @@ async def _open_reader(settings: Settings, model: Model) -> AsyncIterator[Read]:
 
 
 @asynccontextmanager
-async def relaying(settings: Settings) -> AsyncIterator[Relay]:
+async def relaying(settings: Settings, *, life: Life | None = None) -> AsyncIterator[Relay]:
     """Run the relay while the block lasts; the cache takes entries when the block begins.
 
     Raises:
         UnavailableError: the relay did not come up within `RELAY_READY_S`.
     """
-    async with open_relay(settings) as relay:
+    async with open_relay(settings, life=life) as relay:
         task = asyncio.create_task(relay.run(), name="entresol relay")
         try:
             await _until_ready(relay)
@@ -329,51 +330,3 @@ def _descriptor_set(settings: Settings) -> bytes:
     if not path.exists():
         raise ConfigurationError(f"{path} does not exist: set ENTRESOL_PROTOS to a folder of .proto files")
     return compile_protos(path)
-
-
-async def _check_database(pools: Pools, model: Model, migrations: str) -> None:
-    async with asyncio.timeout(CHECK_S):
-        try:
-            async with pools.write() as connection:
-                lacks = await check_schema(connection, model)
-        except (
-            StoreUnavailableError
-        ):  # replicas have the same tables, and reads go on while the primary is away
-            async with pools.read() as lease:
-                lacks = await check_schema(lease.connection, model)
-    remedies = []
-    if lacks.missing:
-        remedies.append(
-            f"run `entresol migrate`, and before it `{plan_command(model, migrations)}` if no migration makes this yet"
-        )
-    if lacks.refused:
-        remedies.append("`entresol plan` tells the steps to what it writes no migration for")
-    if lacks:
-        raise ConfigurationError("; ".join([f"the database is not ready: {lacks}", *remedies]))
-
-
-async def _open_cache(settings: Settings, stack: AsyncExitStack) -> Entries | None:
-    if not settings.cache_url:
-        return None
-    entries = Entries.open(settings)
-    stack.push_async_callback(entries.close)
-    for warning in await check_server(entries.connection, settings.cache_partitions):
-        log.warning("%s", warning)
-    return entries
-
-
-async def _open_near(settings: Settings, entries: Entries | None, stack: AsyncExitStack) -> Near | None:
-    """Return the copies of this process, kept true by a task that ends with `stack`."""
-    if entries is None or not settings.near_age_max_s:
-        return None
-    near = Near.open(settings, entries.layout)
-    tail = Tail.open(settings, near)
-    await stack.enter_async_context(kept_running(tail.run(), "entresol near cache tail"))
-    return near
-
-
-def start_telemetry(settings: Settings, stack: AsyncExitStack, service: str) -> None:
-    """Send traces and metrics while `stack` is open, when the settings ask for it."""
-    if settings.telemetry:
-        telemetry.start(service)
-        stack.callback(telemetry.stop)

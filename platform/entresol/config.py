@@ -13,7 +13,6 @@ import difflib
 import logging
 import os
 import re
-import textwrap
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -176,6 +175,11 @@ class Settings:
     concurrency_max: int = _setting(
         1024, "Calls at once in one process; more are refused with RESOURCE_EXHAUSTED."
     )
+    drain_delay_s: float = _setting(
+        0.0,
+        "How long a server that is told to stop goes on as before, but for saying that it is not ready, so that "
+        "balancers notice: at least their time between checks, times the checks that must fail.",
+    )
     drain_s: float = _setting(5.0, "How long running calls may take to finish when the server stops.")
     batch_size_max: int = _setting(1000, "Records in one batch method, at most.")
     request_id_ttl_s: float = _setting(
@@ -256,6 +260,18 @@ class Settings:
     )
     redis_bin: str = _setting("", "Program of the embedded Redis. Empty: the system's, else the wheel's.")
 
+    admin_listen: str = _setting(
+        "",
+        "host:port of the process's own pages: /livez, /readyz, /metrics, /configz, /topology. Empty: none. They know "
+        "no callers, so let only operators and collectors reach it.",
+    )
+    start_wait_s: float = _setting(
+        0.0, "How long a process that starts waits for a database that is away, or not migrated yet."
+    )
+    log_format: str = _setting("", "Log lines as json or text. Empty: text on a terminal, else json.")
+    log_calls: str = _setting(
+        "", "A log line for each call (all), or for each that failed (errors). Empty: none."
+    )
     telemetry: bool = _setting(
         False, "Send traces and metrics by OTLP, as the standard OTEL_* variables say."
     )
@@ -276,21 +292,9 @@ class Settings:
         Raises:
             ConfigurationError: a value has the wrong type, or the file holds a key that is not a setting.
         """
-        stores = STORES if environment is None else None
-        environment = os.environ if environment is None else environment
-        values: dict[str, Any] = {}
-        path = environment.get("ENTRESOL_CONFIG")
-        if path:
-            values.update(_read_file(Path(path)))
         types = get_type_hints(cls)
-        for item in dataclasses.fields(cls):
-            text = environment.get(_variable(item.name))
-            if text is not None:
-                values[item.name] = text
-        _warn_of_unknown(environment)
-        # All of them or none: the cache of one database must not stand before another.
-        if stores is not None and _is_ours(stores) and _STORES.isdisjoint(values):
-            values.update(_read_file(stores))
+        values = {name: value for name, (value, _) in given(environment).items()}
+        _warn_of_unknown(os.environ if environment is None else environment)
         values = {**(defaults or {}), **values}
         values.update({key: value for key, value in overrides.items() if value is not None})
         unknown = sorted(set(values) - set(types))
@@ -299,7 +303,28 @@ class Settings:
                 f"{unknown[0]} is not a setting; the settings are listed by `entresol serve --help-settings`",
                 metadata={"setting": unknown[0]},
             )
-        return cls(**{name: _convert(name, types[name], value) for name, value in values.items()})
+        return cls(**{name: convert(name, types[name], value) for name, value in values.items()})
+
+
+def given(environment: Mapping[str, str] | None = None) -> dict[str, tuple[Any, str]]:
+    """Return what the environment and the files say of settings, as it stands there, each with which of them says it.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+    """
+    stores = STORES if environment is None else None
+    environment = os.environ if environment is None else environment
+    values: dict[str, tuple[Any, str]] = {}
+    if path := environment.get("ENTRESOL_CONFIG"):
+        values.update({name: (value, path) for name, value in _read_file(Path(path)).items()})
+    for item in dataclasses.fields(Settings):
+        text = environment.get(variable(item.name))
+        if text is not None:
+            values[item.name] = (text, variable(item.name))
+    # All of them or none: the cache of one database must not stand before another.
+    if stores is not None and _is_ours(stores) and _STORES.isdisjoint(values):
+        values.update({name: (value, str(stores)) for name, value in _read_file(stores).items()})
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,23 +355,13 @@ def _warn_of_unknown(environment: Mapping[str, str]) -> None:
         log.warning("%s is not a setting and is ignored; %s", one.name, hint)
 
 
-def described() -> str:
-    """Return every setting as its variable, with its unit, its default and its meaning."""
-    parts = []
-    for item in dataclasses.fields(Settings):
-        unit = "seconds, " if item.name.endswith("_s") else "bytes, " if "_bytes" in item.name else ""
-        default = " ".join(item.default) if isinstance(item.default, tuple) else item.default
-        meaning = textwrap.fill(item.metadata["meaning"], 100, initial_indent="  ", subsequent_indent="  ")
-        parts.append(f"{_variable(item.name)}  ({unit}default {default!r})\n{meaning}")
-    return "\n".join(parts)
-
-
 def environment_with(**settings: str) -> dict[str, str]:
     """Return this process's environment with these settings in it, for a process that it starts."""
-    return {**os.environ, **{_variable(name): value for name, value in settings.items()}}
+    return {**os.environ, **{variable(name): value for name, value in settings.items()}}
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """Return the name of a setting's variable."""
     return f"ENTRESOL_{name.upper()}"
 
 
@@ -366,7 +381,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"ENTRESOL_CONFIG: {path} cannot be read: {error}") from error
 
 
-def _convert(name: str, kind: Any, value: Any) -> Any:
+def convert(name: str, kind: Any, value: Any) -> Any:
     """Return `value` as the setting's type; text comes from the environment, the rest from TOML."""
     try:
         if kind is bool:

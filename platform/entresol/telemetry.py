@@ -1,17 +1,20 @@
-"""Every span, metric and log-field name of the platform, spelled once, and the set-up of OpenTelemetry.
+"""Every span, metric and log-field name of the platform, spelled once, and whether anybody asks for traces.
 
-Off by default: until `start` is called the instruments record nothing and cost a dictionary look-up at most.
+Until `collection.start` is called the instruments record nothing and cost a dictionary look-up at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from entresol.durations import Durations
 
 __all__ = ["CallbackOptions", "Observation"]
 
@@ -36,20 +39,20 @@ JOB = "entresol.job"
 ATTEMPT = "entresol.job.attempt"
 QUEUE = "entresol.queue"
 
-# Seconds that end the buckets of durations: a hit takes tens of microseconds, an attempt at a job may take an hour. The
-# library's own are those of milliseconds, and would put every call into the first.
-_QUICK_S = (
-    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
-    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
-)
-_SLOW_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+# The library's own bounds are for milliseconds. Calls: from a hit in this process to the longest deadline.
+_CALLS_S = tuple(round(unit * 10**power, 6) for power in range(-5, 2) for unit in (1, 2.5, 5))
+_JOBS_S = tuple(round(unit * 10**power, 3) for power in range(-3, 5) for unit in (1, 3))
+
+
+def _durations(name: str, description: str, bounds_s: Sequence[float]) -> metrics.Histogram:
+    return meter.create_histogram(
+        name, unit="s", description=description, explicit_bucket_boundaries_advisory=bounds_s
+    )
+
 
 # Rate, errors and duration of every method.
-CALL_DURATION = meter.create_histogram(
-    "rpc.server.call.duration",
-    unit="s",
-    description="Duration of calls, by method and status",
-    explicit_bucket_boundaries_advisory=_QUICK_S,
+CALL_DURATION = Durations(
+    meter, "rpc.server.call.duration", "Duration of calls, by method and status", _CALLS_S
 )
 
 # The cache: hits, misses and refusals per reason.
@@ -76,33 +79,17 @@ RELAY_REWINDS = meter.create_counter(
 
 # The database.
 POOL_USE = "entresol.storage.pool.connections"  # gauge, by server and state
-POOL_WAIT = meter.create_histogram(
-    "entresol.storage.pool.wait",
-    unit="s",
-    description="Wait for a connection",
-    explicit_bucket_boundaries_advisory=_QUICK_S,
-)
+POOL_WAIT = _durations("entresol.storage.pool.wait", "Wait for a connection", _CALLS_S)
 REPLICA_LAG = "entresol.storage.replica.lag"  # gauge, seconds, by server
-QUERY_DURATION = meter.create_histogram(
-    "entresol.storage.query.duration",
-    unit="s",
-    description="Duration of statements, by resource and operation",
-    explicit_bucket_boundaries_advisory=_QUICK_S,
+QUERY_DURATION = _durations(
+    "entresol.storage.query.duration", "Duration of statements, by resource and operation", _CALLS_S
 )
 
 # Jobs.
-JOB_DURATION = meter.create_histogram(
-    "entresol.jobs.attempt.duration",
-    unit="s",
-    description="Duration of attempts, by kind and how they ended",
-    explicit_bucket_boundaries_advisory=_SLOW_S,
+JOB_DURATION = _durations(
+    "entresol.jobs.attempt.duration", "Duration of attempts, by kind and how they ended", _JOBS_S
 )
-JOB_WAIT = meter.create_histogram(
-    "entresol.jobs.wait",
-    unit="s",
-    description="From when a job is ready to its claim, by kind",
-    explicit_bucket_boundaries_advisory=_SLOW_S,
-)
+JOB_WAIT = _durations("entresol.jobs.wait", "From when a job is ready to its claim, by kind", _JOBS_S)
 JOBS_SWEPT = meter.create_counter(
     "entresol.jobs.swept", description="Jobs taken back from workers whose lease was over"
 )
@@ -119,20 +106,12 @@ JOBS_AGE = "entresol.jobs.ready.age"  # gauge, seconds, by queue: of the oldest 
 EVENTS_PUBLISHED = meter.create_counter(
     "entresol.events.published", description="Events that RabbitMQ has confirmed, by resource"
 )
-EVENTS_DELAY = meter.create_histogram(
-    "entresol.events.delay",
-    unit="s",
-    description="From a commit to its events being confirmed",
-    explicit_bucket_boundaries_advisory=_SLOW_S,
-)
+EVENTS_DELAY = _durations("entresol.events.delay", "From a commit to its events being confirmed", _JOBS_S)
 EVENTS_HELD = "entresol.events.slot.held"  # gauge, bytes: the log that the server keeps for the slot
 
 # Schedules.
-TICK_DELAY = meter.create_histogram(
-    "entresol.schedules.tick.delay",
-    unit="s",
-    description="How late ticks put their jobs in, by schedule",
-    explicit_bucket_boundaries_advisory=_SLOW_S,
+TICK_DELAY = _durations(
+    "entresol.schedules.tick.delay", "How late ticks put their jobs in, by schedule", _JOBS_S
 )
 TICKS_SKIPPED = meter.create_counter(
     "entresol.schedules.ticks.skipped", description="Ticks that put no job in, by schedule and reason"
@@ -142,16 +121,16 @@ TICKS_SKIPPED = meter.create_counter(
 VERIFY_READS = meter.create_counter(
     "entresol.verify.reads", description="Writes read back, by age and outcome"
 )
-VERIFY_STALENESS = meter.create_histogram(
-    "entresol.verify.staleness",
-    unit="s",
-    description="Age of the first change that a read did not show",
-    explicit_bucket_boundaries_advisory=_SLOW_S,
+VERIFY_STALENESS = _durations(
+    "entresol.verify.staleness", "Age of the first change that a read did not show", _JOBS_S
 )
 VERIFY_DIFFERENCES = meter.create_counter(
     "entresol.verify.differences", description="Hits that were not what the primary had"
 )
 VERIFY_SKIPPED = meter.create_counter("entresol.verify.skipped", description="Reads not made, by reason")
+
+# The method or the kind of jobs for which this task works, for its log lines.
+method: ContextVar[str] = ContextVar("entresol.method", default="")
 
 # Spans.
 SPAN_STATEMENT = "entresol.storage.statement"
@@ -205,33 +184,3 @@ def traceparent() -> str:
     if recording():
         _headers.inject(headers)
     return headers.get("traceparent", "")
-
-
-def start(service: str = "entresol") -> None:
-    """Send traces and metrics over OTLP, as the standard `OTEL_*` variables say. Call once, before serving."""
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    from entresol.sampling import drawing
-
-    resource = Resource.create({"service.name": service})
-    metrics.set_meter_provider(
-        MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource)
-    )
-    provider = TracerProvider(resource=resource)
-    provider.sampler = drawing(provider.sampler)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
-
-
-def stop() -> None:
-    """Flush what is still to be sent."""
-    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
-        shutdown = getattr(provider, "shutdown", None)
-        if shutdown is not None:
-            shutdown()

@@ -125,7 +125,10 @@ def folder(tmp_path: Path) -> Path:
 @contextmanager
 def up(folder: Path, number: signal.Signals = signal.SIGTERM, **environment: str) -> Iterator[Popen[str]]:
     command = [ENTRESOL, "up", "--listen", "127.0.0.1:0", "--replicas", "1"]
-    environment = environment or {"ENTRESOL_WEB_LISTEN": "127.0.0.1:0"}
+    environment = {
+        "ENTRESOL_ADMIN_LISTEN": "127.0.0.1:0",
+        **(environment or {"ENTRESOL_WEB_LISTEN": "127.0.0.1:0"}),
+    }
     process = Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=PIPE, text=True)
     try:
         yield process

@@ -9,11 +9,12 @@ from typing import Any
 
 from tests.offline import work
 
-from entresol.app import load_model, open_records
+from entresol.app import load_model
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.service.call import Call
 from entresol.service.registry import Context
+from entresol.stores import open_records
 from entresol.testing.platforms import make_tables
 from entresol.transport.caller import Caller
 

@@ -15,6 +15,7 @@ class Breaker:
     failures_max: int
     reset_s: float
     clock: Clock = field(default_factory=Clock)
+    opened_s: float = 0.0  # since the epoch, when it opened last
     _failures: int = 0
     _retry_at_s: float = 0.0
 
@@ -45,5 +46,7 @@ class Breaker:
     def fail(self) -> None:
         """Note a failure."""
         self._failures += 1
+        if self._failures == self.failures_max:
+            self.opened_s = self.clock.now_s()
         if self._failures >= self.failures_max:
             self._retry_at_s = self.clock.monotonic_s() + self.reset_s

@@ -21,6 +21,7 @@ from entresol.cache.connection import Connection
 from entresol.cache.failure import CacheError
 from entresol.cache.scripts import Scripts
 from entresol.cache.wire import Command, Reply
+from entresol.life import Absence, Facts
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,19 @@ class Cluster(Connection):
     def is_away(self) -> bool:
         """Whether no server of the cluster is asked."""
         return bool(self._nodes) and all(node.is_away for node in self._nodes.values())
+
+    @property
+    def absence(self) -> Absence:
+        """Return why no server of the cluster is asked, and since when."""
+        if not self.is_away:
+            return super().absence
+        each = [(node.address, node.absence) for node in self._nodes.values()]
+        reasons = "; ".join(f"{address}: {absence.reason}" for address, absence in each)
+        return Absence(reasons, max(absence.since_s for _, absence in each))
+
+    def states(self) -> list[Facts]:
+        """Return what is known of each server that has keys of its own."""
+        return [state for node in self._nodes.values() for state in node.states()] or super().states()
 
     async def nodes(self) -> Sequence[Connection]:
         """Return a connection to each server that has keys of its own."""

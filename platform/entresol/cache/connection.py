@@ -12,6 +12,7 @@ from entresol.cache.failure import CacheError
 from entresol.cache.scripts import Scripts
 from entresol.cache.sentinel import Sentinels
 from entresol.cache.wire import Command, Reply, Wire
+from entresol.life import Absence, Facts
 
 
 class Connection:
@@ -32,6 +33,18 @@ class Connection:
         self._timeout_s = timeout_s
         self._wire: Wire | None = None
         self._opening: asyncio.Task[Wire] | None = None
+        self._address = addresses.hosts[0]  # that was called last
+        self._failure = ""  # how the last command failed
+
+    @property
+    def address(self) -> str:
+        """Return where the server was called last, without its password."""
+        return str(self._address)
+
+    @property
+    def absence(self) -> Absence:
+        """Return why the server is taken to be away, and since when; without a reason it is there."""
+        return Absence(self._failure, self.breaker.opened_s) if self.breaker.is_open else Absence()
 
     @property
     def label(self) -> str:
@@ -42,6 +55,10 @@ class Connection:
     def is_away(self) -> bool:
         """Whether the server has failed so often that it is not asked."""
         return self.breaker.is_open
+
+    def states(self) -> list[Facts]:
+        """Return what is known of each server that has keys of its own."""
+        return [{"address": self.address, "live": not self.is_away, **self.absence.facts()}]
 
     async def nodes(self) -> Sequence[Connection]:
         """Return a connection to each server that has keys of its own."""
@@ -118,6 +135,8 @@ class Connection:
 
     def _fail(self, error: BaseException) -> None:
         self.breaker.fail()
+        if not (isinstance(error, CacheError) and error.reason == "open"):
+            self._failure = str(error)
         reason = error.reason if isinstance(error, CacheError) else type(error).__name__
         telemetry.CACHE_FAILURES.add(1, {telemetry.REASON: reason})
 
@@ -143,6 +162,7 @@ class Connection:
             async with asyncio.timeout(self._timeout_s):
                 if self._sentinels is not None:
                     address = await self._sentinels.primary()
+                self._address = address
                 wire = await address.dial(lambda: Wire(self._timeout_s))
         except (OSError, TimeoutError) as error:
             raise CacheError(f"{address} cannot be reached: {error!r}", "unreachable") from error

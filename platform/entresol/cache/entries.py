@@ -7,6 +7,7 @@ rules.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -29,6 +30,7 @@ from entresol.cache.wire import Command, Reply
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.errors import ConfigurationError
+from entresol.life import Facts
 from entresol.schema.model import Resource
 
 FILL_KEYS_MAX = 64
@@ -96,6 +98,14 @@ class Entries:
     def is_away(self) -> bool:
         """Whether the server has failed so often that it is not asked."""
         return self.connection.is_away
+
+    def facts(self) -> Facts:
+        """Return what is known of the servers, and the generation of each partition."""
+        generations = [generation.decode(errors="replace") for generation in self._generations.seen]
+        lag_s = self.lag.seconds
+        lag = {} if math.isinf(lag_s) else {"relay_lag_s": round(lag_s, 3)}
+        servers = self.connection.states()
+        return {"live": not self.is_away, "servers": servers, "generations": generations, **lag}
 
     async def get(self, resource: Resource, names: Sequence[str]) -> list[Entry | None]:
         """Return the entry of each name, in order; None is a miss.

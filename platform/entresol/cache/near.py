@@ -16,6 +16,8 @@ from entresol.cache.entry import Entry
 from entresol.cache.keys import Layout, Place
 from entresol.clock import Clock
 from entresol.config import Settings
+from entresol.life import Facts
+from entresol.positions import lsn_text
 
 SLOTS = 1024  # of keys whose invalidations are counted together
 OVERHEAD_BYTES = 500  # of a copy, beside key and message
@@ -94,6 +96,17 @@ class Near:
             silence_s_max=max(SILENCE_TICKS * settings.relay_tick_s, SILENCE_S_MIN),
             clock=clock or Clock(),
         )
+
+    def facts(self) -> Facts:
+        """Return how much there is, and what was heard of each partition; None where nothing is heard."""
+        now_s = self._clock.monotonic_s()
+        heard = [None if view is None else _view_facts(view, now_s) for view in self._views]
+        return {
+            "copies": len(self._copies),
+            "bytes": self.size_bytes,
+            "bytes_max": self._bytes_max,
+            "partitions": heard,
+        }
 
     def get(self, table: str, name: str) -> Entry | None:
         """Return the copy, if there is one that may be shown.
@@ -227,6 +240,14 @@ class Near:
         copy = self._copies.pop(key, None)
         if copy is not None:
             self.size_bytes -= copy.size_bytes
+
+
+def _view_facts(view: View, now_s: float) -> Facts:
+    return {
+        "generation": view.generation.decode(errors="replace"),
+        "watermark": lsn_text(view.watermark),
+        "heard_s_ago": round(now_s - view.heard_s, 3),
+    }
 
 
 def _is_older(entry: Entry, known: Entry) -> bool:

@@ -27,6 +27,8 @@ from entresol.cache.scripts import Scripts
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.errors import EntresolError, SlotBusyError
+from entresol.life import Facts
+from entresol.positions import lsn_text
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +137,13 @@ class Relay:
                 refilling.cancel()
                 await asyncio.wait([refilling])
             await self.applier.close()
+
+    def facts(self) -> Facts:
+        """Return how far it is; one that stands by for another tells no more than that."""
+        progress = self.progress
+        if not progress.is_active:
+            return {"active": False}
+        return {"active": True, "applied": lsn_text(progress.applied), "lag_s": round(progress.lag_s, 3)}
 
     def _observe_lag(self, _: telemetry.CallbackOptions) -> list[telemetry.Observation]:
         return [telemetry.Observation(self.progress.lag_s)] if self.progress.is_active else []

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from entresol.app import load_served, open_records
+from entresol.app import load_served
 from entresol.cli.run import run
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, EntresolError, NotFoundError
@@ -24,6 +24,7 @@ from entresol.storage.batches import Generation, Generations
 from entresol.storage.jobs import Jobs
 from entresol.storage.new_jobs import enqueue
 from entresol.storage.pools import Pools
+from entresol.stores import open_records
 
 _POLL_S = 0.5
 

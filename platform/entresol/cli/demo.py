@@ -22,7 +22,7 @@ from entresol.cli.importer import load_file
 from entresol.cli.run import run, until_told
 from entresol.cli.stack import Stack, serving, stores
 from entresol.cli.tour import Step, Tour
-from entresol.cli.up import WEB, addresses
+from entresol.cli.up import ADMIN, WEB, addresses
 from entresol.config import Settings
 from entresol.transport.caller import Caller
 
@@ -53,7 +53,10 @@ def command(data: Path | None, count: int, once: bool, as_json: bool) -> None:
     """
     free = "127.0.0.1:0"
     settings = Settings.load(
-        defaults={"web_listen": WEB}, listen=free if once else None, web_listen=free if once else None
+        defaults={"web_listen": WEB, "admin_listen": ADMIN},
+        listen=free if once else None,
+        web_listen=free if once else None,
+        admin_listen=free if once else None,
     )
     run(_demo(settings, data, count, once, as_json))
 

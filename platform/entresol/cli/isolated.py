@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -22,19 +21,22 @@ def main() -> None:
         return
     limit_memory(start.settings.jobs_process_size_bytes_max)
     sys.path[:] = start.path
+    from entresol import logs
     from entresol.cli.run import run
 
-    logging.basicConfig(level=start.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.start(start.log_level, start.settings.log_format)
     run(_make_attempts(channel, start))
 
 
 async def _make_attempts(channel: Channel, start: Start) -> None:
     from entresol import telemetry
-    from entresol.app import load_served, open_records, start_telemetry
+    from entresol.app import load_served
+    from entresol.cli.run import telemetry_of
     from entresol.clock import Clock
     from entresol.jobs.isolated import Isolated
     from entresol.service.jobs import kinds
     from entresol.service.registry import registry
+    from entresol.stores import open_records
 
     settings = replace(
         start.settings,
@@ -44,7 +46,7 @@ async def _make_attempts(channel: Channel, start: Start) -> None:
     )
     model = load_served(settings)
     async with AsyncExitStack() as stack:
-        start_telemetry(settings, stack, "entresol-worker")
+        await stack.enter_async_context(telemetry_of(settings, "entresol-worker"))
         telemetry.look()
         records = await stack.enter_async_context(open_records(settings, model))
         functions = {name: registry.jobs[name] for name in registry.isolated}

@@ -66,10 +66,19 @@ def entresol(verbose: bool) -> None:
     Settings come from ENTRESOL_* variables or the TOML file that ENTRESOL_CONFIG names; `entresol serve
     --help-settings` lists them.
     """
+    from entresol import logs  # here, as commands are, so that --help need not wait for it
+    from entresol.config import given
+
     level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    # The only setting that is needed before the others can be complained of.
+    form, _ = given().get("log_format", ("", ""))
+    logs.start(level, str(form))
+
+
+def _say(text: str) -> None:
+    from entresol.redaction import redacted
+
+    click.echo(f"error: {redacted(text)}", err=True)
 
 
 def main() -> None:
@@ -77,10 +86,10 @@ def main() -> None:
     try:
         sys.exit(entresol(standalone_mode=False))
     except EntresolError as error:
-        click.echo(f"error: {error.message}", err=True)
+        _say(error.message)
         sys.exit(1)
     except OSError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(str(error))
         sys.exit(1)
     except click.ClickException as error:
         error.show()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
-
 import click
 
-from entresol.app import load_model, start_telemetry
-from entresol.cli.run import run, settle_memory, until_told
+from entresol.app import load_model
+from entresol.cli.run import living, run, until_over
 from entresol.config import Settings
 from entresol.events.publisher import open_publisher
 
@@ -26,16 +23,8 @@ def command(protos: str | None) -> None:
 
 
 async def _publish(settings: Settings) -> None:
-    async with AsyncExitStack() as stack:
-        start_telemetry(settings, stack, "entresol-publisher")
-        publisher = await stack.enter_async_context(open_publisher(settings, load_model(settings)))
-        working = asyncio.create_task(publisher.run(), name="entresol publisher")
-        told = asyncio.create_task(until_told(), name="signal")
-        settle_memory()
-        click.echo("publishing")
-        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if working.done():
-            working.result()
-        working.cancel()
-        await asyncio.wait((working,))
+    async with (
+        living(settings, "publisher") as life,
+        open_publisher(settings, load_model(settings)) as publisher,
+    ):
+        await until_over(publisher.run(), life, "publishing")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from entresol.app import load_model, open_records
+from entresol.app import load_model
 from entresol.cli.pace import Pace
 from entresol.cli.progress import ProgressBar
 from entresol.cli.resources import resource_of
@@ -19,6 +19,7 @@ from entresol.errors import DeadlineExceededError
 from entresol.records import Records
 from entresol.schema.model import Model, Resource
 from entresol.storage.store import Selection
+from entresol.stores import open_records
 
 COUNT_S = 5.0  # longest wait for the end of the progress bar
 

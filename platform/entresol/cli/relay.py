@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
-
 import click
 
-from entresol.app import open_relay, start_telemetry
-from entresol.cli.run import run, settle_memory, until_told
+from entresol.app import open_relay
+from entresol.cli.run import living, run, until_over
 from entresol.config import Settings
 
 
@@ -25,16 +22,5 @@ def command(protos: str | None) -> None:
 
 
 async def _relay(settings: Settings) -> None:
-    async with AsyncExitStack() as stack:
-        start_telemetry(settings, stack, "entresol-relay")
-        relay = await stack.enter_async_context(open_relay(settings))
-        working = asyncio.create_task(relay.run(), name="entresol relay")
-        told = asyncio.create_task(until_told(), name="signal")
-        settle_memory()
-        click.echo("relaying")
-        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if working.done():
-            working.result()
-        working.cancel()
-        await asyncio.wait((working,))
+    async with living(settings, "relay") as life, open_relay(settings, life=life) as relay:
+        await until_over(relay.run(), life, "relaying")

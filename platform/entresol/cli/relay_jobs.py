@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
-
 import click
 
-from entresol.app import start_telemetry
-from entresol.cli.run import run, settle_memory, until_told
+from entresol.cli.run import living, run, until_over
 from entresol.config import Settings
 from entresol.jobs.relay import open_job_relay
 
@@ -27,16 +23,5 @@ def command(queues: tuple[str, ...]) -> None:
 
 
 async def _relay(settings: Settings, queues: tuple[str, ...]) -> None:
-    async with AsyncExitStack() as stack:
-        start_telemetry(settings, stack, "entresol-job-relay")
-        relay = await stack.enter_async_context(open_job_relay(settings, queues))
-        working = asyncio.create_task(relay.run(), name="entresol job relay")
-        told = asyncio.create_task(until_told(), name="signal")
-        settle_memory()
-        click.echo(f"relaying jobs of {', '.join(queues)}")
-        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if working.done():
-            working.result()
-        working.cancel()
-        await asyncio.wait((working,))
+    async with living(settings, "job-relay") as life, open_job_relay(settings, queues) as relay:
+        await until_over(relay.run(), life, f"relaying jobs of {', '.join(queues)}")

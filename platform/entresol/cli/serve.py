@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+import asyncio
+import signal
 
 import click
 
-from entresol.app import Platform, start_telemetry
+from entresol.app import Platform
 from entresol.cli.counts import counted
-from entresol.cli.run import run, settle_memory, until_told
+from entresol.cli.run import SERVER, hearing, living, run, settle_memory
 from entresol.cli.workers import Workers
-from entresol.config import Settings, described
+from entresol.config import Settings
+from entresol.listing import described
 
 
 @click.command("serve")
@@ -45,19 +47,27 @@ def command(
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal."""
-    async with AsyncExitStack() as stack:
-        start_telemetry(settings, stack, "entresol")
-        platform = await stack.enter_async_context(await Platform.open(settings))
-        server = await platform.serve()
-        host = settings.listen.rpartition(":")[0]
-        click.echo(f"serving {counted(len(platform.model.services), 'service')} on {host}:{server.port}")
-        if web := await platform.serve_web():
-            click.echo(f"serving the web on {settings.web_listen.rpartition(':')[0]}:{web.port}")
-        cache = "cache" if settings.cache_url else "no cache (ENTRESOL_CACHE_URL is not set)"
-        click.echo(f"reading from {cache}, {counted(len(settings.database_read), 'replica')} and the primary")
-        settle_memory()
-        await until_told()
+    async with living(settings, SERVER) as life, await Platform.open(settings, life=life) as platform:
+        # The supervisor of several workers waits in their stead, and tells them by this what they are to say meanwhile.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, life.drain)
+        with hearing() as told:
+            await _listen(platform, settings)
+            await told
         click.echo("draining")
+        await platform.drain()
+
+
+async def _listen(platform: Platform, settings: Settings) -> None:
+    """Begin to answer on every port, and say so."""
+    web = await platform.serve_web()
+    server = await platform.serve()
+    host = settings.listen.rpartition(":")[0]
+    click.echo(f"serving {counted(len(platform.model.services), 'service')} on {host}:{server.port}")
+    if web:
+        click.echo(f"serving the web on {settings.web_listen.rpartition(':')[0]}:{web.port}")
+    cache = "cache" if settings.cache_url else "no cache (ENTRESOL_CACHE_URL is not set)"
+    click.echo(f"reading from {cache}, {counted(len(settings.database_read), 'replica')} and the primary")
+    settle_memory()
 
 
 async def serve_by_workers(settings: Settings, count: int) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 from entresol.app import Platform, load_model, open_worker, relaying
 from entresol.background import noticed
 from entresol.cli.folders import migration_folders
+from entresol.cli.run import living
 from entresol.config import Settings
 from entresol.embedded.servers import EmbeddedServers
+from entresol.life import Life
 from entresol.schema.model import Model
 from entresol.storage.check import Lacks, check_schema
 from entresol.storage.migrate import migrate
@@ -38,6 +40,7 @@ class Stack:
     platform: Platform
     address: str
     web_address: str
+    admin_address: str
 
 
 @asynccontextmanager
@@ -68,21 +71,26 @@ async def stores(settings: Settings, folder: Path | None, *, replicas: int = 2) 
 async def serving(stores: Stores) -> AsyncIterator[Stack]:
     """Run the relay, the server, and a worker of all queues, over the stores while the block lasts."""
     settings = stores.settings
-    async with relaying(settings), await Platform.open(settings) as platform, _working(stores):
+    async with (
+        living(settings, "up", say=False) as life,
+        relaying(settings, life=life),
+        await Platform.open(settings, life=life) as platform,
+        _working(stores, life),
+    ):
         server = await platform.serve()
         web = await platform.serve_web()
         address = f"{settings.listen.rpartition(':')[0]}:{server.port}"
         web_address = f"{settings.web_listen.rpartition(':')[0]}:{web.port}" if web else ""
-        yield Stack(stores.servers, settings, platform, address, web_address)
+        yield Stack(stores.servers, settings, platform, address, web_address, life.address)
 
 
 @asynccontextmanager
-async def _working(stores: Stores) -> AsyncIterator[None]:
+async def _working(stores: Stores, life: Life) -> AsyncIterator[None]:
     queues = sorted({method.job.queue for method in stores.model.methods.values() if method.job})
     if not queues:
         yield
         return
-    async with open_worker(stores.settings, queues) as worker:
+    async with open_worker(stores.settings, queues, life=life) as worker:
         working = asyncio.create_task(worker.run(), name="entresol worker")
         working.add_done_callback(noticed)
         try:

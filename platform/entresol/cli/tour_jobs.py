@@ -176,6 +176,7 @@ async def _another_worker(settings: Settings, queue: str) -> AsyncIterator[async
         database_write=settings.database_write,
         database_read=" ".join(settings.database_read),
         cache_url=settings.cache_url,
+        admin_listen="",  # the demo has it
     )
     process = await asyncio.create_subprocess_exec(
         *command, env=variables, stdout=asyncio.subprocess.PIPE, start_new_session=True

@@ -15,6 +15,7 @@ from entresol.schema.model import MethodKind
 from entresol.storage.plan import command as plan_command
 
 WEB = "127.0.0.1:9080"
+ADMIN = "127.0.0.1:9464"
 
 
 @click.command("up")
@@ -53,7 +54,7 @@ def command(
     commands find its stores by themselves where they are started, if nothing else is set.
     """
     settings = Settings.load(
-        defaults={"web_listen": WEB},
+        defaults={"web_listen": WEB, "admin_listen": ADMIN},
         protos=protos,
         functions=functions,
         migrations=migrations,
@@ -125,6 +126,7 @@ def addresses(stack: Stack) -> dict[str, object]:
     return {
         "platform": stack.address,
         "web": f"http://{stack.web_address}/" if stack.web_address else "",
+        "admin": f"http://{stack.admin_address}/" if stack.admin_address else "",
         "primary": stack.servers.write_url,
         "replicas": list(stack.servers.read_urls),
         "cache": stack.servers.cache_url,

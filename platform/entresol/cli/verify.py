@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from entresol.app import load_model, start_telemetry
+from entresol.app import load_model
 from entresol.cli.metadata import metadata_option
-from entresol.cli.run import run, until_told
+from entresol.cli.run import run, telemetry_of, until_told
 from entresol.cli.verification.findings import Findings
 from entresol.cli.verification.readers import Primary, Readers
 from entresol.cli.verification.report import page, text
@@ -98,7 +98,7 @@ async def _verify(settings: Settings, plan: Plan, targets: list[str], metadata: 
         )
 
     async with AsyncExitStack() as stack:
-        start_telemetry(settings, stack, "entresol-verify")
+        await stack.enter_async_context(telemetry_of(settings, "entresol-verify"))
         model = load_model(settings)
         readers = stack.enter_context(Readers(targets, model, metadata, clock))
         few = replace(

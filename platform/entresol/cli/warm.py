@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from entresol.app import load_model, open_records
+from entresol.app import load_model
 from entresol.cache.census import census
 from entresol.cache.entries import Entries
 from entresol.cache.session import EMPTY
@@ -25,6 +25,7 @@ from entresol.config import Settings
 from entresol.errors import ConfigurationError, UnavailableError
 from entresol.records import CACHE, Demand, Records
 from entresol.schema.model import Consistency, Model, Resource
+from entresol.stores import open_records
 
 NAMES_MAX = 50  # read at once by each of the concurrent readers
 SAVE_RATE = 20_000

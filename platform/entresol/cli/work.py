@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 
 import click
 
-from entresol.app import open_worker, start_telemetry
-from entresol.cli.run import run, settle_memory, until_told
+from entresol.app import open_worker
+from entresol.cli.run import living, run, settle_memory, until_told
 from entresol.config import Settings
 from entresol.transport.health import open_health
 
@@ -37,16 +37,17 @@ def command(
 
 async def _work(settings: Settings, queues: tuple[str, ...], health: str) -> None:
     async with AsyncExitStack() as stack:
-        start_telemetry(settings, stack, "entresol-worker")
-        worker = await stack.enter_async_context(open_worker(settings, queues))
+        life = await stack.enter_async_context(living(settings, "worker"))
+        worker = await stack.enter_async_context(open_worker(settings, queues, life=life))
         if health:
             server = await stack.enter_async_context(open_health(settings, health))
             click.echo(f"telling of health on {health.rpartition(':')[0]}:{server.port}")
         working = asyncio.create_task(worker.run(), name="entresol worker")
-        told = asyncio.create_task(until_told(), name="signal")
+        told = asyncio.create_task(until_told(life.ready), name="signal")
         settle_memory()
         click.echo(f"working on {', '.join(queues)}")
         await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+        life.drain()
         told.cancel()
         worker.stop()
         await working

@@ -2,27 +2,34 @@
 
 Each worker is an event loop of its own; the kernel spreads connections over them (SO_REUSEPORT). A crash loses what ran
 in that worker and nothing else: another takes its place. SIGHUP renews them one by one, the new one ready before the
-old one drains; SIGTERM drains all.
+old one drains; SIGTERM drains all. The admin port is this process's, which asks its workers: each has one of its own,
+on loopback.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import click
 
 from entresol.config import Settings, environment_with
 from entresol.errors import ConfigurationError
+from entresol.life import Life
+from entresol.transport.admin.fleet import Member, fleet_pages
+from entresol.transport.admin.server import open_admin
 from entresol.transport.listener import cannot_listen
 
 READY = "serving "  # how the line begins that a worker prints when it answers
+ADMIN = "admin on "  # and when its admin port does
 _READY_S = 60.0
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.1, 5.0
 _STEADY_S = 10.0  # a worker that lived so long is begun again without a pause
@@ -36,6 +43,7 @@ class Worker:
     number: int
     process: Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    admin: str = ""  # where its admin port is, while it answers there
     leaving: bool = False
 
 
@@ -46,6 +54,8 @@ class Workers:
         self._arguments = arguments
         self._settings = settings
         self._count = count
+        self._ready_s = _READY_S + settings.start_wait_s
+        self._life = Life("supervisor")
         self._told = asyncio.Event()
         self._failed: asyncio.Future[str] | None = asyncio.get_running_loop().create_future()
         self._keepers: set[asyncio.Task[None]] = set()
@@ -59,8 +69,10 @@ class Workers:
         Raises:
             ConfigurationError: no worker came up; its own output says why.
         """
-        with reserved(self._settings.listen, "listen") as address, self._web_reserved() as web_address:
-            self._settings = replace(self._settings, listen=address, web_listen=web_address)
+        pages = fleet_pages(self._life, self._settings, self._members)
+        async with open_admin(self._settings, self._life, pages) as admin, self._reserved():
+            if admin is not None:
+                click.echo(f"{ADMIN}{self._settings.admin_listen.rpartition(':')[0]}:{admin.port}")
             self._listen_to_signals()
             for number in range(self._count):
                 self._begin(number)
@@ -68,14 +80,48 @@ class Workers:
                 await self._until_ready()
                 if not self._told.is_set():
                     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._renew_soon)
-                    click.echo(f"{READY}with {self._count} workers on {address}")
+                    self._life.ready()
+                    click.echo(f"{READY}with {self._count} workers on {self._settings.listen}")
                 await self._told.wait()
+                await self._announce()
             finally:
                 await self._end_all()
 
-    def _web_reserved(self) -> contextlib.AbstractContextManager[str]:
-        address = self._settings.web_listen
-        return reserved(address, "web_listen") if address else contextlib.nullcontext("")
+    @contextlib.asynccontextmanager
+    async def _reserved(self) -> AsyncIterator[None]:
+        """Hold the ports that the workers share."""
+        with contextlib.ExitStack() as stack:
+            held: dict[str, Any] = {
+                name: stack.enter_context(reserved(address, name))
+                for name in ("listen", "web_listen")
+                if (address := getattr(self._settings, name))
+            }
+            self._settings = replace(self._settings, **held)
+            yield
+
+    def _members(self) -> list[Member]:
+        """Return the workers that have begun to answer, but for those on their way out."""
+        workers = (worker for worker in self._begun if worker.admin and not worker.leaving)
+        return sorted((Member(one.number, one.admin) for one in workers), key=lambda one: one.number)
+
+    async def _announce(self) -> None:
+        """Have every worker say that it is not ready, and let them go on for `drain_delay_s`."""
+        self._life.drain()
+        for number in (signal.SIGINT, signal.SIGTERM):  # the next one ends all at once
+            asyncio.get_running_loop().add_signal_handler(number, self._kill_all)
+        if self._settings.drain_delay_s:
+            for worker in self._begun:
+                if worker.ready.is_set() and worker.process is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        worker.process.send_signal(signal.SIGUSR1)
+            await asyncio.sleep(self._settings.drain_delay_s)
+
+    def _kill_all(self) -> None:
+        for worker in self._begun:
+            worker.leaving = True
+            if worker.process is not None and worker.process.returncode is None:
+                worker.process.kill()
+        os._exit(1)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -100,6 +146,7 @@ class Workers:
             began_s = loop.time()
             code = await self._fill(worker)
             worker.ready.clear()
+            worker.admin = ""
             if worker.leaving:
                 return
             if self._failed is not None and not self._failed.done():
@@ -124,8 +171,13 @@ class Workers:
             reading.cancel()
 
     async def _start(self) -> Process:
+        settings = self._settings
         environment = environment_with(
-            listen=self._settings.listen, web_listen=self._settings.web_listen, reuse_port="true"
+            listen=settings.listen,
+            web_listen=settings.web_listen,
+            reuse_port="true",
+            admin_listen="127.0.0.1:0" if settings.admin_listen else "",
+            drain_delay_s="0",  # it is waited here, for all; of those that are renewed no balancer need know
         )
         command = (sys.executable, "-m", "entresol.cli.main", "serve", *self._arguments)
         # In a session of its own: Ctrl-C is for this process, which tells the workers in its own way.
@@ -138,6 +190,8 @@ class Workers:
         while line := await _line(process.stdout):
             text = line.decode(errors="replace").rstrip()
             click.echo(f"worker {worker.number}: {text}")
+            if text.startswith(ADMIN):
+                worker.admin = text.removeprefix(ADMIN)
             if text.startswith(READY):
                 worker.ready.set()
 
@@ -148,14 +202,17 @@ class Workers:
         ready = asyncio.gather(*(worker.ready.wait() for worker in self._places.values()))
         told = asyncio.ensure_future(self._told.wait())
         try:
-            await asyncio.wait((ready, failed, told), timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (ready, failed, told), timeout=self._ready_s, return_when=asyncio.FIRST_COMPLETED
+            )
             if failed.done():
                 raise ConfigurationError(failed.result())
             if not ready.done() and not told.done():
-                raise ConfigurationError(f"not every worker was ready within {_READY_S:.0f} s")
+                raise ConfigurationError(f"not every worker was ready within {self._ready_s:.0f} s")
         finally:
             ready.cancel()
             told.cancel()
+            await asyncio.gather(ready, told, return_exceptions=True)
             self._failed = None
 
     def _renew_soon(self) -> None:
@@ -167,7 +224,7 @@ class Workers:
         for number, old in list(self._places.items()):
             new = self._begin(number)
             try:
-                async with asyncio.timeout(_READY_S):
+                async with asyncio.timeout(self._ready_s):
                     await new.ready.wait()
             except TimeoutError:
                 click.echo(f"worker {number} is not renewed: the new one is not ready", err=True)

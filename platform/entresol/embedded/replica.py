@@ -10,6 +10,7 @@ from typing import Any
 from entresol.embedded.polling import until
 from entresol.embedded.postgres import USER, PostgresServer, Primary
 from entresol.errors import ServerCommandError, ServerStartError
+from entresol.positions import lsn_text
 
 _CLONE_S = 600.0
 _CATCH_UP_S = 15.0
@@ -86,7 +87,7 @@ class Replica(PostgresServer):
         Raises:
             ServerCommandError: it has not within `timeout_s`, or is away.
         """
-        lsn = f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+        lsn = lsn_text(position)
         # COMMIT lets go of the snapshot, which could hold up the very replay that is waited for.
         sql = f"""
             SET statement_timeout = {round(timeout_s * 1000)};

@@ -8,10 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, use_span
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    set_span_in_context,
+    use_span,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from entresol import telemetry
+from entresol.life import Facts
 from entresol.storage.jobs import Backlog, Claimed
 
 _headers = TraceContextTextMapPropagator()
@@ -34,6 +43,7 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
     telemetry.JOB_WAIT.record(claimed.waited_s, kind)
     started, attempt = time.perf_counter(), Watched()
     span = _span(claimed, claimed.kind, SpanKind.CONSUMER)
+    token = telemetry.method.set(claimed.kind)
     try:
         with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             yield attempt
@@ -41,8 +51,9 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
             if attempt.outcome in _FAILED:
                 span.set_status(Status(StatusCode.ERROR))
     finally:
+        telemetry.method.reset(token)
         ended = {**kind, telemetry.OUTCOME: attempt.outcome}
-        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended)
+        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended, set_span_in_context(span))
 
 
 def handed_on(claimed: Claimed) -> Claimed:
@@ -55,8 +66,12 @@ def handed_on(claimed: Claimed) -> Claimed:
 @contextmanager
 def followed(claimed: Claimed) -> Iterator[None]:
     """Let what an attempt does be told in a span of this process, below the attempt's own, which its worker has."""
-    with use_span(_span(claimed, telemetry.SPAN_ISOLATED, SpanKind.INTERNAL), end_on_exit=True):
-        yield
+    token = telemetry.method.set(claimed.kind)
+    try:
+        with use_span(_span(claimed, telemetry.SPAN_ISOLATED, SpanKind.INTERNAL), end_on_exit=True):
+            yield
+    finally:
+        telemetry.method.reset(token)
 
 
 def _span(claimed: Claimed, name: str, kind: SpanKind) -> Span:
@@ -78,6 +93,14 @@ class Gauges:
         self.backlog: Mapping[str, Backlog] = {}
         self.running = running
         _gauges.add(self)
+
+    def facts(self) -> Facts:
+        """Return how many jobs run, and what waits in each queue, as it was measured last."""
+        ready = {
+            queue: {"ready": one.ready, "oldest_s": round(one.ready_s, 3)}
+            for queue, one in self.backlog.items()
+        }
+        return {"running": self.running(), "queues": ready}
 
 
 _gauges: weakref.WeakSet[Gauges] = weakref.WeakSet()

@@ -25,6 +25,7 @@ from entresol.jobs.limits import look_s, open_lanes, rooms
 from entresol.jobs.processes import Processes
 from entresol.jobs.shares import shares, within
 from entresol.jobs.watch import Gauges, watched
+from entresol.life import Facts
 from entresol.storage.jobs import Attempt, Claimed, Jobs, LaneState, Share
 from entresol.storage.wakeups import listen
 from entresol.turns import Turn
@@ -115,6 +116,10 @@ class Worker:
         """Claim no more, finish what runs, and end."""
         self._stopping = True
         self._stirred.set()
+
+    def facts(self) -> Facts:
+        """Return what runs here and what waits."""
+        return {"id": str(self._id), "concurrency": self._settings.jobs_concurrency, **self._gauges.facts()}
 
     async def _hear(self) -> None:
         """Hear for ever that there may be something to claim."""

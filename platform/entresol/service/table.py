@@ -23,6 +23,7 @@ from entresol.service.links.authorize import authorize, guard, is_awaited
 from entresol.service.links.deadline import deadline
 from entresol.service.links.decode import decode
 from entresol.service.links.errors import errors
+from entresol.service.links.log import ALL, logged
 from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
@@ -66,6 +67,7 @@ def build(
         ConfigurationError: a setting cannot work, or a batch has no method whose requests it carries.
     """
     shared_quota = quota(settings)
+    told = (logged(settings.log_calls),) if settings.log_calls else ()
     standard = _Standard(model, records, settings, identifiers or Identifiers())
     table = {}
     for path, method in model.methods.items():
@@ -79,9 +81,18 @@ def build(
         else:
             handler = standard.handler(method, check)
         before = (deadline(settings), decode(settings, records.tokens))
-        links: tuple[Link, ...] = (trace, errors, shared_quota, *before, authorize(policy), validate(check))
+        links: tuple[Link, ...] = (
+            trace,
+            *told,
+            errors,
+            shared_quota,
+            *before,
+            authorize(policy),
+            validate(check),
+        )
         direct = None
-        if not function and not is_awaited(policy):  # what must be awaited is not quick
+        # What must be awaited is not quick; and a line for each call is written by a link.
+        if not function and not is_awaited(policy) and settings.log_calls != ALL:
             permit = None if policy is None else compose(before, guard(policy))
             direct = quick(method, records, check, permit, batch_size_max=settings.batch_size_max)
         whole = compose(links, handler)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import weakref
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -14,6 +15,8 @@ from typing import Literal, Self
 from entresol import telemetry
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, StoreUnavailableError
+from entresol.life import Absence, Facts
+from entresol.positions import lsn_text
 from entresol.storage.connections import Address, ServerConnection, addresses
 from entresol.storage.deadline import Deadline
 from entresol.storage.primary import Primary
@@ -49,7 +52,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What is known of one server: as telemetry tells it."""
+    """What is known of one server: as telemetry tells it. `reason`, why it is away, holds since `since_s`."""
 
     role: Literal["primary", "replica"]
     address: str
@@ -59,6 +62,26 @@ class ServerState:
     connections: int
     outstanding: int
     reason: str
+    since_s: float
+    pools: Mapping[str, ServerPool]
+
+    def facts(self) -> Facts:
+        """Return it as JSON has it."""
+        away = Absence(self.reason, self.since_s).facts()
+        replica = (
+            {}
+            if self.role == "primary"
+            else {"lag_s": _seconds(self.lag_s), "replayed": lsn_text(self.replayed)}
+        )
+        pools = {name: pool.facts() for name, pool in self.pools.items()}
+        return {
+            "role": self.role,
+            "address": self.address,
+            "live": self.live,
+            **away,
+            **replica,
+            "pools": pools,
+        }
 
 
 class Pools:
@@ -160,6 +183,8 @@ class Pools:
                 connections=sum(pool.connected for pool in pools),
                 outstanding=sum(pool.outstanding for pool in pools),
                 reason=primary.reason,
+                since_s=primary.absence.since_s,
+                pools={"write": primary.writes, "read": primary.reads},
             ),
             *(_replica_state(replica) for replica in self._replicas),
         ]
@@ -239,8 +264,15 @@ def _replica_state(replica: Replica) -> ServerState:
         replayed=replica.replayed,
         connections=replica.pool.connected,
         outstanding=replica.pool.outstanding,
-        reason=replica.reason,
+        reason=replica.absence.reason,
+        since_s=replica.absence.since_s,
+        pools={"read": replica.pool},
     )
+
+
+def _seconds(lag_s: float) -> float | None:
+    """Return a lag as JSON can hold it; None where it is not known."""
+    return None if math.isinf(lag_s) else round(lag_s, 3)
 
 
 _opened: weakref.WeakSet[Pools] = weakref.WeakSet()

@@ -12,6 +12,7 @@ import asyncpg
 
 from entresol.config import Settings
 from entresol.errors import StoreUnavailableError
+from entresol.life import Absence
 from entresol.storage.connections import Address, ServerConnection, addresses, connect, kept_when_cancelled
 from entresol.storage.deadline import Deadline
 from entresol.storage.server_pool import ServerPool
@@ -36,7 +37,7 @@ class Primary:
         self._is_replica = is_replica
         self._addresses = addresses(settings.database_write)
         self.address = self._addresses[0]  # where the primary was found last
-        self.reason = "not tried yet"  # why the primary is away; "" while it is there
+        self.absence = Absence("not tried yet")
         self._closed = False
         self._search: asyncio.Task[None] | None = None
         self._hopeless = asyncio.Event()  # no address has the primary, as far as this search has seen
@@ -49,6 +50,11 @@ class Primary:
         self.reads = ServerPool(
             self._connect, settings.database_read_connections, wait_s, "primary:read", self._lost
         )
+
+    @property
+    def reason(self) -> str:
+        """Return why the primary is away; empty while it is there."""
+        return self.absence.reason
 
     async def find(self, deadline: Deadline) -> None:
         """Return once the primary was found or has refused everywhere, or when the time is over."""
@@ -65,7 +71,7 @@ class Primary:
     def _lost(self, error: BaseException) -> None:
         """Look for the primary again before any connection is used again."""
         if not self.reason:
-            self.reason = str(error) or type(error).__name__
+            self.absence.begin(str(error) or type(error).__name__)
         self.writes.distrust()
         self.reads.distrust()
         self._begin_search()
@@ -117,7 +123,7 @@ class Primary:
         try:
             done, _ = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
             self.address = done.pop().result()
-            self.reason = ""
+            self.absence.end()
         finally:
             for look in looks:
                 look.cancel()
@@ -140,6 +146,6 @@ class Primary:
     def _missed(self, address: Address, error: Exception) -> None:
         self._failures[address] = error
         if len(self._failures) == len(self._addresses) and not self._hopeless.is_set():
-            self.reason = "; ".join(f"{where}: {why}" for where, why in self._failures.items())
+            self.absence.begin("; ".join(f"{where}: {why}" for where, why in self._failures.items()))
             log.warning("no primary: %s", self.reason)
             self._hopeless.set()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from entresol.config import Settings
+from entresol.life import Absence
 from entresol.storage.connections import Address, ServerConnection, connect
 from entresol.storage.server_pool import ServerPool
 from entresol.storage.sql import REPLAYED, REPLICA_STATE
@@ -32,7 +33,7 @@ class Replica:
     replayed: int = 0  # a WAL position that had been replayed at `polled_s`
     polled_s: float = 0.0  # monotonic, taken before the poll was sent
     lag_s: float = float("inf")
-    reason: str = "not polled yet"
+    absence: Absence = field(default_factory=lambda: Absence("not polled yet"))
     polled: asyncio.Event = field(default_factory=asyncio.Event)  # set once a poll has ended, whichever way
     _current_s: float = 0.0  # when it was last seen to have all that the primary had sent
     _cutting: asyncio.TimerHandle | None = None
@@ -74,7 +75,7 @@ class Replica:
             log.warning("replica %s left: %r", self.address, error)
             self._cutting = asyncio.get_running_loop().call_later(self._patience_s(), self.pool.cut)
         self.live = False
-        self.reason = str(error) or type(error).__name__
+        self.absence.begin(str(error) or type(error).__name__)
         self.polled.set()
 
     async def watch(self) -> None:
@@ -129,7 +130,8 @@ class Replica:
         if not self.live:
             log.info("replica %s serves reads", self.address)
             self._stop_cutting()
-        self.live, self.reason = True, ""
+        self.live = True
+        self.absence.end()
         self.polled.set()
 
     def _lost(self, error: BaseException) -> None:

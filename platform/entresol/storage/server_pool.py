@@ -11,6 +11,7 @@ from typing import Any
 
 from entresol import telemetry
 from entresol.errors import DeadlineExceededError, ResourceExhaustedError, StoreUnavailableError
+from entresol.life import Facts
 from entresol.storage.connections import ServerConnection, kept_when_cancelled
 from entresol.storage.deadline import Deadline
 from entresol.storage.sql import PING, ROLLBACK
@@ -55,6 +56,12 @@ class ServerPool:
     def connected(self) -> int:
         """Return how many connections are open."""
         return sum(not connection.is_closed() for connection in (*self._resting, *self._lent))
+
+    def facts(self) -> Facts:
+        """Return its state: of at most `size` connections, those in use and those idle; and callers that wait."""
+        idle = sum(not connection.is_closed() for connection in self._resting)
+        in_use = len(self._lent)
+        return {"size": self._size, "in_use": in_use, "idle": idle, "waiting": self.outstanding - in_use}
 
     @asynccontextmanager
     async def lend(self, deadline: Deadline) -> AsyncIterator[ServerConnection]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
@@ -11,8 +12,10 @@ from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from entresol.background import kept_running
 from entresol.clock import Clock
 from entresol.config import Settings
+from entresol.life import Facts, Life
 from entresol.records import CACHE, NEAR
 from entresol.schema.model import Model
 from entresol.service.call import ANSWERED_BY_KEY, Call, finished
@@ -51,7 +54,17 @@ def _times(settings: Settings) -> list[tuple[str, int]]:
 class GrpcServer:
     """A gRPC server over one method table. `start` listens; `stop` drains."""
 
-    def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        table: Mapping[str, Route],
+        model: Model,
+        settings: Settings,
+        clock: Clock,
+        life: Life | None = None,
+    ) -> None:
+        """Serve the table; what is told of health is the readiness of `life`, if there is one."""
+        self._life = life
+        self._following = AsyncExitStack()
         self._settings = settings
         self._standard = Standard(model)
         self._server = grpc.aio.server(
@@ -82,6 +95,9 @@ class GrpcServer:
             raise cannot_listen(self._settings.listen, "listen") from error
         await self._server.start()
         await self._standard.serving()
+        if self._life is not None:
+            following = kept_running(self._standard.follow(self._life), "entresol health")
+            await self._following.enter_async_context(following)
 
     def _add_port(self, address: str) -> int:
         if not tls.is_wanted(self._settings):
@@ -92,8 +108,13 @@ class GrpcServer:
         )
         return int(self._server.add_secure_port(address, credentials))
 
+    def facts(self) -> Facts:
+        """Return what this server is."""
+        return {"protocol": "grpc", "transport": "grpcio", "port": self.port}
+
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, and end when the running ones have, or after `drain_s`."""
+        await self._following.aclose()
         await self._standard.draining()
         await self._server.stop(self._settings.drain_s)
 

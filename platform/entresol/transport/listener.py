@@ -61,6 +61,11 @@ class Listener:
         """Return what is listened on, each as its socket has it: host, port and what else."""
         return [] if self._listening is None else [one.getsockname() for one in self._listening.sockets]
 
+    @property
+    def count(self) -> int:
+        """Return how many connections there are."""
+        return len(self._connections)
+
     async def start(self, address: str, setting: str, settings: Settings, protocol: str) -> None:
         """Listen on `host:port` for what ALPN calls `protocol`, by TLS and beside other processes if so set.
 
@@ -96,7 +101,7 @@ class Listener:
             async with asyncio.timeout(drain_s):
                 await self._idle.wait()
         for connection in list(self._connections):
-            connection.abort("it drained for long enough")
+            connection.abort(f"the call had not ended after {drain_s:g} s; make it again")
         await self._running.aclose()
 
     def opened(self, connection: Connection) -> None:

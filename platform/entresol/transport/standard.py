@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.descriptor import FileDescriptor
@@ -13,9 +15,13 @@ from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from entresol.life import Life
 from entresol.schema.model import Model
 
 LIVENESS = "liveness"
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_LOOK_S = 0.5  # between two looks at whether stores came or went
 _CHANNELZ = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
 
 
@@ -32,12 +38,27 @@ class Standard:
 
     async def serving(self) -> None:
         """Report SERVING."""
-        for service in ("", LIVENESS, *self.services):
-            await self.health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self.health.set(LIVENESS, _SERVING)
+        await self._set(_SERVING)
 
     async def draining(self) -> None:
-        """Report NOT_SERVING from now on."""
-        await self.health.enter_graceful_shutdown()
+        """Report NOT_SERVING, but for `liveness`: who is killed for leaving loses the calls that still run."""
+        await self._set(_NOT_SERVING)
+
+    async def follow(self, life: Life) -> None:
+        """Report what readiness is, for ever."""
+        told = True
+        while True:
+            if life.is_ready != told:
+                told = not told
+                await self._set(_SERVING if told else _NOT_SERVING)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await life.changed.wait()
+
+    async def _set(self, status: int) -> None:
+        for service in ("", *self.services):
+            await self.health.set(service, status)
 
 
 class Symbols:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.bench.queue.putting import ORDER, ORDERS, main, one_each
 
-from entresol.app import load_model, open_records
+from entresol.app import load_model
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.records import Records
@@ -25,6 +25,7 @@ from entresol.service.registry import Context
 from entresol.storage import new_jobs
 from entresol.storage.administration import connect_primary
 from entresol.storage.transaction import Transaction
+from entresol.stores import open_records
 from entresol.testing.platforms import make_tables
 
 METHOD = "errands.v1.ErrandService.RunErrand"

@@ -13,13 +13,14 @@ import asyncpg
 import pytest
 from tests.integration.service.conftest import ROOT, settings_of
 
-from entresol.app import load_model, open_records, relaying
+from entresol.app import load_model, relaying
 from entresol.cache.session import EMPTY
 from entresol.embedded import EmbeddedServers
 from entresol.embedded.polling import until
 from entresol.errors import ResourceExhaustedError
 from entresol.records import CACHE, Demand, Records
 from entresol.schema.model import Consistency, Resource
+from entresol.stores import open_records
 from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, Migrate
 

@@ -153,7 +153,7 @@ async def test_quick_calls_are_measured(
     seen: list[Any] = []
 
     class Histogram:
-        def record(self, value: float, attributes: Any) -> None:
+        def record(self, value: float, attributes: Any, _context: Any = None) -> None:
             seen.append(attributes[trace.telemetry.METHOD])
 
     monkeypatch.setattr(trace.telemetry, "CALL_DURATION", Histogram())

@@ -10,12 +10,13 @@ import asyncpg
 import pytest
 from tests.integration.service.conftest import ROOT, settings_of
 
-from entresol.app import load_model, open_records, open_relay
+from entresol.app import load_model, open_relay
 from entresol.cache.relay import Relay
 from entresol.config import Settings
 from entresol.embedded.polling import until
 from entresol.records import CACHE, Records
 from entresol.schema.model import Model, Resource
+from entresol.stores import open_records
 from entresol.testing.servers import Database
 
 COUNT = 400

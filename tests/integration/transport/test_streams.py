@@ -91,7 +91,7 @@ def test_a_stream_is_measured_from_its_first_to_its_last_reply(
     seen: list[tuple[float, Any]] = []
 
     class Histogram:
-        def record(self, value: float, attributes: Any) -> None:
+        def record(self, value: float, attributes: Any, _context: Any = None) -> None:
             seen.append((value, attributes))
 
     monkeypatch.setattr(trace.telemetry, "CALL_DURATION", Histogram())

@@ -82,8 +82,10 @@ def test_one_thing_is_not_counted_in_the_plural(number: int, says: str) -> None:
 
 def test_a_variable_that_is_no_setting_is_warned_of_where_a_command_starts(tmp_path: Path) -> None:
     done = run(tmp_path, "check", ENTRESOL_LISTN="x")
-    assert "WARNING entresol.config: ENTRESOL_LISTN is not a setting" in done.stderr
-    assert "did you mean ENTRESOL_LISTEN?" in done.stderr
+    line = json.loads(done.stderr.splitlines()[0])
+    assert (line["level"], line["logger"]) == ("warning", "entresol.config")
+    assert line["message"].startswith("ENTRESOL_LISTN is not a setting")
+    assert line["message"].endswith("did you mean ENTRESOL_LISTEN?")
 
 
 def test_the_summaries_are_short_enough_for_one_line() -> None:

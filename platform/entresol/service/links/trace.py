@@ -10,7 +10,16 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.propagate import extract
-from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, format_trace_id, use_span
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    format_trace_id,
+    set_span_in_context,
+    use_span,
+)
 
 from entresol import telemetry
 from entresol.errors import Code
@@ -27,12 +36,15 @@ def trace(following: Handler, request: Any, call: Call) -> Answer:
     if call.method.server_streaming:
         return _followed(following, request, call, started)
     if telemetry.tracing():
-        return _measured(_traced(following, request, call), call, started)
+        return _traced(following, request, call, started)
+    token = telemetry.method.set(call.method.full_name)
     try:
         answer = following(request, call)
     except CallFailedError as error:
         record(call.method, started, error.status.code)
         raise
+    finally:
+        telemetry.method.reset(token)
     if is_awaitable(answer):
         return _measured(answer, call, started)
     record(call.method, started, 0)
@@ -41,6 +53,7 @@ def trace(following: Handler, request: Any, call: Call) -> Answer:
 
 async def _measured(answer: Awaitable[Reply], call: Call, started: float) -> Reply:
     code = 0
+    token = telemetry.method.set(call.method.full_name)  # again: this may be another task
     try:
         return await answer
     except CallFailedError as error:
@@ -50,6 +63,7 @@ async def _measured(answer: Awaitable[Reply], call: Call, started: float) -> Rep
         code = Code.CANCELLED
         raise
     finally:
+        telemetry.method.reset(token)
         record(call.method, started, code)
 
 
@@ -59,11 +73,14 @@ async def _followed(following: Handler, request: Any, call: Call, started: float
     try:
         async with replies(following(request, call)) as stream:
             while True:
+                token = telemetry.method.set(call.method.full_name)
                 with use_span(span, record_exception=False, set_status_on_exception=False):
                     try:
                         reply = await anext(stream)
                     except StopAsyncIteration:
                         return
+                    finally:
+                        telemetry.method.reset(token)
                 yield reply
     except CallFailedError as error:
         code = error.status.code
@@ -74,17 +91,22 @@ async def _followed(following: Handler, request: Any, call: Call, started: float
         raise
     finally:
         span.end()
-        record(call.method, started, code)
+        record(call.method, started, code, span)
 
 
-def record(method: Method, started: float, code: int) -> None:
-    """Note the duration of a call that began at `started` by time.perf_counter, and how it ended."""
-    telemetry.CALL_DURATION.record(time.perf_counter() - started, _outcome(method.full_name, code))
+def record(method: Method, started: float, code: int, span: Span | None = None) -> None:
+    """Note the duration of a call that began at `started` by time.perf_counter, and how it ended.
+
+    Its exemplar is `span`, if that is recorded; without one, the span that this is called in.
+    """
+    context = None if span is None else set_span_in_context(span)
+    duration_s = time.perf_counter() - started
+    telemetry.CALL_DURATION.record(duration_s, _outcome(method.full_name, code), context)
 
 
 def note(method: Method, started: float) -> None:
     """Note a call without links that went well: its duration, and if it is to be traced a span, now that it is over."""
-    record(method, started, 0)
+    span = None
     if telemetry.sampled():
         end_ns = time.time_ns()
         start_ns = end_ns - int((time.perf_counter() - started) * 1e9)
@@ -93,6 +115,7 @@ def note(method: Method, started: float) -> None:
             _name(attributes), Context(), SpanKind.SERVER, attributes, start_time=start_ns
         )
         span.end(end_ns)
+    record(method, started, 0, span)
 
 
 @lru_cache(maxsize=4096)
@@ -105,14 +128,18 @@ def _attributes(full_name: str) -> dict[str, str | int]:
     return {telemetry.SERVICE: service, telemetry.METHOD: name}
 
 
-async def _traced(following: Handler, request: Any, call: Call) -> Reply:
+async def _traced(following: Handler, request: Any, call: Call, started: float) -> Reply:
     span = _span(call)
     with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
-            return await finished(following(request, call))
+            return await _measured(_begun(following, request, call), call, started)
         except CallFailedError as error:
             _tell(span, error)
             raise
+
+
+async def _begun(following: Handler, request: Any, call: Call) -> Reply:
+    return await finished(following(request, call))
 
 
 def _span(call: Call) -> Span:

@@ -37,6 +37,7 @@ _PROGRESS_BYTES = 1024  # that a peer whose answers wait must take in a second
 _MESSAGES_MAX = 4  # of the largest size, of which one connection may have parts here
 _PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"  # header of the frame; eight bytes follow, and come back
 _ALIVE, _HEARD = b"is alive", b"has gone"
+_LATE_S = 0.1  # in which calls come that were begun before the answer to the last ping, and written behind it
 _NO_ERROR, _REFUSED_STREAM, _ENHANCE_YOUR_CALM = 0, 7, 11
 _ACCEPTED = (b"grpc-accept-encoding", ",".join(ENCODINGS).encode())
 
@@ -279,8 +280,7 @@ class Connection(asyncio.Protocol):
                 stream.end()
 
     def _route(self, path: str, head: Head) -> Route:
-        route = self._find(path)
-        if route is None:
+        if (route := self._find(path)) is None:
             raise unknown(path)
         check_encoding(head.encoding)
         return route
@@ -350,7 +350,8 @@ class Connection(asyncio.Protocol):
             self._reset(event.stream_id)
         elif kind is zttp.Ping and event.ack:
             if event.data == _HEARD:
-                self._leave_at_last()
+                is_full = self.counters.started >= _STREAMS_MAX or self._resets >= _RESETS_MAX
+                self.loop.call_later(0 if is_full else _LATE_S, self._leave_at_last)
         else:
             self._count_control()
 
@@ -370,6 +371,7 @@ class Connection(asyncio.Protocol):
         if self._leaving_s is not None and not self._left:
             self._left = True
             self.engine.close(_NO_ERROR, self._last_stream)
+            self.flush()
 
     def _count_control(self) -> None:
         if self._heard_s - self._second_s > 1:

@@ -10,6 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import status_pb2
 
+from entresol.errors import UnavailableError
 from entresol.schema.model import Method, MethodKind
 from entresol.service.call import Call, Reply
 from entresol.service.status import CallFailedError
@@ -18,8 +19,12 @@ from entresol.service.table import Route
 _WRITTEN_MAX = 8  # replies that wait for the peer; the servicer's `write` waits beyond
 
 
-def routes(descriptor: ServiceDescriptor, servicer: Any) -> Iterator[Route]:
-    """Yield a route for each method of a service whose servicer is written for `grpc.aio`."""
+def routes(descriptor: ServiceDescriptor, servicer: Any, leaving: asyncio.Event) -> Iterator[Route]:
+    """Yield a route for each method of a service whose servicer is written for `grpc.aio`.
+
+    Streams that would never end, as who watches health has one, end when the server is `leaving`: to wait for them is
+    to wait in vain.
+    """
     for item in descriptor.methods:
         method = Method(
             full_name=item.full_name,
@@ -32,10 +37,12 @@ def routes(descriptor: ServiceDescriptor, servicer: Any) -> Iterator[Route]:
             client_streaming=item.client_streaming,
             server_streaming=item.server_streaming,
         )
-        yield Route(method, _handler(method, getattr(servicer, item.name)))
+        yield Route(method, _handler(method, getattr(servicer, item.name), leaving))
 
 
-def _handler(method: Method, function: Callable[[Any, Any], Any]) -> Callable[[Any, Call], Awaitable[Reply]]:
+def _handler(
+    method: Method, function: Callable[[Any, Any], Any], leaving: asyncio.Event
+) -> Callable[[Any, Call], Awaitable[Reply]]:
     parse = method.input_class.FromString
 
     async def unary(request: bytes, _call: Call) -> Reply:
@@ -46,7 +53,7 @@ def _handler(method: Method, function: Callable[[Any, Any], Any]) -> Callable[[A
         requests = _parsed(request, parse) if method.client_streaming else parse(request)
         context = _Context()
         replies = function(requests, context)
-        return replies if isinstance(replies, AsyncIterator) else context.written(replies)
+        return replies if isinstance(replies, AsyncIterator) else context.written(replies, leaving)
 
     return streaming if method.server_streaming else unary
 
@@ -70,20 +77,27 @@ class _Context:
         """Send one reply."""
         await self._written.put(reply)
 
-    async def written(self, work: Awaitable[None]) -> AsyncIterator[Any]:
-        """Yield what `work` writes, until it ends."""
-        running = asyncio.ensure_future(work)
+    async def written(self, work: Awaitable[None], leaving: asyncio.Event) -> AsyncIterator[Any]:
+        """Yield what `work` writes, until it ends.
+
+        Raises:
+            UnavailableError: the server left before.
+        """
+        running, left = asyncio.ensure_future(work), asyncio.ensure_future(leaving.wait())
         taking: asyncio.Future[Any] | None = None
         try:
             while not running.done() or not self._written.empty():
                 taking = asyncio.ensure_future(self._written.get())
-                await asyncio.wait((running, taking), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((running, taking, left), return_when=asyncio.FIRST_COMPLETED)
                 if taking.done():
                     yield taking.result()
+                elif left.done():
+                    raise UnavailableError("the server is going away: ask again, another one answers")
                 else:
                     taking.cancel()
             await running
         finally:
             running.cancel()
+            left.cancel()
             if taking is not None:
                 taking.cancel()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 
 from grpc_channelz.v1 import channelz_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from entresol.background import kept_running
 from entresol.clock import Clock
 from entresol.config import Settings
+from entresol.life import Facts, Life
 from entresol.schema.model import Model
 from entresol.service.table import Route
 from entresol.transport.http2.channelz import Channelz
@@ -24,7 +28,18 @@ from entresol.transport.standard import Standard
 class Http2Server:
     """A gRPC server over one method table. `start` listens; `stop` drains."""
 
-    def __init__(self, table: Mapping[str, Route], model: Model, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        table: Mapping[str, Route],
+        model: Model,
+        settings: Settings,
+        clock: Clock,
+        life: Life | None = None,
+    ) -> None:
+        """Serve the table; what is told of health is the readiness of `life`, if there is one."""
+        self._life = life
+        self._following = AsyncExitStack()
+        self._leaving = asyncio.Event()
         self._settings = settings
         self._clock = clock
         self._standard = Standard(model)
@@ -45,10 +60,27 @@ class Http2Server:
         """
         await self._listener.start(self._settings.listen, "listen", self._settings, "h2")
         await self._standard.serving()
+        if self._life is not None:
+            following = kept_running(self._standard.follow(self._life), "entresol health")
+            await self._following.enter_async_context(following)
+
+    def facts(self) -> Facts:
+        """Return what this server is, and how much goes on."""
+        counters = self._connections.counted()
+        return {
+            "protocol": "grpc",
+            "transport": "http2",
+            "port": self.port,
+            "connections": len(self._connections.by_number()),
+            "calls": {"begun": counters.started, "succeeded": counters.succeeded, "failed": counters.failed},
+        }
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, and end when the running ones have, or after `drain_s`."""
+        await self._following.aclose()
         await self._standard.draining()
+        await asyncio.sleep(0)  # who watches hears of that first
+        self._leaving.set()
         await self._listener.stop(self._settings.drain_s)
 
     def _own(self) -> dict[str, Route]:
@@ -59,7 +91,7 @@ class Http2Server:
             (reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"], reflecting),
             (channelz_pb2.DESCRIPTOR.services_by_name["Channelz"], channelz),
         ]
-        return {route.method.path: route for pair in hosted for route in routes(*pair)}
+        return {route.method.path: route for pair in hosted for route in routes(*pair, self._leaving)}
 
     def _connection(self) -> Connection:
         return Connection(self._routes.get, self._settings, self._clock, Counters(), self._connections)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import quote
 
 import zttp
@@ -15,7 +15,6 @@ from entresol.config import Settings
 from entresol.transport.calls import closing
 from entresol.transport.listener import Owner
 from entresol.transport.web.exchange import Answer, Headers, Request, Response, response_of
-from entresol.transport.web.web import Web
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +25,29 @@ _LENGTHLESS = frozenset({204, 304})
 _PLAIN = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 
 
+class Pages(Protocol):
+    """What answers the requests of a connection."""
+
+    @property
+    def size_bytes_max(self) -> int:
+        """Return the size of the largest body that is taken."""
+
+    def answer(self, request: Request) -> Answer:
+        """Return the answer, or what to await for it."""
+
+
 class _TooLargeError(Exception):
     """The body of a request is larger than it may be."""
 
 
 class Connection(asyncio.Protocol):
-    """One connection of a server. `web` is asked for each answer; `owner` hears of its beginning and end."""
+    """One connection of a server. `pages` are asked for each answer; `owner` hears of its beginning and end."""
 
-    def __init__(self, web: Web, settings: Settings, owner: Owner) -> None:
+    def __init__(self, pages: Pages, settings: Settings, owner: Owner) -> None:
         self._loop = asyncio.get_running_loop()
         self._engine = zttp.Connection(zttp.SERVER)
-        self._answer = web.answer
-        self._body_bytes_max = web.size_bytes_max
+        self._answer = pages.answer
+        self._body_bytes_max = pages.size_bytes_max
         self._settings = settings
         self._owner = owner
         self._transport: asyncio.Transport | None = None

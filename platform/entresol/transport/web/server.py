@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from entresol.clock import Clock
 from entresol.config import Settings
+from entresol.life import Facts
 from entresol.schema.model import Model
 from entresol.service.table import Route
 from entresol.transport.listener import Listener
@@ -33,6 +34,11 @@ class WebServer:
             ConfigurationError: the address cannot be listened on.
         """
         await self._listener.start(self._settings.web_listen, "web_listen", self._settings, "http/1.1")
+
+    def facts(self) -> Facts:
+        """Return what this server is."""
+        connections = self._listener.count
+        return {"protocol": "web", "transport": "http1", "port": self.port, "connections": connections}
 
     async def stop(self) -> None:
         """Take no more requests, and end when the running ones have, or after `drain_s`."""
