@@ -256,6 +256,8 @@ class Settings:
     )
     redis_bin: str = _setting("", "Program of the embedded Redis. Empty: the system's, else the wheel's.")
 
+    haproxy_bin: str = _setting("", "Program of HAProxy. Empty: the system's.")
+
     telemetry: bool = _setting(
         False, "Send traces and metrics by OTLP, as the standard OTEL_* variables say."
     )
