@@ -43,6 +43,7 @@ async def happen(ground: Ground, event: str, seed: int, ends_s: float) -> Line:
         line["held"] = not found.missed
     except* (TopologyError, EntresolError, TimeoutError, OSError) as errors:
         line["error"] = "; ".join(str(error) or "out of time" for error in errors.exceptions)
+        print(ground.logs(), file=sys.stderr)
     line |= {**found.figures, "missed": found.missed, "seconds": round(time.monotonic() - began_s, 1)}
     print(json.dumps(line), flush=True)
     return line

@@ -81,11 +81,13 @@ class Ground:
         """Start a server and return when the balancer gives it calls."""
         await self._start_python(name, "serve", "--listen", f"127.0.0.1:{self._ports[name]}")
 
-        async def listens() -> bool:
+        async def has_begun() -> bool:
+            if await self._processes.exit_code(name) is not None:
+                raise TopologyError(f"{name} ended. {self._log(name)}")
             return await asyncio.to_thread(self._listens, name)
 
         # First, for the balancer may not have seen yet that the one before has gone.
-        await self.until(listens, f"{name} does not listen", START_S)
+        await self.until(has_begun, f"{name} does not listen", START_S)
         await self.seen(PLATFORM, self._slot(name), "UP")
 
     async def end_server(self, name: str, number: signal.Signals) -> None:
@@ -134,10 +136,7 @@ class Ground:
         await migrate(
             self.servers.write_url, migration_folders(Settings(migrations=str(ROOT / "migrations")))
         )
-        for server in (self.servers.primary, *self.servers.replicas):
-            await server.trust(CHECKER)
-        await self.servers.psql(f"CREATE ROLE {CHECKER} LOGIN IN ROLE pg_monitor")
-        await self.servers.settle()
+        await self.servers.trust(CHECKER)
         (self._folder / "protos.binpb").write_bytes(model.descriptor_set)
         await self.balancer.start()
         for number in range(len(self.servers.replicas)):
@@ -153,10 +152,15 @@ class Ground:
             "ENTRESOL_DATABASE_WRITE": self.url(self.listen.writes),
             "ENTRESOL_DATABASE_READ": self.url(self.listen.reads),
             "ENTRESOL_CACHE_URL": self.servers.cache_url,
+            "ENTRESOL_DRAIN_DELAY_S": "2",  # the balancer asks each second, and twice before it believes
         }
         argv = ["/usr/bin/env", *(f"{key}={value}" for key, value in settings.items())]
         argv += [sys.executable, "-m", "entresol.cli.main", *arguments]
         await self._processes.start(name, argv, ROOT, self._folder / f"{name}.log", signal.SIGKILL)
+
+    def logs(self) -> str:
+        """Return what the servers and the balancer printed last."""
+        return "\n".join(self._log(name) for name in (*self.names, "haproxy"))
 
     def _topology(self) -> Topology:
         databases = (self.servers.primary, *self.servers.replicas)
