@@ -10,9 +10,11 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import asyncpg
+from tests.integration.cache.several import RedisProcess
 from tests.topology.ground import LAG_S_MAX, REPLICAS, Ground
 from tests.topology.load import KINDS, PLAIN, Made, lost, p50_ms
 
@@ -179,6 +181,26 @@ async def _is_primary(ground: Ground) -> bool:
         await connection.close()
 
 
+async def cache(ground: Ground, found: Findings) -> None:
+    """SIGKILL of the primary of Redis: Sentinel promotes its replica, and meanwhile the database answers."""
+    killed = await asyncio.to_thread(ground.primary_cache)
+    (other,) = (cache for cache in ground.caches if cache is not killed)
+    async with _under_load(ground) as began_s:
+        await asyncio.to_thread(killed.kill)
+
+        await ground.until(partial(_has_role, other, "master"), "Sentinel promoted nobody")
+        found.figures["promoted after, s"] = round(time.monotonic() - began_s, 1)
+        await asyncio.to_thread(killed.start)
+        await ground.until(
+            partial(_has_role, killed, "slave"), "who was killed did not follow the new primary"
+        )
+    found.losses(ground.load.since(began_s), {})
+
+
+async def _has_role(cache: RedisProcess, role: str) -> bool:
+    return bool((await asyncio.to_thread(cache.client.info, "replication"))["role"] == role)
+
+
 EVENTS: Mapping[str, Event] = {
     "spread": spread,
     "kill": kill,
@@ -187,4 +209,5 @@ EVENTS: Mapping[str, Event] = {
     "stop": stop,
     "slow": slow,
     "lag": lag,
+    "cache": cache,
 }

@@ -1,6 +1,6 @@
 """What an event happens to: stores, servers and their balancer as real processes on loopback.
 
-Every process is owned by a guard that ends it when this process is gone, however it went.
+Every process but those of Redis is owned by a guard that ends it when this process is gone, however it went.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tests.haproxy import haproxy
+from tests.integration.cache.several import RedisProcess, redis_sentinels
 from tests.topology.load import Load
 
 from entresol.app import load_model
@@ -38,6 +39,7 @@ LAG_S_MAX = 1.0  # of a replica that the balancer gives reads to
 PLATFORM, REPLICAS, PRIMARY = "be_platform", "be_replicas", "be_primary"
 CHECKER = "haproxy_check"
 Row = Mapping[str, str]
+Kept = tuple[list[RedisProcess], list[RedisProcess]]  # a primary with its replica, and who keeps them
 
 
 class TopologyError(Exception):
@@ -47,8 +49,11 @@ class TopologyError(Exception):
 class Ground:
     """Everything that runs. `opened` starts it and ends it."""
 
-    def __init__(self, servers: EmbeddedServers, folder: Path, model: Model, dice: random.Random) -> None:
+    def __init__(
+        self, servers: EmbeddedServers, kept: Kept, folder: Path, model: Model, dice: random.Random
+    ) -> None:
         self.servers = servers
+        self.caches, self._sentinels = kept
         self.names = ("server-1", "server-2")
         self.dice = dice
         self._ports = {name: free_port() for name in self.names}
@@ -72,7 +77,8 @@ class Ground:
             )
             folder = servers.temporary / "topology"
             folder.mkdir()
-            ground = cls(servers, folder, model, random.Random(seed))
+            kept = stack.enter_context(redis_sentinels(servers.redis.argv[0], folder / "cache"))
+            ground = cls(servers, kept, folder, model, random.Random(seed))
             stack.push_async_callback(ground._processes.close)
             await ground._start(model)
             yield ground
@@ -95,6 +101,11 @@ class Ground:
         await self._processes.signal(name, number)
         if not await self._processes.has_ended(name, END_S):
             raise TopologyError(f"{name} did not end. {self._log(name)}")
+
+    def primary_cache(self) -> RedisProcess:
+        """Return the Redis that Sentinel takes for the primary."""
+        _, port = self._sentinels[0].client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME cache")
+        return next(cache for cache in self.caches if cache.port == int(port))
 
     async def strike(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a server."""
@@ -151,8 +162,11 @@ class Ground:
             "ENTRESOL_FUNCTIONS": str(ROOT / "protos" / "stories" / "functions.py"),
             "ENTRESOL_DATABASE_WRITE": self.url(self.listen.writes),
             "ENTRESOL_DATABASE_READ": self.url(self.listen.reads),
-            "ENTRESOL_CACHE_URL": self.servers.cache_url,
-            "ENTRESOL_DRAIN_DELAY_S": "2",  # the balancer asks each second, and twice before it believes
+            "ENTRESOL_CACHE_URL": f"redis+sentinel://{','.join(kept.address for kept in self._sentinels)}/cache",
+            # The balancer asks each second, and twice before it believes; on a busy machine that takes its time.
+            "ENTRESOL_DRAIN_DELAY_S": "4",
+            # While one server does the work of two on such a machine, calls wait rather than are refused.
+            "ENTRESOL_DATABASE_WAIT_S": "5",
         }
         argv = ["/usr/bin/env", *(f"{key}={value}" for key, value in settings.items())]
         argv += [sys.executable, "-m", "entresol.cli.main", *arguments]
