@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.debian import PackageMissingError
-from tests.topology.events import EVENTS, Findings
+from tests.topology.events import EVENTS, PATRONI_EVENTS, Findings
 from tests.topology.ground import Ground, TopologyError
 
 from entresol.errors import EntresolError
 
-ROUNDS, ALL_S_MAX, QUICK_S_MAX = 3, 300.0, 90.0
+ROUNDS, ALL_S_MAX, QUICK_S_MAX = 2, 300.0, 90.0
 Line = dict[str, Any]
 
 
@@ -29,8 +29,19 @@ async def run(events: Sequence[str], *, rounds: int, seed: int, seconds: float) 
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell's background job would not hear them
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     ends_s = time.monotonic() + seconds
-    async with Ground.opened(seed) as ground:
-        return [await happen(ground, event, seed, ends_s) for event in list(events) * rounds]
+    plain = [event for event in events if event in EVENTS]
+    kept = [event for event in events if event in PATRONI_EVENTS]
+    lines = []
+    if plain:
+        async with Ground.opened(seed) as ground:
+            lines += [await happen(ground, event, seed, ends_s) for event in plain * rounds]
+    if kept:
+        try:
+            async with Ground.opened(seed, patroni=True) as ground:
+                lines += [await happen(ground, event, seed, ends_s) for event in kept]
+        except PackageMissingError as missing:
+            print(f"SKIPPED {', '.join(kept)}: {missing}", file=sys.stderr)
+    return lines
 
 
 async def happen(ground: Ground, event: str, seed: int, ends_s: float) -> Line:
@@ -39,7 +50,7 @@ async def happen(ground: Ground, event: str, seed: int, ends_s: float) -> Line:
     began_s, found = time.monotonic(), Findings()
     try:
         async with asyncio.timeout(ends_s - began_s):
-            await EVENTS[event](ground, found)
+            await {**EVENTS, **PATRONI_EVENTS}[event](ground, found)
         line["held"] = not found.missed
     except* (TopologyError, EntresolError, TimeoutError, OSError) as errors:
         line["error"] = "; ".join(str(error) or "out of time" for error in errors.exceptions)
@@ -64,16 +75,21 @@ def table(lines: Sequence[Line]) -> str:
 def main() -> None:
     """Read the arguments and play."""
     parser = argparse.ArgumentParser(prog="make topology-test ARGS=...", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="each event once, within a minute and a half")
-    parser.add_argument("--events", nargs="+", choices=list(EVENTS), default=list(EVENTS))
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="each event once, and none of Patroni, within a minute and a half",
+    )
+    parser.add_argument("--events", nargs="+", choices=[*EVENTS, *PATRONI_EVENTS], help="none: all")
     parser.add_argument(
         "--seed", type=int, help="of what is asked, and of whom things happen to; a line tells it"
     )
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     rounds, seconds = (1, QUICK_S_MAX) if given.quick else (ROUNDS, ALL_S_MAX)
+    events = given.events or (list(EVENTS) if given.quick else [*EVENTS, *PATRONI_EVENTS])
     try:
-        lines = asyncio.run(run(given.events, rounds=rounds, seed=seed, seconds=seconds))
+        lines = asyncio.run(run(events, rounds=rounds, seed=seed, seconds=seconds))
     except asyncio.CancelledError:
         sys.exit(130)
     except (PackageMissingError, TopologyError) as error:

@@ -11,17 +11,22 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
 from tests.integration.cache.several import RedisProcess
 from tests.topology.ground import LAG_S_MAX, REPLICAS, Ground
-from tests.topology.load import KINDS, PLAIN, Made, lost, p50_ms
+from tests.topology.load import KEYED, KINDS, PLAIN, Made, lost, p50_ms
+from tests.topology.patroni import TTL_S
 
 CALM_S = 1.0  # before and after what happens
 LEAVE_S_MAX = 2.0  # from when a replica lags too much
 NOTICED_S = 3.0  # from when a server stands still
 STILL_S = 4.0
+SWITCHOVER_S_MAX = 5.0
+FAILOVER_S_MAX = TTL_S + 10.0  # of who leads the lock is held for so long, and then another must be found
+_WRITES = (KEYED, PLAIN)
 STEP_S, STEP_RUNS_S = 0.05, 0.01  # of a slow server, that runs for a fifth of the time
 ALONE = 400  # calls over one connection
 
@@ -47,6 +52,10 @@ class Findings:
             self.bar(f"lost: {kind}", count, most.get(kind, 0))
         wrong = sum(bool(call.code) and call.code != "UNAVAILABLE" and call.kind == PLAIN for call in calls)
         self.bar("lost otherwise than as UNAVAILABLE", wrong, 0)
+        self.note_failures(calls)
+
+    def note_failures(self, calls: Iterable[Made]) -> None:
+        """Note what callers were told most often, where a bar was missed."""
         if self.missed:
             failed = Counter((call.kind, call.code, call.text[:90]) for call in calls if call.code)
             self.figures["failures"] = [f"{count} x {what}" for what, count in failed.most_common(5)]
@@ -201,6 +210,60 @@ async def _has_role(cache: RedisProcess, role: str) -> bool:
     return bool((await asyncio.to_thread(cache.client.info, "replication"))["role"] == role)
 
 
+async def switchover(ground: Ground, found: Findings) -> None:
+    """Patroni hands the primary's role to another node, as it is asked to."""
+    async with _under_load(ground) as began_s:
+        await ground.cluster.switch()
+        await _is_whole_again(ground)
+    await _judge(ground, found, began_s, SWITCHOVER_S_MAX)
+
+
+async def failover(ground: Ground, found: Findings) -> None:
+    """SIGKILL of the primary and its Patroni: another node leads once the lock has expired."""
+    async with _under_load(ground) as began_s:
+        killed = await ground.cluster.leader()
+        await ground.cluster.kill(killed)
+
+        async def leads_another() -> bool:
+            return await ground.cluster.leader() not in ("", killed)
+
+        await ground.until(leads_another, "no other node leads", FAILOVER_S_MAX)
+        await ground.cluster.begin(killed)
+        await _is_whole_again(ground)
+    await _judge(ground, found, began_s, FAILOVER_S_MAX)
+
+
+async def _is_whole_again(ground: Ground) -> None:
+    """Return when all nodes have their roles, and a write that began after that was acknowledged."""
+    await ground.until(ground.cluster.is_whole, "the nodes do not come together", 60)
+    began_s = time.monotonic()
+
+    async def is_written() -> bool:
+        return any(
+            call.kind in _WRITES and not call.code and call.began_s > began_s for call in ground.load.made
+        )
+
+    await ground.until(is_written, "nothing is written")
+
+
+async def _judge(ground: Ground, found: Findings, began_s: float, gap_s_max: float) -> None:
+    """Note for how long nothing was written, what is not there that was acknowledged, and what was refused."""
+    calls = ground.load.since(began_s)
+    found.figures["calls"] = len(calls)
+    written = sorted(call.ended_s for call in ground.load.made if call.kind in _WRITES and not call.code)
+    gaps = [later - sooner for sooner, later in pairwise(written) if later > began_s]
+    found.bar("nothing written for, s", round(max(gaps), 1), gap_s_max)
+    connection = await asyncpg.connect(ground.url(ground.listen.writes))
+    try:
+        there = {record[0] for record in await connection.fetch("SELECT name FROM users")}
+    finally:
+        await connection.close()
+    found.bar("acknowledged and lost", len(set(ground.load.names) - there), 0)
+    # Of reads some are refused: those that need what only the primary, or another replica, is known to have.
+    found.figures |= {f"refused: {kind}": count for kind, count in lost(calls).items()}
+    found.note_failures(calls)
+
+
 EVENTS: Mapping[str, Event] = {
     "spread": spread,
     "kill": kill,
@@ -211,3 +274,5 @@ EVENTS: Mapping[str, Event] = {
     "lag": lag,
     "cache": cache,
 }
+# Of databases that Patroni keeps.
+PATRONI_EVENTS: Mapping[str, Event] = {"switchover": switchover, "failover": failover}

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 from tests.haproxy import haproxy
 from tests.integration.cache.several import RedisProcess, redis_sentinels
 from tests.topology.load import Load
+from tests.topology.patroni import Cluster
 
 from entresol.app import load_model
 from entresol.cli.folders import migration_folders
@@ -50,9 +52,16 @@ class Ground:
     """Everything that runs. `opened` starts it and ends it."""
 
     def __init__(
-        self, servers: EmbeddedServers, kept: Kept, folder: Path, model: Model, dice: random.Random
+        self,
+        servers: EmbeddedServers,
+        kept: Kept,
+        cluster: Cluster | None,
+        folder: Path,
+        model: Model,
+        dice: random.Random,
     ) -> None:
         self.servers = servers
+        self._cluster = cluster
         self.caches, self._sentinels = kept
         self.names = ("server-1", "server-2")
         self.dice = dice
@@ -67,8 +76,8 @@ class Ground:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, seed: int) -> AsyncIterator[Ground]:
-        """Start all of it, and end all of it."""
+    async def opened(cls, seed: int, *, patroni: bool = False) -> AsyncIterator[Ground]:
+        """Start all of it, and end all of it; the databases are embedded ones, or those that Patroni keeps."""
         settings = Settings.load()
         model = await asyncio.to_thread(load_model, Settings(protos=str(ROOT / "protos")))
         async with AsyncExitStack() as stack:
@@ -78,7 +87,10 @@ class Ground:
             folder = servers.temporary / "topology"
             folder.mkdir()
             kept = stack.enter_context(redis_sentinels(servers.redis.argv[0], folder / "cache"))
-            ground = cls(servers, kept, folder, model, random.Random(seed))
+            cluster = Cluster(folder) if patroni else None
+            if cluster is not None:
+                stack.push_async_callback(cluster.close)
+            ground = cls(servers, kept, cluster, folder, model, random.Random(seed))
             stack.push_async_callback(ground._processes.close)
             await ground._start(model)
             yield ground
@@ -134,25 +146,41 @@ class Ground:
         """Return how many calls each server was given until now."""
         return {name: int((await self.state(PLATFORM, self._slot(name)))["stot"]) for name in self.names}
 
+    @property
+    def cluster(self) -> Cluster:
+        """Return what Patroni keeps."""
+        assert self._cluster is not None, "opened with patroni=True"
+        return self._cluster
+
     def replica_slot(self, number: int) -> str:
         """Return what the balancer calls a replica, the first of which has number 0."""
         return f"pg{number + 2}"
 
     def url(self, address: str) -> str:
         """Return the URL of the database at an address of the balancer."""
+        if self._cluster is not None:
+            return self._cluster.url(address)
         account = self.servers.primary.tcp_url().partition("@")[0]
         return f"{account}@{address}/entresol?sslmode=disable"
 
     async def _start(self, model: Model) -> None:
-        await migrate(
-            self.servers.write_url, migration_folders(Settings(migrations=str(ROOT / "migrations")))
-        )
-        await self.servers.trust(CHECKER)
         (self._folder / "protos.binpb").write_bytes(model.descriptor_set)
+        if self._cluster is not None:
+            await self._cluster.start()
+        else:
+            await self.servers.trust(CHECKER)
+        folders = migration_folders(Settings(migrations=str(ROOT / "migrations")))
+        await migrate(self._cluster.url() if self._cluster else self.servers.write_url, folders)
         await self.balancer.start()
-        for number in range(len(self.servers.replicas)):
-            await self.seen(REPLICAS, self.replica_slot(number), "UP")
-        await self.seen(REPLICAS, "pg1", "DOWN")
+
+        async def are_told_apart() -> bool:
+            rows = [
+                row for row in await self._rows() if row["svname"].startswith("pg") and row["status"] == "UP"
+            ]
+            found = Counter(row["# pxname"] for row in rows)
+            return (found[PRIMARY], found[REPLICAS]) == (1, 2)
+
+        await self.until(are_told_apart, "the balancer does not know the primary from replicas")
         await self._start_python("relay", "relay")
         await asyncio.gather(*map(self.start_server, self.names))
 
@@ -167,6 +195,8 @@ class Ground:
             "ENTRESOL_DRAIN_DELAY_S": "4",
             # While one server does the work of two on such a machine, calls wait rather than are refused.
             "ENTRESOL_DATABASE_WAIT_S": "5",
+            # A primary that is stopped in order waits until what it sent was confirmed; that must not be kept back.
+            **({"ENTRESOL_RELAY_RETAIN_S": "0"} if self._cluster else {}),
         }
         argv = ["/usr/bin/env", *(f"{key}={value}" for key, value in settings.items())]
         argv += [sys.executable, "-m", "entresol.cli.main", *arguments]
@@ -177,16 +207,19 @@ class Ground:
         return "\n".join(self._log(name) for name in (*self.names, "haproxy"))
 
     def _topology(self) -> Topology:
-        databases = (self.servers.primary, *self.servers.replicas)
         return Topology(
             platforms=Platforms(tuple(Endpoint("127.0.0.1", self._ports[name]) for name in self.names)),
-            databases=Databases(
-                tuple(Endpoint("127.0.0.1", server.port) for server in databases),
-                DatabaseCheck.SQL,
-                lag_s_max=LAG_S_MAX,
-                role=CHECKER,
-            ),
+            databases=self._cluster.databases if self._cluster else self._embedded(),
             listen=self.listen,
+        )
+
+    def _embedded(self) -> Databases:
+        servers = (self.servers.primary, *self.servers.replicas)
+        return Databases(
+            tuple(Endpoint("127.0.0.1", server.port) for server in servers),
+            DatabaseCheck.SQL,
+            lag_s_max=LAG_S_MAX,
+            role=CHECKER,
         )
 
     def _slot(self, name: str) -> str:

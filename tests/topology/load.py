@@ -50,7 +50,7 @@ class Load:
     dice: random.Random
     made: list[Made] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
-    _names: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # of records whose creation was acknowledged
     _numbers: Any = field(default_factory=itertools.count)
 
     @asynccontextmanager
@@ -76,7 +76,7 @@ class Load:
     async def _ask(self, channel: grpc.aio.Channel, over: asyncio.Event) -> None:
         while not over.is_set():
             draw = self.dice.random()
-            if draw < 0.6 and self._names:
+            if draw < 0.6 and self.names:
                 await self.read(channel)
             else:
                 await self.write(channel, is_keyed=draw < 0.8)
@@ -85,7 +85,7 @@ class Load:
     async def read(self, channel: grpc.aio.Channel) -> None:
         """Read a record by its name, or the first of all."""
         if self.dice.random() < 0.5:
-            await self._call(channel, READ, "GetUser", {"name": self.dice.choice(self._names)})
+            await self._call(channel, READ, "GetUser", {"name": self.dice.choice(self.names)})
         else:
             await self._call(channel, READ, "ListUsers", {"page_size": 1})
 
@@ -98,7 +98,7 @@ class Load:
         token = await self._call(channel, KEYED if is_keyed else PLAIN, "CreateUser", fields)
         if token is None:
             return
-        self._names.append(f"users/{key}")
+        self.names.append(f"users/{key}")
         if is_keyed:
             await self._call(
                 channel,

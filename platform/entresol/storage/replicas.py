@@ -151,7 +151,8 @@ class Replica:
         return standing
 
     def _lost(self, error: BaseException) -> None:
-        self.leave(error)
+        if not self.standings.are_several:  # else the balancer leads the next connection to one that is there
+            self.leave(error)
         self.pool.distrust()
 
     async def _connect(self) -> ServerConnection:

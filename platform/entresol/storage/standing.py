@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+_LATELY_S = 60.0
 _SERVERS_MAX = 16  # behind one URL; each start of one counts
 
 
@@ -66,6 +67,14 @@ class Standings:
                 del self._by_server[min(self._by_server, key=lambda known: self._by_server[known].polled_s)]
             standing = self._by_server[server] = Standing(server)
         return standing
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there was more than one of them lately, so that one that goes away says nothing of the others."""
+        since_s = time.monotonic() - _LATELY_S
+        return (
+            len({known[:2] for known, standing in self._by_server.items() if standing.polled_s > since_s}) > 1
+        )
 
     @property
     def replayed(self) -> int:

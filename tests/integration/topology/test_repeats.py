@@ -50,9 +50,12 @@ class Servers:
 
     answered: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
+    refuses: bool = False
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        async def answer(_request: bytes, _context: Any) -> bytes:
+        async def answer(_request: bytes, context: Any) -> bytes:
+            if self.refuses:
+                await context.abort(grpc.StatusCode.NOT_FOUND, "there is none")
             self.answered[details.method] += 1
             return b""
 
@@ -192,3 +195,11 @@ async def test_any_other_write_is_sent_once(balanced: Balanced, why: str) -> Non
     assert balanced.servers.dropped == found["UNAVAILABLE"]
     # Of REFUSED_STREAM, error 7, clients of Go and Java would believe that no server had seen the request.
     assert all("status: 502" in text for text in balanced.details), balanced.details
+
+
+@pytest.mark.parametrize("path", [GET, CREATE, VOTE])
+async def test_what_a_server_refuses_is_told_as_it_says(balanced: Balanced, path: str) -> None:
+    balanced.servers.refuses = True
+    found = await balanced.outcomes(path)
+    assert set(found) <= {"OK", "UNAVAILABLE", "NOT_FOUND"}
+    assert balanced.details.count("there is none") == found["NOT_FOUND"] > 0

@@ -102,3 +102,13 @@ def test_a_server_behind_another_port_is_told_by_its_own_address() -> None:
     assert str(balanced.address_of(Standings().of(THERE))) == "10.0.0.2:5432"
     socket = {"host": None, "port": None, "start": 1}
     assert str(balanced.address_of(Standings().of(socket))) == "localhost:9001"
+
+
+async def test_of_several_servers_behind_a_url_one_that_is_lost_does_not_take_the_others_away() -> None:
+    alone, balanced = replica(standings=standings()), replica(standings=standings())
+    balanced.standings.of(THERE).take(state(THERE), started_s=time.monotonic())
+    for each in (alone, balanced):
+        each.live = True
+        each._lost(ConnectionResetError())
+        each._stop_cutting()
+    assert (alone.live, balanced.live) == (False, True)
