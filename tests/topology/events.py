@@ -24,6 +24,7 @@ CALM_S = 1.0  # before and after what happens
 LEAVE_S_MAX = 2.0  # from when a replica lags too much
 NOTICED_S = 3.0  # from when a server stands still
 STILL_S = 4.0
+FOLLOWED_S = 40.0  # Sentinel takes its time to tell who comes back that it leads no more
 SWITCHOVER_S_MAX = 5.0
 FAILOVER_S_MAX = TTL_S + 10.0  # of who leads the lock is held for so long, and then another must be found
 _WRITES = (KEYED, PLAIN)

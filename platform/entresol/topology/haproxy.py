@@ -36,7 +36,7 @@ _ONCE = """\
 # the request again by themselves, as if no server had seen it. The first request of a connection of HTTP/1.1 is
 # answered with 502 instead, which is UNAVAILABLE: so what is to be sent once goes around by a connection of its own.
 """
-# An error of gRPC is a head and nothing more. Back in HTTP/2 it would have an empty body, which clients do not take.
+# An error of gRPC is a head and nothing more. On its way it could get an empty body, which clients do not take.
 _HEAD_ALONE = "http-response set-header content-length 0 if { res.hdr(grpc-status) -m found }"
 _RESOLVERS = """\
 resolvers dns
@@ -97,6 +97,7 @@ def _platform(topology: Topology, platforms: Platforms, paths: Paths) -> list[st
             [
                 *("mode http", "balance leastconn", "http-reuse always", call_s),
                 *("retry-on all-retryable-errors", "http-request disable-l7-retry if { fe_name fe_once }"),
+                _HEAD_ALONE,
                 *check,
                 *servers,
             ],
@@ -115,9 +116,7 @@ def _platform(topology: Topology, platforms: Platforms, paths: Paths) -> list[st
         + _section(
             "backend be_once", ["mode http", "option http-server-close", call_s, f"server once {once}"]
         ),
-        _section(
-            "frontend fe_once", ["mode http", f"bind {once}", _HEAD_ALONE, "default_backend be_platform"]
-        ),
+        _section("frontend fe_once", ["mode http", f"bind {once}", "default_backend be_platform"]),
     ]
 
 
