@@ -78,10 +78,13 @@ async def kill(ground: Ground, found: Findings) -> None:
     """SIGKILL of one server: what was under way there is sent again, but for writes that cannot be told apart."""
     name = ground.dice.choice(ground.names)
     async with _under_load(ground) as began_s:
-        under_way = ground.load.under_way[PLAIN]
         await ground.end_server(name, signal.SIGKILL)
+        gone_s = time.monotonic()
         await ground.start_server(name)
-    found.losses(ground.load.since(began_s), {PLAIN: under_way})
+    under_way = [call for call in ground.load.since(began_s, gone_s) if call.kind == PLAIN]
+    found.losses(ground.load.since(began_s), {PLAIN: len(under_way)})
+    late = [call for call in ground.load.since(gone_s) if call.code and call.began_s > gone_s]
+    found.bar("lost of those that began when it was gone", len(late), 0)
 
 
 async def term(ground: Ground, found: Findings) -> None:
