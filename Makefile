@@ -7,7 +7,7 @@ EXTRA  := $(VENV)/.extra
 PEERS  := .venv-peers/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench peers chaos offline-faults consistency fuzz-transport interop fmt constraints clean
+.PHONY: help demo up test check bench peers chaos offline-faults consistency topology-test fuzz-transport interop fmt constraints clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ offline-faults: $(PEERS) ## break what runs jobs, of three queues side by side: 
 
 consistency: $(READY) ## every state of the modelled cache protocol, then random histories: make consistency ARGS=--quick
 	$(BIN)/python -m tests.consistency $(ARGS)
+
+topology-test: $(READY) ## end, stop and slow down what is behind the balancer, and count what callers lose: make topology-test ARGS=--quick
+	$(BIN)/python -m tests.topology $(ARGS)
 
 fuzz-transport: $(READY) ## an hour of proper and broken connections to the HTTP/2 transport: make fuzz-transport ARGS="--seconds 60"
 	$(BIN)/python -m tests.integration.transport.fuzz $(ARGS)

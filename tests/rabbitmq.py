@@ -6,27 +6,23 @@ Its node has a name, ports, a port mapper and folders of its own, on loopback al
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import shutil
-import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Self
 
 import pytest
+from tests.debian import PackageMissingError, unpacked
 
 from entresol.embedded.postgres import free_port
 from entresol.embedded.processes import Processes
 from entresol.embedded.server import Server
 
-TOOLS = Path(__file__).resolve().parents[1] / ".entresol" / "tools"
 _ERLANG = (
     "base asn1 crypto eldap ftp inets mnesia os-mon parsetools public-key runtime-tools snmp ssl syntax-tools "
     "tftp tools xmerl"
 )
 _PACKAGES = ("rabbitmq-server", *(f"erlang-{name}" for name in _ERLANG.split()))
-_FETCH_S = 100.0
 
 
 @cache
@@ -34,32 +30,10 @@ def find_rabbitmq() -> Path:
     """Return the folder below which usr/lib has Erlang and RabbitMQ; the test is skipped where there is none."""
     if any(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*")):
         return Path("/")
-    kept = TOOLS / "rabbitmq"
-    if not kept.exists():
-        TOOLS.mkdir(parents=True, exist_ok=True)
-        with (TOOLS / "rabbitmq.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may want it at once
-            if not kept.exists():
-                _fetch(kept)
-    return kept
-
-
-def _fetch(target: Path) -> None:
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        pytest.skip("there is no RabbitMQ on this machine, and no apt-get to fetch it with")
-    with tempfile.TemporaryDirectory(dir=target.parent) as name:
-        folder = Path(name)
-        command = ("apt-get", "download", "-qq", *_PACKAGES)
-        fetched = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_FETCH_S, check=False
-        )
-        if fetched.returncode:
-            pytest.skip(
-                f"there is no RabbitMQ on this machine, and apt-get has none: {fetched.stderr[-200:]}"
-            )
-        for package in folder.glob("*.deb"):
-            subprocess.run(("dpkg", "-x", package, folder / "root"), check=True, timeout=_FETCH_S)
-        (folder / "root").rename(target)
+    try:
+        return unpacked("rabbitmq", _PACKAGES)
+    except PackageMissingError as missing:
+        pytest.skip(f"there is no RabbitMQ on this machine: {missing}")
 
 
 class _PortMapper(Server):

@@ -27,6 +27,7 @@ STORES = Path(".entresol", "stores.toml")
 _STORES = frozenset({"database_write", "database_read", "cache_url"})
 
 _T = TypeVar("_T")
+_WORDS = dict.fromkeys(("true", "1", "yes"), True) | dict.fromkeys(("false", "0", "no", ""), False)
 # What Kubernetes tells every container about a service that is named `entresol` or `entresol-…`.
 _SERVICE_LINK = re.compile(
     r"ENTRESOL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
@@ -260,6 +261,8 @@ class Settings:
     )
     redis_bin: str = _setting("", "Program of the embedded Redis. Empty: the system's, else the wheel's.")
 
+    haproxy_bin: str = _setting("", "Program of HAProxy. Empty: the system's.")
+
     admin_listen: str = _setting(
         "",
         "host:port of the process's own pages: /livez, /readyz, /metrics, /configz, /topology. Empty: none. They know "
@@ -349,9 +352,7 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> list[Unkn
 
 def _warn_of_unknown(environment: Mapping[str, str]) -> None:
     for one in unknown_variables(environment):
-        hint = (
-            f"did you mean {one.nearest}?" if one.nearest else "`entresol serve --help-settings` lists them"
-        )
+        hint = f"did you mean {one.nearest}?" if one.nearest else "see `entresol serve --help-settings`"
         log.warning("%s is not a setting and is ignored; %s", one.name, hint)
 
 
@@ -385,17 +386,7 @@ def convert(name: str, kind: Any, value: Any) -> Any:
     """Return `value` as the setting's type; text comes from the environment, the rest from TOML."""
     try:
         if kind is bool:
-            if isinstance(value, str):
-                return {
-                    "true": True,
-                    "1": True,
-                    "yes": True,
-                    "false": False,
-                    "0": False,
-                    "no": False,
-                    "": False,
-                }[value.lower()]
-            return bool(value)
+            return _WORDS[value.lower()] if isinstance(value, str) else bool(value)
         if kind in (int, float):
             return kind(value)
         if kind is str:

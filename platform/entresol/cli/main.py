@@ -33,6 +33,7 @@ COMMANDS = {
     "report": ("report", "Tell which statements are slow, and which records are hot."),
     "verify": ("verify", "Read beside production, and say how consistent the cache is."),
     "call": ("call", "Call a method, and say who answered and how long it took."),
+    "topology": ("topology", "Write the configuration of HAProxy before servers and databases."),
     "generate": ("generate", "Write typed clients, or a gRPC service config."),
 }
 

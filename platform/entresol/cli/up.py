@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import click
 
+from entresol.cli.balanced import balanced, ports
 from entresol.cli.run import run, until_told
 from entresol.cli.stack import Stack, Stores, serving, stores
 from entresol.config import STORES, Settings
 from entresol.schema.model import MethodKind
 from entresol.storage.plan import command as plan_command
+from entresol.topology import Listen
 
 WEB = "127.0.0.1:9080"
 ADMIN = "127.0.0.1:9464"
@@ -37,6 +40,11 @@ ADMIN = "127.0.0.1:9464"
 @click.option(
     "--replicas", default=2, show_default=True, type=click.IntRange(0, 8), help="PostgreSQL replicas."
 )
+@click.option(
+    "--topology",
+    is_flag=True,
+    help="Put HAProxy before two servers, and before the replicas and the primary at the next two ports.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when everything is up.")
 def command(
     protos: str | None,
@@ -46,6 +54,7 @@ def command(
     web: str | None,
     folder: Path,
     replicas: int,
+    topology: bool,
     as_json: bool,
 ) -> None:
     """Start PostgreSQL (a primary and replicas), Redis, relay, server and a worker of all queues, until told to stop.
@@ -61,17 +70,18 @@ def command(
         listen=listen,
         web_listen=web,
     )
-    run(_up(settings, folder, replicas, as_json))
+    run(_up(settings, folder, replicas, topology, as_json))
 
 
-async def _up(settings: Settings, folder: Path, replicas: int, as_json: bool) -> None:
+async def _up(settings: Settings, folder: Path, replicas: int, topology: bool, as_json: bool) -> None:
     async with stores(settings, folder, replicas=replicas) as running:
         _leave_word(running, folder / STORES.name)
         if running.lacks:
             await until_told(partial(click.echo, _how_to_migrate(running), err=as_json))
             return
-        async with serving(running) as stack:
-            text = json.dumps(addresses(stack)) if as_json else _text(stack)
+        async with balanced(running) if topology else nullcontext(running) as told, serving(told) as stack:
+            listen = ports(settings.listen) if topology else None
+            text = json.dumps(addresses(stack, listen)) if as_json else _text(stack, listen)
             await until_told(partial(click.echo, text))
 
 
@@ -121,10 +131,14 @@ def _from_elsewhere(settings: Settings) -> list[str]:
     ]
 
 
-def addresses(stack: Stack) -> dict[str, object]:
-    """Return where everything answers."""
+def addresses(stack: Stack, balancer: Listen | None = None) -> dict[str, object]:
+    """Return where everything answers, the platform and the databases through the balancer, where there is one."""
+    through = (
+        {"reads": balancer.reads, "writes": balancer.writes, "admin": balancer.admin} if balancer else {}
+    )
     return {
-        "platform": stack.address,
+        "platform": balancer.platform if balancer else stack.address,
+        **through,
         "web": f"http://{stack.web_address}/" if stack.web_address else "",
         "admin": f"http://{stack.admin_address}/" if stack.admin_address else "",
         "primary": stack.servers.write_url,
@@ -134,8 +148,9 @@ def addresses(stack: Stack) -> dict[str, object]:
     }
 
 
-def _text(stack: Stack) -> str:
-    lines = [f"{name:>9}  {value}" for name, value in addresses(stack).items() if isinstance(value, str)]
+def _text(stack: Stack, balancer: Listen | None) -> str:
+    told = addresses(stack, balancer)
+    lines = [f"{name:>9}  {value}" for name, value in told.items() if isinstance(value, str)]
     lines += [f"{'replica':>9}  {url}" for url in stack.servers.read_urls]
     lines += ["purge, warm, verify and the like find the stores when they are started in this folder;"]
     lines += _from_elsewhere(stack.settings)
@@ -148,5 +163,5 @@ def _text(stack: Stack) -> str:
     if stack.web_address:
         lines.append("try: the page at the web's address")
     return "\n".join(
-        [*lines, *(f"try: entresol call {path} --address {stack.address}" for path in lists[:1])]
+        [*lines, *(f"try: entresol call {path} --address {told['platform']}" for path in lists[:1])]
     )

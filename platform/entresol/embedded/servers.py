@@ -125,6 +125,16 @@ class EmbeddedServers:
         """Return when every replica has replayed up to `position`."""
         await _together(*(replica.wait_for(position, timeout_s=timeout_s) for replica in self.replicas))
 
+    async def trust(self, role: str) -> None:
+        """Make a role that may see how every server is, and log in from this machine without a password."""
+        for server in (self.primary, *self.replicas):
+            await server.trust(role)
+        await self.psql(
+            f"SELECT 'CREATE ROLE {role} LOGIN IN ROLE pg_monitor' WHERE NOT EXISTS "  # noqa: S608 (a role of ours)
+            f"(SELECT FROM pg_roles WHERE rolname = '{role}') \\gexec\n"
+        )
+        await self.settle()
+
     async def stop(self) -> None:
         """Stop all servers, in order if their data are to stay, and remove what is temporary."""
         if self._stopped:

@@ -14,6 +14,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from entresol.config import Settings
 from entresol.errors import ConfigurationError
+from entresol.storage.standing import Standing
 
 Record: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[Record]"
@@ -72,12 +73,13 @@ def _split_port(text: str) -> tuple[str, str]:
 class ServerConnection(asyncpg.Connection):
     """A connection, and what its pool remembers of it. Moments are monotonic seconds."""
 
-    __slots__ = ("made_s", "raw", "replayed", "used_s")
+    __slots__ = ("made_s", "raw", "replayed", "standing", "used_s")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.made_s = self.used_s = time.monotonic()
         self.replayed = 0  # what a replica had replayed when this was made
+        self.standing: Standing | None = None  # of the replica that this leads to
         self.raw = (
             False  # whether text that this package did not write has run, and may have changed the session
         )

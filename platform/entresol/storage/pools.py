@@ -150,10 +150,15 @@ class Pools:
             lent = False
             try:
                 async with replica.pool.lend(deadline) as connection:
-                    position = replica.position(connection)
+                    standing = await replica.look(connection)
+                    if standing is None:
+                        connection.terminate()  # the next one may lead to another server
+                        continue
+                    position = standing.position(connection.replayed, connection.made_s)
                     if position >= at_least:
                         lent = True
-                        yield Lease(connection, Source("replica", str(replica.address)), position)
+                        source = Source("replica", str(replica.address_of(standing)))
+                        yield Lease(connection, source, position)
                         return
             except Exception as error:
                 if lent or not is_server_gone(error):

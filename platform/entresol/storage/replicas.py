@@ -15,27 +15,27 @@ from entresol.storage.connections import Address, ServerConnection, connect
 from entresol.storage.server_pool import ServerPool
 from entresol.storage.sql import REPLAYED, REPLICA_STATE
 from entresol.storage.sqlstate import DRIVER_ERRORS
+from entresol.storage.standing import Standing, Standings
 
 log = logging.getLogger(__name__)
 
 _POLL_TIMEOUT_S_MIN = 0.25
+_STAY_S = 1.0  # with a server that may answer no reads
 
 
 @dataclass(slots=True)
 class Replica:
-    """One replica and what was last seen of it."""
+    """One URL that leads to a replica, or through a balancer to one of several, and what was last seen there."""
 
     url: str
     address: Address
     settings: Settings
     pool: ServerPool = field(init=False)
     live: bool = False
-    replayed: int = 0  # a WAL position that had been replayed at `polled_s`
-    polled_s: float = 0.0  # monotonic, taken before the poll was sent
-    lag_s: float = float("inf")
+    lag_s: float = float("inf")  # of the server that is polled
     absence: Absence = field(default_factory=lambda: Absence("not polled yet"))
     polled: asyncio.Event = field(default_factory=asyncio.Event)  # set once a poll has ended, whichever way
-    _current_s: float = 0.0  # when it was last seen to have all that the primary had sent
+    standings: Standings = field(default_factory=Standings)
     _cutting: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
@@ -48,26 +48,42 @@ class Replica:
             f"replica:{self.address}",
             self._lost,
         )
-        self._current_s = time.monotonic()
+
+    @property
+    def replayed(self) -> int:
+        """Return what was replayed here, by the furthest server."""
+        return self.standings.replayed
 
     def serves(self, at_least: int) -> bool:
-        """Whether reads that need the changes up to this position may go here."""
+        """Whether reads that need the changes up to this position may try here; `look` decides, by the connection."""
         return self.live and self.lag_s <= self.settings.replica_lag_max_s and self.replayed >= at_least
 
     @property
     def seen_lag_s(self) -> float:
         """Return how far it is behind as far as can be seen; of one that is away, for how long it has not been seen."""
-        return self.lag_s if self.live else time.monotonic() - self._current_s
+        return self.lag_s if self.live else time.time() - self.absence.since_s
 
-    def position(self, connection: ServerConnection) -> int:
-        """Return what was replayed before any statement that `connection` runs from now on (rule R2, fact E4).
+    async def look(self, connection: ServerConnection) -> Standing | None:
+        """Return the standing of the server that `connection` leads to; None where it may not answer reads.
 
-        A replica that crashes may come back with less than it had replayed. So the polled position counts only for
-        a connection that was there already when it was polled, and has lived ever since; another one knows what it
-        read itself when it was made.
+        That server is asked once more where nobody has for a while: behind a balancer it need not be the polled one.
+
+        Raises:
+            ConnectionError: it does not answer.
         """
-        own = connection.replayed
-        return max(own, self.replayed) if connection.made_s < self.polled_s else own
+        standing = connection.standing
+        assert standing is not None, "connections of this pool have one"
+        if time.monotonic() - standing.polled_s > self._poll_timeout_s():
+            try:
+                standing = await self._ask(connection)
+            except TimeoutError as error:  # not to be taken for the caller's own deadline
+                raise ConnectionError(f"{self.address} does not say how far it is") from error
+        return standing if standing and standing.lag_s <= self.settings.replica_lag_max_s else None
+
+    def address_of(self, standing: Standing) -> Address:
+        """Return where the server is: of several behind one port, which is not theirs, its own address."""
+        host, port, _ = standing.server
+        return self.address if host is None or port in (None, self.address.port) else Address(host, port)
 
     def leave(self, error: BaseException) -> None:
         """Take no more reads until the next successful poll."""
@@ -85,7 +101,7 @@ class Replica:
                 try:
                     connection = await connect(self.url, self.address, self.settings, primary=False)
                     try:
-                        await self._poll_while_it_answers(connection)
+                        await self._poll_while_it_serves(connection)
                     finally:
                         connection.terminate()
                 except DRIVER_ERRORS as error:
@@ -94,9 +110,12 @@ class Replica:
         finally:
             self._stop_cutting()
 
-    async def _poll_while_it_answers(self, connection: ServerConnection) -> None:
-        while True:
-            await self._poll(connection)
+    async def _poll_while_it_serves(self, connection: ServerConnection) -> None:
+        """Poll, until the server was of no use for a while: another connection may lead to another one."""
+        used_s = time.monotonic()
+        while time.monotonic() - used_s < _STAY_S:
+            if await self._poll(connection):
+                used_s = time.monotonic()
             await asyncio.sleep(self.settings.replica_poll_s)
 
     def _poll_timeout_s(self) -> float:
@@ -111,35 +130,42 @@ class Replica:
             self._cutting.cancel()
             self._cutting = None
 
-    async def _poll(self, connection: ServerConnection) -> None:
-        started_s = time.monotonic()
-        record = await connection.fetchrow(REPLICA_STATE, timeout=self._poll_timeout_s())
-        assert record is not None, "the query has no WHERE"
-        if not record["in_recovery"]:
+    async def _poll(self, connection: ServerConnection) -> bool:
+        """Ask the server, and return whether it may answer reads."""
+        standing = await self._ask(connection)
+        if standing is None:
             self.leave(asyncpg.TargetServerAttributeNotMatched("it is no replica any more"))
-            return
-        # To have replayed all that was received is to be up to date only as long as more can be received.
-        if record["caught_up"] and record["streaming"]:
-            self._current_s = started_s
-        self.replayed, self.polled_s = record["replayed"], started_s
-        since_current_s = started_s - self._current_s
-        # The age of the last commit replayed says nothing of a primary that commits nothing.
-        self.lag_s = (
-            since_current_s if record["caught_up"] else min(since_current_s, max(0.0, record["behind_s"]))
-        )
+            return False
+        self.lag_s = standing.lag_s
         if not self.live:
             log.info("replica %s serves reads", self.address)
             self._stop_cutting()
         self.live = True
         self.absence.end()
         self.polled.set()
+        return self.lag_s <= self.settings.replica_lag_max_s
+
+    async def _ask(self, connection: ServerConnection) -> Standing | None:
+        """Ask the server that a connection leads to; None where it is no replica."""
+        started_s = time.monotonic()
+        record = await connection.fetchrow(REPLICA_STATE, timeout=self._poll_timeout_s())
+        assert record is not None, "the query has no WHERE"
+        if not record["in_recovery"]:
+            return None
+        standing = self.standings.of(record)
+        standing.take(record, started_s)
+        connection.standing = standing
+        return standing
 
     def _lost(self, error: BaseException) -> None:
-        self.leave(error)
+        if not self.standings.are_several:  # else the balancer leads the next connection to one that is there
+            self.leave(error)
         self.pool.distrust()
 
     async def _connect(self) -> ServerConnection:
         connection = await connect(self.url, self.address, self.settings, primary=False)
         timeout_s = self.settings.database_connect_timeout_s
-        connection.replayed = await connection.fetchval(REPLAYED, timeout=timeout_s)
+        record = await connection.fetchrow(REPLAYED, timeout=timeout_s)
+        assert record is not None, "the query has no WHERE"
+        connection.replayed, connection.standing = record["replayed"], self.standings.of(record)
         return connection

@@ -295,11 +295,12 @@ def _version_condition(parameters: list[object], version: int | None) -> str:
 SEEN = """SELECT CASE WHEN pg_is_in_recovery()
     THEN coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')
     ELSE pg_current_wal_flush_lsn() END"""
-# Statements about the server itself.
-REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')"
+# Statements about the server itself. Which one answers, only it can tell: a balancer leads each connection to another.
+_SERVER = "host(inet_server_addr()) AS host, inet_server_port() AS port, pg_postmaster_start_time() AS start"
+REPLAYED = f"SELECT {_SERVER}, coalesce(pg_last_wal_replay_lsn(), '0/0') AS replayed"
 # `behind_s` is measured between the clocks of two servers; `caught_up` keeps it from growing while nothing is written.
-REPLICA_STATE = """
-SELECT pg_is_in_recovery() AS in_recovery,
+REPLICA_STATE = f"""
+SELECT {_SERVER}, pg_is_in_recovery() AS in_recovery,
        coalesce(pg_last_wal_replay_lsn(), '0/0') AS replayed,
        coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), false) AS caught_up,
        EXISTS (SELECT FROM pg_stat_wal_receiver) AS streaming,

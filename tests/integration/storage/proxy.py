@@ -16,11 +16,15 @@ _SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
 
 
 class Proxy:
-    """Listens on a free port of the loopback address while its block lasts, and forwards to the server of `url`."""
+    """Listens on a free port of the loopback address while its block lasts, and forwards to the server of `url`.
 
-    def __init__(self, url: str, *, tls: bool = False, injected: bytes = b"") -> None:
+    With several it is a balancer: connections go to the servers of `urls` in turn, from the first on.
+    """
+
+    def __init__(self, url: str, *others: str, tls: bool = False, injected: bytes = b"") -> None:
         parts = urlsplit(url)
-        self._target = (parts.hostname, parts.port)
+        self.urls = [url, *others]
+        self._turn = 0
         self._parts = parts
         self._tls = tls
         self._injected = injected  # what a stranger puts behind the answer to the request for TLS
@@ -93,7 +97,9 @@ class Proxy:
     async def _connect(
         self, start: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        from_server, to_server = await asyncio.open_connection(*self._target)
+        target = urlsplit(self.urls[self._turn % len(self.urls)])
+        self._turn += 1
+        from_server, to_server = await asyncio.open_connection(target.hostname, target.port)
         self._writers.append(to_server)
         to_server.write(start)
         async with asyncio.TaskGroup() as group:
