@@ -21,8 +21,8 @@
 {{- end -}}
 
 {{/*
-Takes root, component (name), label (component label), values (merged), args, serviceAccount, secret, and what the
-component adds: configMap, literal config, ports, probes, lifecycle, restartPolicy.
+Takes root, label (component label), values (merged), args, serviceAccount, secret, and what the component adds:
+configMap, literal config, ports, probes, restartPolicy, haproxy (the name of its ConfigMap) and haproxyFiles.
 */}}
 {{- define "entresol.pod" -}}
 {{- $values := .values -}}
@@ -58,6 +58,11 @@ securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- $haproxy := and .root.Values.haproxy.enabled .haproxy }}
+{{- with $haproxy }}
+initContainers:
+  - {{ include "entresol.haproxyContainer" (dict "root" $.root "files" $.haproxyFiles) | indent 4 | trim }}
+{{- end }}
 containers:
   - name: {{ .label }}
     image: {{ include "entresol.image" (dict "root" .root "image" $values.image) | quote }}
@@ -80,10 +85,6 @@ containers:
     {{ $name }}:
       {{- toYaml $probe | nindent 6 }}
     {{- end }}
-    {{- with .lifecycle }}
-    lifecycle:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
     resources:
       {{- toYaml $values.resources | nindent 6 }}
     securityContext:
@@ -91,6 +92,9 @@ containers:
     volumeMounts:
       - name: tmp
         mountPath: /tmp
+      {{- with include "entresol.mounts" (dict "root" .root "label" .label) | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
@@ -98,6 +102,12 @@ volumes:
   - name: tmp
     emptyDir:
       sizeLimit: {{ $values.tmpSizeLimit }}
+  {{- with include "entresol.mountedVolumes" (dict "root" .root "label" .label) | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with $haproxy }}
+  {{- include "entresol.haproxyVolumes" . | nindent 2 }}
+  {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -132,6 +142,9 @@ annotations:
   {{- if .checksums }}
   checksum/config: {{ include "entresol.config" .root | sha256sum }}
   checksum/secret: {{ include "entresol.secretData" .root | sha256sum }}
+  {{- if .root.Values.haproxy.enabled }}
+  checksum/haproxy: {{ include "entresol.haproxyFiles" .root | sha256sum }}
+  {{- end }}
   {{- end }}
   {{- with .values.podAnnotations }}
   {{- tpl (toYaml .) $.root | nindent 2 }}

@@ -17,6 +17,7 @@ from tests.unit.helm.chart import (
     VALUES,
     container,
     environment,
+    helm,
     hook,
     named,
     of_kind,
@@ -38,18 +39,22 @@ ELSEWHERE = {
     "listen",
     "web_listen",
     "telemetry",
+    "admin_listen",
+    "drain_delay_s",
 }
 # What `serve --workers` sets for the processes that it starts; a pod has one.
 WITHIN = {"reuse_port"}
 EMBEDDED = {"postgres_bin", "redis_bin"}
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", tuple[str, ...]: "string"}
 CACHE = {"cache.existingSecret": "entresol-cache"}
+PATRONI = {"haproxy.enabled": True, "haproxy.postgres.servers": ["pg-0:5432", "pg-1:5432"]}
 OWN_URL = {"database.write.existingSecret": "", "database.write.url": "postgresql://primary/entresol"}
 
 
 def test_the_values_that_deployment_asks_for_are_rendered() -> None:
-    wanted = {"default", "ha", "existing-secret", "job", "disabled", "offline"}
-    assert {f"{name}-values.yaml" for name in wanted} <= set(VALUES)
+    wanted = {"default", "ha", "existing-secret", "job", "disabled", "offline", "patroni", "cnpg", "sentinel"}
+    wanted |= {"tls", "tls-alone", "metrics", "sources", "sources-image", "placement"}
+    assert {f"{name}-values.yaml" for name in wanted} == set(VALUES)
 
 
 def test_the_chart_is_of_the_product_s_version() -> None:
@@ -67,7 +72,10 @@ def test_config_takes_exactly_the_settings_of_the_platform() -> None:
 
 def test_the_server_is_probed_by_number_and_stays_alive_when_it_is_not_ready() -> None:
     box = container(named(rendered("default-values.yaml"), "Deployment", "-server"))
-    assert box["ports"] == [{"name": "grpc", "containerPort": 9000, "protocol": "TCP"}]
+    assert [(port["name"], port["containerPort"]) for port in box["ports"]] == [
+        ("grpc", 9000),
+        ("admin", 9464),
+    ]
     assert (
         box["livenessProbe"]["grpc"] == box["startupProbe"]["grpc"] == {"port": 9000, "service": "liveness"}
     )
@@ -98,13 +106,13 @@ def test_the_port_is_the_same_everywhere() -> None:
     assert {service["spec"]["ports"][0]["port"] for service in of_kind(objects, "Service")} == {9443}
     assert named(objects, "ConfigMap", "-entresol")["data"]["ENTRESOL_LISTEN"] == "0.0.0.0:9443"
     policy = named(objects, "NetworkPolicy", "-server")
-    assert policy["spec"]["ingress"] == [{"ports": [{"port": 9443, "protocol": "TCP"}]}]
+    assert [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] == [9443, 9464]
 
 
-def test_a_stopping_server_leaves_the_endpoints_before_it_drains() -> None:
-    server = named(rendered("ha-values.yaml"), "Deployment", "-server")["spec"]["template"]["spec"]
-    assert server["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
-    assert server["terminationGracePeriodSeconds"] == 60
+def test_a_stopping_server_says_so_before_it_drains() -> None:
+    server = named(rendered("ha-values.yaml"), "Deployment", "-server")
+    assert environment(server)["ENTRESOL_DRAIN_DELAY_S"] == "5"
+    assert server["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 60
 
 
 def test_services_say_that_they_speak_http2() -> None:
@@ -261,7 +269,7 @@ def test_an_image_is_a_tag_or_a_digest() -> None:
         ({"database.write.url": "mysql://primary/entresol"}, "/database/write/url"),
         ({"global.image.tag": "latest"}, "names another image tomorrow"),
         ({"global.image.digest": "sha256:12"}, "/global/image/digest"),
-        ({"server.terminationGracePeriodSeconds": 24}, "too short; preStopSleepSeconds + config.drain_s"),
+        ({"server.terminationGracePeriodSeconds": 24}, "too short; drainDelaySeconds + config.drain_s"),
         ({"config.drain_s": 20.5}, "too short"),
         (
             {"server.autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}},
@@ -301,10 +309,35 @@ def test_an_image_is_a_tag_or_a_digest() -> None:
         ),
         ({"workers.defaults.autoscaling.lateSeconds": 0}, "/workers/defaults/autoscaling/lateSeconds"),
         ({"redis.url": "redis://valkey"}, "additional properties 'redis' not allowed"),
+        ({"cache": {"url": "redis+cluster://valkey"}}, "/cache/url"),
+        ({"server.preStopSleepSeconds": 5}, "set server.drainDelaySeconds (helm/entresol/UPGRADING.md)"),
+        ({"admin.port": 9000}, "server.port and admin.port: both listen on 9000 in one pod"),
+        ({"server.webPort": 9464}, "server.webPort and admin.port: both listen on 9464"),
+        ({"haproxy.enabled": True}, "haproxy.postgres: HAProxy knows no PostgreSQL; set servers"),
+        ({**PATRONI, "haproxy.postgres.readService": "ro:5432"}, "has both servers and Services"),
+        ({**PATRONI, "server.port": 9001}, "haproxy and server.port: both listen on 9001"),
+        ({**PATRONI, "workers.defaults.healthPort": 9000}, "workers.pools.default.healthPort and haproxy"),
+        ({**PATRONI, "tls.existingSecret": "certificate"}, "HAProxy tells calls apart"),
+        ({**PATRONI, "database.read.urls": ["postgresql://127.0.0.1:9001/shop"]}, "name each replica"),
+        ({**PATRONI, "haproxy.postgres.servers": ["pg-0"]}, "/haproxy/postgres/servers/0"),
+        ({**PATRONI, "haproxy.image.tag": "latest"}, "names another image tomorrow"),
+        ({"metrics.serviceMonitor.enabled": True, "admin.port": 0}, "served at admin.port, which is 0"),
+        (
+            {"sources.image.reference": "shop:1", "sources.protos.configMap": "protos"},
+            "are in an image and in ConfigMaps",
+        ),
+        ({"sources.image.reference": "shop"}, "/sources/image/reference"),
     ],
 )
 def test_values_that_cannot_work_are_refused_by_name(settings: dict[str, Any], says: str) -> None:
     assert says in refusal(settings)
+
+
+def test_images_of_files_are_refused_where_kubernetes_mounts_none() -> None:
+    flags = ("--kube-version", "1.32.0", "-f", str(CHART / "ci" / "sources-image-values.yaml"))
+    done = helm("template", "shop", str(CHART), *flags)
+    assert done.returncode != 0
+    assert "Kubernetes mounts images from 1.33" in done.stderr
 
 
 def test_it_can_be_part_of_another_chart(tmp_path: Path) -> None:
