@@ -231,7 +231,7 @@ volumeMounts:
 {{- define "entresol.haproxyVolumes" -}}
 - name: haproxy
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 - name: haproxy-run
   emptyDir:
     sizeLimit: 1Mi

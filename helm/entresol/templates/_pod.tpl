@@ -35,7 +35,7 @@ configMap, literal config, ports, probes, restartPolicy, haproxy (the name of it
 {{- range $name, $value := .config -}}{{- $env = append $env (dict "name" $name "value" $value) -}}{{- end -}}
 {{- $secrets := include "entresol.secretEnvs" (dict "root" .root "secret" .secret "label" .label) | fromYamlArray -}}
 {{- $env = concat $env $secrets ($values.extraEnv | default list) -}}
-serviceAccountName: {{ .serviceAccount }}
+serviceAccountName: {{ .serviceAccount | quote }}
 automountServiceAccountToken: false
 # Service links would put ENTRESOL_* variables of other meaning into a pod beside a Service named entresol.
 enableServiceLinks: false
@@ -48,7 +48,7 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 securityContext:
   {{- toYaml $values.podSecurityContext | nindent 2 }}
@@ -73,7 +73,7 @@ containers:
     {{- with .configMap }}
     envFrom:
       - configMapRef:
-          name: {{ . }}
+          name: {{ . | quote }}
     {{- end }}
     env:
       {{- include "entresol.uniqueEnv" $env | nindent 6 }}
@@ -101,7 +101,7 @@ containers:
 volumes:
   - name: tmp
     emptyDir:
-      sizeLimit: {{ $values.tmpSizeLimit }}
+      sizeLimit: {{ $values.tmpSizeLimit | quote }}
   {{- with include "entresol.mountedVolumes" (dict "root" .root "label" .label) | trim }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -118,12 +118,12 @@ volumes:
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "entresol.componentName" . }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ include "entresol.componentName" . | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "entresol.labels" . | nindent 4 }}
 spec:
-  maxUnavailable: {{ .maxUnavailable }}
+  maxUnavailable: {{ kindIs "string" .maxUnavailable | ternary .maxUnavailable (int .maxUnavailable) }}
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

@@ -71,8 +71,8 @@ rabbitmq: {{ join " " . | b64enc | quote }}
 - name: {{ .name }}
   valueFrom:
     secretKeyRef:
-      name: {{ .source.existingSecret | default .secret }}
-      key: {{ empty .source.existingSecret | ternary .key .source.existingSecretKey }}
+      name: {{ .source.existingSecret | default .secret | quote }}
+      key: {{ empty .source.existingSecret | ternary .key .source.existingSecretKey | quote }}
 {{- end }}
 {{- end -}}
 
