@@ -23,10 +23,14 @@ from entresol.config import Settings
 from entresol.embedded.postgres import free_port
 from entresol.transport.health import open_health
 
-WITH_HAPROXY = [values for values in VALUES if values_of(values)["haproxy"]["enabled"]]
+WITH_HAPROXY = [
+    values
+    for values in VALUES
+    if values_of(values)["haproxy"]["enabled"] and not values_of(values)["haproxy"]["existingConfigMap"]
+]
 BACKENDS = ("be_platform", "be_platform_stream")
 WAIT_S_MAX = 20.0
-FILES = ("databases.cfg", "platform.cfg")
+FILES = ("databases.cfg", "everything.cfg")
 SERVICES = {"haproxy.enabled": True, "haproxy.postgres": {"writeService": "127.0.0.1:5432"}, "admin.port": 0}
 
 
@@ -34,15 +38,12 @@ def test_some_values_have_it() -> None:
     assert len(WITH_HAPROXY) >= 2
 
 
-@pytest.mark.parametrize("files", [FILES, FILES[:1]], ids=["with-platform", "databases-alone"])
+@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("values", WITH_HAPROXY)
-def test_haproxy_takes_the_configuration(values: str, files: tuple[str, ...], tmp_path: Path) -> None:
+def test_haproxy_takes_the_configuration(values: str, file: str, tmp_path: Path) -> None:
     data = named(rendered(values), "ConfigMap", "-haproxy")["data"]
-    flags = []
-    for name in files:
-        (tmp_path / name).write_text(data[name])
-        flags += ["-f", str(tmp_path / name)]
-    run(find_haproxy(), "-c", "-q", *flags)
+    (tmp_path / file).write_text(data[file])
+    run(find_haproxy(), "-c", "-q", "-f", str(tmp_path / file))
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,15 @@ def balancing(ports: dict[str, int], folder: Path) -> Iterator[Balancer]:
         r"127\.0\.0\.1:9002": f"127.0.0.1:{free_port()}",
         r"/var/run/haproxy": str(folder),
         r"server-template .*": servers,
+        r"abns@entresol-once": f"abns@entresol-once-{balancer.port}",
     }
-    flags = []
-    for name in FILES:
-        text = data[name]
-        for pattern, place in moved.items():
-            text = re.sub(pattern, place, text)
-        (folder / name).write_text(text)
-        flags += ["-f", str(folder / name)]
-    process = subprocess.Popen((find_haproxy(), "-db", *flags), stderr=subprocess.DEVNULL)
+    text = data["everything.cfg"]
+    for pattern, place in moved.items():
+        text = re.sub(pattern, place, text)
+    (folder / "haproxy.cfg").write_text(text)
+    process = subprocess.Popen(
+        (find_haproxy(), "-db", "-f", str(folder / "haproxy.cfg")), stderr=subprocess.DEVNULL
+    )
     try:
         wait(lambda: process.poll() is None and _answers(balancer.admin_port))
         yield balancer

@@ -63,20 +63,16 @@
 
 {{- define "entresol.haproxyChecks" -}}
 {{- $haproxy := .Values.haproxy -}}
+{{- $known := list $haproxy.existingConfigMap $haproxy.postgres.servers $haproxy.postgres.writeService -}}
 {{- if $haproxy.enabled -}}
-{{- if not (or $haproxy.postgres.servers $haproxy.postgres.writeService) -}}
+{{- if not (compact $known) -}}
 {{- fail "haproxy.postgres: HAProxy knows no PostgreSQL; set servers to the members that Patroni leads, or writeService to a Service of the primary" -}}
 {{- end -}}
-{{- if and $haproxy.postgres.servers (or $haproxy.postgres.writeService $haproxy.postgres.readService) -}}
-{{- fail "haproxy.postgres: has both servers and Services; keep one of them" -}}
+{{- if gt (len (compact $known)) 1 -}}
+{{- fail "haproxy: its databases are given by more than one of existingConfigMap, postgres.servers and postgres.writeService; keep one of them" -}}
 {{- end -}}
 {{- if include "entresol.hasTls" . -}}
 {{- fail "haproxy.enabled: HAProxy tells calls apart, which it cannot under TLS; take away tls.existingSecret, or let clients balance calls themselves" -}}
-{{- end -}}
-{{- range .Values.database.read.urls -}}
-{{- if contains ":9001/" . -}}
-{{- fail "database.read.urls: name each replica; behind HAProxy's port 9001 they are one, of which nobody can say how far it is" -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,21 +1,25 @@
 {{/*
 HAProxy beside the containers: one address for the primary, one for the replicas, one for the platform, all on the
-loopback. Two files, for a server is the platform and has its port already: databases.cfg everywhere, platform.cfg in
-pods that call it. The retries, checks and times are those that lost no call when servers were killed and restarted.
+loopback. Two files, of which a pod has one: a server is the platform and has its port already, so databases.cfg is for
+servers, and everything.cfg for who calls them. `entresol topology` writes the same, and knows the protos.
 */}}
 
 {{- define "entresol.haproxyName" -}}
-{{- include "entresol.componentName" (dict "root" . "component" "haproxy") -}}
+{{- .Values.haproxy.existingConfigMap | default (include "entresol.componentName" (dict "root" . "component" "haproxy")) -}}
+{{- end -}}
+
+{{- define "entresol.hasOwnHaproxy" -}}
+{{- if and .Values.haproxy.enabled (not .Values.haproxy.existingConfigMap) -}}true{{- end -}}
 {{- end -}}
 
 {{/* The data of the ConfigMap. Takes root. */}}
 {{- define "entresol.haproxyFiles" -}}
-{{- $haproxy := .Values.haproxy -}}
+{{- $databases := empty .Values.haproxy.postgres.servers | ternary "entresol.haproxyServices" "entresol.haproxyMembers" -}}
+{{- $shared := printf "%s\n\n%s" (include "entresol.haproxyGlobal" .) (include $databases .) -}}
 databases.cfg: |
-  {{- include "entresol.haproxyGlobal" . | nindent 2 }}
-{{ "" }}
-  {{- include (empty $haproxy.postgres.servers | ternary "entresol.haproxyServices" "entresol.haproxyMembers") . | nindent 2 }}
-platform.cfg: |
+  {{- $shared | nindent 2 }}
+everything.cfg: |
+  {{- $shared | nindent 2 }}
   {{- include "entresol.haproxyPlatform" . | nindent 2 }}
 {{- end -}}
 
@@ -25,6 +29,8 @@ global
     stats socket /var/run/haproxy/admin.sock mode 600 level admin
 
 defaults
+    retries 3
+    option redispatch 1
     timeout connect 500ms
     timeout client 75s
     timeout server 30s
@@ -126,47 +132,64 @@ backend be_read_fallback
 {{- join "\n" $lines -}}
 {{- end -}}
 
-{{/* The servers of this release, call by call. Only what changes nothing, or brings a key, is sent a second time. */}}
+{{/*
+The servers of this release, call by call. Only reads, told by the names of standard methods, are sent a second time. What
+is to be sent once goes around by HTTP/1.1: where a server dies HAProxy tells clients of HTTP/2 that nobody has seen the
+request, and they may send it again.
+*/}}
 {{- define "entresol.haproxyPlatform" -}}
 {{- $port := int .Values.server.port -}}
 {{- $host := printf "%s-server-headless.%s.svc.%s" (include "entresol.fullname" .) .Release.Namespace .Values.haproxy.clusterDomain -}}
 {{- $servers := printf "server-template p %d %s:%d resolvers kube resolve-prefer ipv4 init-addr none" (int .Values.haproxy.platformSlots) $host $port -}}
+{{- $check := empty .Values.admin.port | ternary "entresol.haproxyHealth" "entresol.haproxyReadiness" }}
 frontend fe_platform
     mode http
     bind 127.0.0.1:9000 proto h2
-    use_backend be_platform_stream if { path_reg /(Watch|Subscribe|Tail)[A-Za-z0-9]*$ }
+    acl is_stream path_reg /(Watch|Subscribe|Tail)[A-Za-z0-9]*$
+    acl is_read path_reg /(Get|BatchGet|List)[A-Z][A-Za-z0-9]*$
+    use_backend be_platform_stream if is_stream
+    use_backend be_once unless is_read
     default_backend be_platform
 
 backend be_platform
     mode http
     balance leastconn
     http-reuse always
-    retries 3
-    option redispatch 1
+    timeout server 65s
     retry-on all-retryable-errors
-    acl is_read path_reg /(Get|BatchGet|List|Search|Count)[A-Za-z0-9]*$
-    acl has_key req.hdr(x-idempotency-key) -m found
-    http-request disable-l7-retry unless is_read or has_key
-    {{- with .Values.admin.port }}
-    # 404 drains, 503 is down: calls that run may end.
-    option httpchk GET /readyz
-    http-check disable-on-404
-    http-check expect status 200
-    default-server proto h2 weight 100 slowstart 10s check port {{ int . }} check-proto h1 inter 1s fastinter 250ms fall 2 rise 2
-    {{- else }}
-    {{- include "entresol.haproxyHealth" . | nindent 4 }}
-    default-server proto h2 weight 100 slowstart 10s check inter 1s fastinter 250ms fall 2 rise 2
-    {{- end }}
+    http-request disable-l7-retry if { fe_name fe_once }
+    {{- include $check . | nindent 4 }}
+    default-server proto h2 weight 100 slowstart 10s check {{ with .Values.admin.port }}port {{ int . }} {{ end }}inter 1s fastinter 250ms fall 2 rise 2
     {{ $servers }}
 
-# Calls that may be silent for long; `timeout server` would end them.
+# Calls that may be silent for long.
 backend be_platform_stream
     mode http
     balance leastconn
     timeout server 1h
-    {{- include "entresol.haproxyHealth" . | nindent 4 }}
-    default-server proto h2 weight 100 check inter 1s fall 2 rise 2
+    {{- include $check . | nindent 4 }}
+    default-server proto h2 weight 100 check {{ with .Values.admin.port }}port {{ int . }} {{ end }}inter 1s fastinter 250ms fall 2 rise 2
     {{ $servers }}
+
+backend be_once
+    mode http
+    option http-server-close
+    timeout server 65s
+    server once abns@entresol-once
+
+frontend fe_once
+    mode http
+    bind abns@entresol-once
+    default_backend be_platform
+{{- end -}}
+
+{{/* 404 drains, anything else but 200 is down; of neither are calls cut that run. */}}
+{{- define "entresol.haproxyReadiness" -}}
+option httpchk
+http-check connect proto h1
+http-check send meth GET uri /readyz
+http-check disable-on-404
+http-check expect status 200
 {{- end -}}
 
 {{/*
@@ -184,11 +207,10 @@ tcp-check expect rbinary 0000000002080[0-3]
 tcp-check expect min-recv 1 binary 00000000020801
 {{- end -}}
 
-{{/* The sidecar, which starts before the other containers and stops after them. Takes root and files. */}}
+{{/* The sidecar, which starts before the other containers and stops after them. Takes root and file. */}}
 {{- define "entresol.haproxyContainer" -}}
 {{- $haproxy := .root.Values.haproxy -}}
-{{- $command := list "haproxy" "-W" "-db" -}}
-{{- range .files }}{{ $command = concat $command (list "-f" (printf "/etc/haproxy/%s" .)) }}{{ end -}}
+{{- $command := list "haproxy" "-W" "-db" "-f" (printf "/etc/haproxy/%s" .file) -}}
 name: haproxy
 image: {{ include "entresol.image" (dict "root" .root "image" $haproxy.image) | quote }}
 imagePullPolicy: {{ $haproxy.image.pullPolicy }}

@@ -22,7 +22,7 @@
 
 {{/*
 Takes root, label (component label), values (merged), args, serviceAccount, secret, and what the component adds:
-configMap, literal config, ports, probes, restartPolicy, haproxy (the name of its ConfigMap) and haproxyFiles.
+configMap, literal config, ports, probes, restartPolicy, haproxy (the name of its ConfigMap) and haproxyFile.
 */}}
 {{- define "entresol.pod" -}}
 {{- $values := .values -}}
@@ -61,7 +61,7 @@ securityContext:
 {{- $haproxy := and .root.Values.haproxy.enabled .haproxy }}
 {{- with $haproxy }}
 initContainers:
-  - {{ include "entresol.haproxyContainer" (dict "root" $.root "files" $.haproxyFiles) | indent 4 | trim }}
+  - {{ include "entresol.haproxyContainer" (dict "root" $.root "file" $.haproxyFile) | indent 4 | trim }}
 {{- end }}
 containers:
   - name: {{ .label }}
@@ -142,7 +142,7 @@ annotations:
   {{- if .checksums }}
   checksum/config: {{ include "entresol.config" .root | sha256sum }}
   checksum/secret: {{ include "entresol.secretData" .root | sha256sum }}
-  {{- if .root.Values.haproxy.enabled }}
+  {{- if include "entresol.hasOwnHaproxy" .root }}
   checksum/haproxy: {{ include "entresol.haproxyFiles" .root | sha256sum }}
   {{- end }}
   {{- end }}

@@ -30,6 +30,7 @@ RIGHTS = {
     "capabilities": {"drop": ["ALL"]},
 }
 DELETED = "before-hook-creation,hook-succeeded"
+BINDS = {f"127.0.0.1:{port}" for port in (9000, 9001, 9002)} | {":8404", "abns@entresol-once"}
 SPARE_S = 5
 HANDED_BACK_S = 15
 RULES: dict[str, Rule] = {}
@@ -64,7 +65,7 @@ def given_by_the_user(values: Any) -> set[tuple[str, str]]:
     for key, value in values.items():
         if key == "existingSecret" and value:
             found.add(("Secret", value))
-        elif key == "configMap" and value:
+        elif key in ("configMap", "existingConfigMap") and value:
             found.add(("ConfigMap", value))
         elif key == "sources":
             found |= {("ConfigMap", name) for name in value.get("migrations", {}).values()}
@@ -193,7 +194,7 @@ def ports(objects: Sequence[Object], values: Values) -> Iterator[str]:
     for item, _, spec in pods(objects):
         taken = [port["containerPort"] for box in containers(spec) for port in box.get("ports", [])]
         for box in spec.get("initContainers", []):
-            taken += [9001, 9002] + [9000] * any("platform.cfg" in part for part in box["command"])
+            taken += [9001, 9002] + [9000] * any("everything.cfg" in part for part in box["command"])
         if len(taken) != len(set(taken)):
             yield f"{title(item)}: {sorted(taken)}"
 
@@ -290,7 +291,7 @@ def checksums(objects: Sequence[Object], values: Values) -> Iterator[str]:
     for item in of_kind(objects, "Deployment"):
         template = item["spec"]["template"]
         wanted = {"checksum/config", "checksum/secret"}
-        if "initContainers" in template["spec"]:
+        if "initContainers" in template["spec"] and not values["haproxy"]["existingConfigMap"]:
             wanted.add("checksum/haproxy")
         if not wanted <= template["metadata"]["annotations"].keys():
             yield title(item)
@@ -312,13 +313,12 @@ def sidecars(objects: Sequence[Object], values: Values) -> Iterator[str]:
         for box in boxes:
             if box.get("restartPolicy") != "Always" or box["startupProbe"]["httpGet"]["port"] != 8404:
                 yield f"{title(item)}: HAProxy is no sidecar"
-            data = next(
-                files[one["configMap"]["name"]] for one in spec["volumes"] if one["name"] == "haproxy"
-            )
-            for name in (part.removeprefix("/etc/haproxy/") for part in box["command"] if "/" in part):
-                binds = set(re.findall(r"^\s+bind (\S+)", data[name], re.MULTILINE))
-                if not binds <= {"127.0.0.1:9000", "127.0.0.1:9001", "127.0.0.1:9002", ":8404"}:
-                    yield f"{title(item)}: {name} binds {binds}"
+            name = next(one["configMap"]["name"] for one in spec["volumes"] if one["name"] == "haproxy")
+            for path in (part.removeprefix("/etc/haproxy/") for part in box["command"] if "/" in part):
+                text = files.get(name, {}).get(path, "")
+                binds = set(re.findall(r"^\s+bind (\S+)", text, re.MULTILINE))
+                if not binds <= BINDS or ("127.0.0.1:9002" in binds) is not (name in files):
+                    yield f"{title(item)}: {path} binds {binds}"
 
 
 @rule("a network policy opens what its pods need, and no store that they are not told of")
@@ -350,7 +350,7 @@ def network(objects: Sequence[Object], values: Values) -> Iterator[str]:
         }
         wanted = {("UDP", 53), ("TCP", 53)}
         wanted |= {("TCP", port) for name, need in needs.items() if need for port in allowed[name]["ports"]}
-        if any("platform.cfg" in part for box in beside for part in box["command"]):
+        if any("everything.cfg" in part for box in beside for part in box["command"]):
             wanted |= {("TCP", port) for port in (values["server"]["port"], values["admin"]["port"]) if port}
         wanted |= {
             (port["protocol"], port["port"])

@@ -53,7 +53,7 @@ OWN_URL = {"database.write.existingSecret": "", "database.write.url": "postgresq
 
 def test_the_values_that_deployment_asks_for_are_rendered() -> None:
     wanted = {"default", "ha", "existing-secret", "job", "disabled", "offline", "patroni", "cnpg", "sentinel"}
-    wanted |= {"tls", "tls-alone", "metrics", "sources", "sources-image", "placement"}
+    wanted |= {"tls", "tls-alone", "metrics", "sources", "sources-image", "placement", "topology", "cluster"}
     assert {f"{name}-values.yaml" for name in wanted} == set(VALUES)
 
 
@@ -309,16 +309,16 @@ def test_an_image_is_a_tag_or_a_digest() -> None:
         ),
         ({"workers.defaults.autoscaling.lateSeconds": 0}, "/workers/defaults/autoscaling/lateSeconds"),
         ({"redis.url": "redis://valkey"}, "additional properties 'redis' not allowed"),
-        ({"cache": {"url": "redis+cluster://valkey"}}, "/cache/url"),
+        ({"cache": {"url": "memcached://store"}}, "/cache/url"),
         ({"server.preStopSleepSeconds": 5}, "set server.drainDelaySeconds (helm/entresol/UPGRADING.md)"),
         ({"admin.port": 9000}, "server.port and admin.port: both listen on 9000 in one pod"),
         ({"server.webPort": 9464}, "server.webPort and admin.port: both listen on 9464"),
         ({"haproxy.enabled": True}, "haproxy.postgres: HAProxy knows no PostgreSQL; set servers"),
-        ({**PATRONI, "haproxy.postgres.readService": "ro:5432"}, "has both servers and Services"),
+        ({**PATRONI, "haproxy.postgres.writeService": "rw:5432"}, "given by more than one of"),
+        ({**PATRONI, "haproxy.existingConfigMap": "topology"}, "given by more than one of"),
         ({**PATRONI, "server.port": 9001}, "haproxy and server.port: both listen on 9001"),
         ({**PATRONI, "workers.defaults.healthPort": 9000}, "workers.pools.default.healthPort and haproxy"),
         ({**PATRONI, "tls.existingSecret": "certificate"}, "HAProxy tells calls apart"),
-        ({**PATRONI, "database.read.urls": ["postgresql://127.0.0.1:9001/shop"]}, "name each replica"),
         ({**PATRONI, "haproxy.postgres.servers": ["pg-0"]}, "/haproxy/postgres/servers/0"),
         ({**PATRONI, "haproxy.image.tag": "latest"}, "names another image tomorrow"),
         ({"metrics.serviceMonitor.enabled": True, "admin.port": 0}, "served at admin.port, which is 0"),

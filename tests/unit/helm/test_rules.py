@@ -132,7 +132,7 @@ def _forget_the_checksum(objects: list[Object]) -> None:
 
 def _publish_the_port(objects: list[Object]) -> None:
     data = named(objects, "ConfigMap", "-haproxy")["data"]
-    data["databases.cfg"] = data["databases.cfg"].replace("127.0.0.1:9002", "0.0.0.0:9002")
+    data["everything.cfg"] = data["everything.cfg"].replace("127.0.0.1:9002", "0.0.0.0:9002")
 
 
 def _close_dns(objects: list[Object]) -> None:
