@@ -7,20 +7,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import yaml
-from opentelemetry.metrics import Counter, Histogram
 from tests.chart.readme import README, with_table
 from tests.unit.helm.chart import CHART, VALUES, of_kind, refusal, rendered
 
-from entresol import telemetry
-
-RUNBOOKS = CHART.parent / "RUNBOOKS.md"
+RUNBOOKS = CHART.parents[1] / "platform" / "runbooks.md"
 DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
 RULES = sorted((CHART / "rules").glob("*.yaml"))
-# Words of PromQL that look like metrics to the expression below.
-METRIC = re.compile(r"(?<![\w:$\"{])(?:entresol|rpc)_\w+")
-UNITS = {"s": "_seconds", "By": "_bytes"}
 
 
 def test_the_readme_has_the_values_of_now() -> None:
@@ -71,47 +64,7 @@ def test_every_alert_leads_to_a_page_that_says_what_to_do() -> None:
     for alert in alerts():
         link = alert["annotations"]["runbook_url"]
         assert alert["labels"]["severity"] in ("page", "ticket")
-        assert not link.startswith("{runbooks}#") or link.partition("#")[2] in anchors, link
-
-
-def exposed() -> set[str]:
-    """Return the names that Prometheus knows the platform's instruments by."""
-    found = set()
-    for one in vars(telemetry).values():
-        name = getattr(one, "name", None) or getattr(one, "_name", None)
-        if isinstance(name, str) and hasattr(one, "unit" if hasattr(one, "unit") else "_unit"):
-            unit = UNITS.get(getattr(one, "unit", None) or getattr(one, "_unit", ""), "")
-            plain = name.replace(".", "_") + unit
-            if isinstance(one, Counter):
-                found.add(f"{plain}_total")
-            elif isinstance(one, Histogram):
-                found |= {f"{plain}_{part}" for part in ("bucket", "count", "sum")}
-        elif isinstance(one, str) and one.startswith("entresol."):
-            found |= {one.replace(".", "_") + unit for unit in ("", "_seconds", "_bytes")}
-    return found
-
-
-@pytest.mark.parametrize("path", [*DASHBOARDS, *RULES], ids=lambda path: path.name)
-def test_dashboards_and_alerts_ask_for_metrics_that_there_are(path: Any) -> None:
-    text = path.read_text()
-    recorded = set(re.findall(r"record: (\S+)", text))
-    expressions = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
-    asked = {name for expression in _expressions(expressions) for name in METRIC.findall(expression)}
-    labels = {"rpc_method", "rpc_service", "rpc_grpc_status_code"}
-    assert asked - labels - recorded <= exposed()
-    assert asked - labels
-
-
-def _expressions(found: Any) -> Iterator[str]:
-    if isinstance(found, dict):
-        for key, value in found.items():
-            if key == "expr":
-                yield value
-            else:
-                yield from _expressions(value)
-    elif isinstance(found, list):
-        for value in found:
-            yield from _expressions(value)
+        assert link.partition("#")[2] in anchors, link
 
 
 def test_examples_are_what_the_values_files_speak_of() -> None:

@@ -23,6 +23,25 @@ tcpSocket:
 {{- end }}
 {{- end -}}
 
+{{/*
+A relay listens on nothing else, so it is asked at admin.port; where that is 0 it is not, for one that cannot work ends by
+itself. A probe that says how to ask is taken as it is. Takes root and values.
+*/}}
+{{- define "entresol.relayProbes" -}}
+{{- $port := int .root.Values.admin.port -}}
+{{- $probes := dict -}}
+{{- range $name := list "startupProbe" "livenessProbe" "readinessProbe" -}}
+{{- $probe := get $.values $name | default dict -}}
+{{- if pick $probe "exec" "grpc" "httpGet" "tcpSocket" -}}
+{{- $_ := set $probes $name $probe -}}
+{{- else if and $probe $port -}}
+{{- $path := eq $name "readinessProbe" | ternary "/readyz" "/livez" -}}
+{{- $_ := set $probes $name (merge (dict "httpGet" (dict "path" $path "port" $port)) $probe) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $probes -}}
+{{- end -}}
+
 {{/* The port of metrics and health over HTTP, as a list of one or none. Takes root. */}}
 {{- define "entresol.adminPorts" -}}
 {{- with .Values.admin.port }}

@@ -31,6 +31,7 @@ RIGHTS = {
 }
 DELETED = "before-hook-creation,hook-succeeded"
 BINDS = {f"127.0.0.1:{port}" for port in (9000, 9001, 9002)} | {":8404", "abns@entresol-once"}
+RELAYS = ("relay", "publish")
 SPARE_S = 5
 HANDED_BACK_S = 15
 RULES: dict[str, Rule] = {}
@@ -166,9 +167,7 @@ def volumes(objects: Sequence[Object], values: Values) -> Iterator[str]:
                 yield f"{title(item)} mounts one over the other"
 
 
-@rule(
-    "what serves and what works is probed, by numbers of its own ports, and liveness asks less than readiness"
-)
+@rule("what lasts is probed, by numbers of its own ports, and liveness asks less than readiness")
 def probes(objects: Sequence[Object], values: Values) -> Iterator[str]:
     for item in of_kind(objects, "Deployment"):
         spec = item["spec"]["template"]["spec"]
@@ -180,7 +179,7 @@ def probes(objects: Sequence[Object], values: Values) -> Iterator[str]:
                 how = next(probe[kind] for kind in ("grpc", "httpGet", "tcpSocket", "exec") if kind in probe)
                 if "port" in how and how["port"] not in open_ports:
                     yield f"{title(item)} is asked at {how['port']!r}, and listens on {open_ports}"
-            if box["name"] == "server" or role.startswith("worker-"):
+            if box["name"] == role and (values["admin"]["port"] or not role.startswith(RELAYS)):
                 if not {"startupProbe", "livenessProbe"} <= box.keys():
                     yield f"{title(item)} is not probed"
                 elif box["livenessProbe"] == box.get("readinessProbe"):

@@ -340,6 +340,71 @@ def test_images_of_files_are_refused_where_kubernetes_mounts_none() -> None:
     assert "Kubernetes mounts images from 1.33" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("values", "how", "command"),
+    [
+        (
+            "default",
+            "grpc",
+            "entresol call grpc.health.v1.Health/Check --address shop-entresol-server.shop:9000",
+        ),
+        ("tls", "httpGet", "http://shop-entresol-server-headless.shop:9464/readyz"),
+        ("tls-alone", "tcpSocket", "socket.create_connection(('shop-entresol-server-headless.shop', 9000)"),
+    ],
+)
+def test_under_tls_the_server_is_asked_where_one_needs_no_certificate(
+    values: str, how: str, command: str
+) -> None:
+    objects = rendered(f"{values}-values.yaml")
+    box = container(named(objects, "Deployment", "-server"))
+    assert all(how in box[probe] for probe in ("startupProbe", "livenessProbe", "readinessProbe"))
+    (pod,) = of_kind(objects, "Pod")
+    assert command in " ".join(pod["spec"]["containers"][0]["command"])
+
+
+def test_only_servers_have_the_certificate() -> None:
+    objects = rendered("tls-values.yaml")
+    told = {item["metadata"]["name"]: environment(item) for item in of_kind(objects, "Deployment")}
+    with_tls = {name for name, given in told.items() if "ENTRESOL_TLS_KEY" in given}
+    assert with_tls == {"shop-entresol-server"}
+    assert told["shop-entresol-server"]["ENTRESOL_TLS_CLIENT_CA"] == "/etc/entresol/tls/ca.crt"
+
+
+def test_sources_that_are_mounted_are_where_the_settings_say() -> None:
+    for values, protos in (("sources", "/sources/protos/protos.binpb"), ("sources-image", "/sources/protos")):
+        objects = rendered(f"{values}-values.yaml")
+        settings = Settings.load(named(objects, "ConfigMap", "-entresol")["data"])
+        assert (settings.protos, settings.migrations) == (protos, "/sources/migrations")
+        job = of_kind(objects, "Job")[0]
+        mounted = {mount["mountPath"] for mount in container(job)["volumeMounts"]}
+        assert any(settings.protos.startswith(place) for place in mounted)
+        assert environment(job)["ENTRESOL_PROTOS"] == protos
+
+
+def test_migrations_go_by_way_of_haproxy_from_a_configuration_of_their_own() -> None:
+    objects = rendered("patroni-values.yaml")
+    job = named(objects, "Job", "-migrate")["spec"]["template"]["spec"]
+    assert {"name": "haproxy", "configMap": {"name": "shop-entresol-migrate"}} in job["volumes"]
+    copy, original = (named(objects, "ConfigMap", f"-{end}")["data"] for end in ("migrate", "haproxy"))
+    assert copy == original
+    outside = named(rendered("topology-values.yaml"), "Job", "-migrate")["spec"]["template"]["spec"]
+    assert {"name": "haproxy", "configMap": {"name": "shop-topology"}} in outside["volumes"]
+
+
+def test_a_relay_is_asked_at_its_admin_port_or_as_its_values_say() -> None:
+    def probes(**settings: Any) -> dict[str, Any]:
+        box = container(named(render(settings={**CACHE, **settings}), "Deployment", "-relay"))
+        return {name: probe for name, probe in box.items() if name.endswith("Probe")}
+
+    assert {name: probe["httpGet"] for name, probe in probes().items()} == {
+        name: {"path": "/livez", "port": 9464} for name in ("startupProbe", "livenessProbe")
+    }
+    assert probes(**{"admin.port": 0}) == {}
+    own = {"exec": {"command": ["true"]}, "periodSeconds": 3}
+    assert probes(**{"relay.livenessProbe": own})["livenessProbe"].items() >= own.items()
+    assert "httpGet" not in probes(**{"relay.livenessProbe": own})["livenessProbe"]
+
+
 def test_it_can_be_part_of_another_chart(tmp_path: Path) -> None:
     parent = tmp_path / "shop"
     shutil.copytree(CHART, parent / "charts" / "entresol")

@@ -146,7 +146,7 @@ BROKEN = {
     "pods have no more": _privilege,
     "containers are pinned": _unpin,
     "every mount": _mount_nothing,
-    "what serves": _probe_by_name,
+    "what lasts": _probe_by_name,
     "of two listeners": _take_a_port,
     "replicas are left": _fix_replicas,
     "selectors are": _select_by_version,
