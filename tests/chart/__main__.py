@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,18 @@ class Lines:
         self.skipped: dict[str, set[str]] = defaultdict(set)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for item in session.items:
-            self.left[_check(item.nodeid)] += 1
-            self.cases[_check(item.nodeid)] += 1
+        self._expect(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Hear of the cases from any of the processes that run them (`-n 2`): each collects all."""
+        if not self.cases:
+            self._expect(ids)
+
+    def _expect(self, ids: Iterable[str]) -> None:
+        for nodeid in ids:
+            self.left[_check(nodeid)] += 1
+            self.cases[_check(nodeid)] += 1
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         check = _check(report.nodeid)
