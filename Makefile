@@ -54,7 +54,7 @@ check: $(EXTRA) ## run only the static checks: ruff, mypy, import contracts, buf
 	$(BIN)/python -m pytest tests/unit/test_rules.py $(ARGS)
 
 chart: $(CHART) ## check the chart and the image: rules, schemas, its life under helm 3 and 4: make chart [ARGS="-k upgrade"]
-	$(BIN)/python -m tests.chart $(ARGS)
+	$(BIN)/python -m tests.chart -n auto --maxprocesses 4 $(ARGS)
 
 peers: $(PEERS) ## install the services that `make bench` compares with
 
