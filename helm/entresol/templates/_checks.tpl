@@ -1,5 +1,6 @@
 {{/* What a schema cannot say about the values. Every text names the value, the rule and the remedy. */}}
 {{- define "entresol.checks" -}}
+{{- include "entresol.deprecations" . -}}
 {{- $values := .Values -}}
 {{- if not (or $values.database.write.url $values.database.write.existingSecret) -}}
 {{- fail "database.write: there is no database; set database.write.existingSecret to a Secret with the primary's URL, or database.write.url" -}}
@@ -15,12 +16,75 @@
 {{- end -}}
 {{- end -}}
 {{- include "entresol.poolChecks" . -}}
-{{- $drain := ceil ($values.config.drain_s | default 5) -}}
-{{- $least := add $values.server.preStopSleepSeconds $drain 5 -}}
+{{- include "entresol.portChecks" . -}}
+{{- include "entresol.haproxyChecks" . -}}
+{{- include "entresol.sourceChecks" . -}}
+{{- $least := add (ceil $values.server.drainDelaySeconds) (ceil ($values.config.drain_s | default 5)) 5 -}}
 {{- if lt (int $values.server.terminationGracePeriodSeconds) (int $least) -}}
-{{- fail (printf "server.terminationGracePeriodSeconds: %d is too short; preStopSleepSeconds + config.drain_s + 5 s to spare are %d" (int $values.server.terminationGracePeriodSeconds) (int $least)) -}}
+{{- fail (printf "server.terminationGracePeriodSeconds: %d is too short; drainDelaySeconds + config.drain_s + 5 s to spare are %d" (int $values.server.terminationGracePeriodSeconds) (int $least)) -}}
 {{- end -}}
 {{- if and $values.server.autoscaling.enabled (gt (int $values.server.autoscaling.minReplicas) (int $values.server.autoscaling.maxReplicas)) -}}
 {{- fail "server.autoscaling: minReplicas is more than maxReplicas" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* One pod, one port, one listener. */}}
+{{- define "entresol.portChecks" -}}
+{{- $values := .Values -}}
+{{- $ports := list (dict "who" "server.port" "port" $values.server.port) -}}
+{{- with $values.server.webPort }}{{ $ports = append $ports (dict "who" "server.webPort" "port" .) }}{{ end -}}
+{{- with $values.admin.port }}{{ $ports = append $ports (dict "who" "admin.port" "port" .) }}{{ end -}}
+{{- $own := list -}}
+{{- if $values.haproxy.enabled -}}
+{{- range $port := list 9001 9002 8404 }}{{ $own = append $own (dict "who" "haproxy" "port" $port) }}{{ end -}}
+{{- end -}}
+{{- include "entresol.distinctPorts" (concat $own $ports) -}}
+{{- range $name, $pool := include "entresol.pools" . | fromYaml -}}
+{{- $ports := list (dict "who" (printf "workers.pools.%s.healthPort" $name) "port" $pool.healthPort) -}}
+{{- with $values.admin.port }}{{ $ports = append $ports (dict "who" "admin.port" "port" .) }}{{ end -}}
+{{- if $values.haproxy.enabled }}{{ $ports = append $ports (dict "who" "haproxy" "port" 9000) }}{{ end -}}
+{{- include "entresol.distinctPorts" (concat $own $ports) -}}
+{{- end -}}
+{{- if and (not $values.admin.port) $values.metrics.serviceMonitor.enabled -}}
+{{- fail "metrics.serviceMonitor: metrics are served at admin.port, which is 0" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "entresol.distinctPorts" -}}
+{{- $taken := dict -}}
+{{- range $one := . -}}
+{{- $port := int .port | toString -}}
+{{- with get $taken $port -}}
+{{- fail (printf "%s and %s: both listen on %s in one pod; give one of them another port" . $one.who $port) -}}
+{{- end -}}
+{{- $_ := set $taken $port .who -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "entresol.haproxyChecks" -}}
+{{- $haproxy := .Values.haproxy -}}
+{{- $known := list $haproxy.existingConfigMap $haproxy.postgres.servers $haproxy.postgres.writeService -}}
+{{- if $haproxy.enabled -}}
+{{- if not (compact $known) -}}
+{{- fail "haproxy.postgres: HAProxy knows no PostgreSQL; set servers to the members that Patroni leads, or writeService to a Service of the primary" -}}
+{{- end -}}
+{{- if gt (len (compact $known)) 1 -}}
+{{- fail "haproxy: its databases are given by more than one of existingConfigMap, postgres.servers and postgres.writeService; keep one of them" -}}
+{{- end -}}
+{{- if include "entresol.hasTls" . -}}
+{{- fail "haproxy.enabled: HAProxy tells calls apart, which it cannot under TLS; take away tls.existingSecret, or let clients balance calls themselves" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "entresol.sourceChecks" -}}
+{{- $sources := .Values.sources -}}
+{{- if $sources.image.reference -}}
+{{- if or $sources.protos.configMap $sources.functions.configMap $sources.migrations -}}
+{{- fail "sources: are in an image and in ConfigMaps; keep one of them" -}}
+{{- end -}}
+{{- if semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version -}}
+{{- fail (printf "sources.image: Kubernetes mounts images from 1.33, and this is %s; use ConfigMaps, or build them in" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

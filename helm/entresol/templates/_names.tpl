@@ -28,8 +28,8 @@
 
 {{/* Frozen: a Deployment's selector can never change. Takes root and component. */}}
 {{- define "entresol.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "entresol.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "entresol.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 

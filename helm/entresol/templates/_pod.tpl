@@ -21,8 +21,8 @@
 {{- end -}}
 
 {{/*
-Takes root, component (name), label (component label), values (merged), args, serviceAccount, secret, and what the
-component adds: configMap, literal config, ports, probes, lifecycle, restartPolicy.
+Takes root, label (component label), values (merged), args, serviceAccount, secret, and what the component adds:
+configMap, literal config, ports, probes, restartPolicy, haproxy (the name of its ConfigMap) and haproxyFile.
 */}}
 {{- define "entresol.pod" -}}
 {{- $values := .values -}}
@@ -35,7 +35,7 @@ component adds: configMap, literal config, ports, probes, lifecycle, restartPoli
 {{- range $name, $value := .config -}}{{- $env = append $env (dict "name" $name "value" $value) -}}{{- end -}}
 {{- $secrets := include "entresol.secretEnvs" (dict "root" .root "secret" .secret "label" .label) | fromYamlArray -}}
 {{- $env = concat $env $secrets ($values.extraEnv | default list) -}}
-serviceAccountName: {{ .serviceAccount }}
+serviceAccountName: {{ .serviceAccount | quote }}
 automountServiceAccountToken: false
 # Service links would put ENTRESOL_* variables of other meaning into a pod beside a Service named entresol.
 enableServiceLinks: false
@@ -48,7 +48,7 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 securityContext:
   {{- toYaml $values.podSecurityContext | nindent 2 }}
@@ -57,6 +57,11 @@ securityContext:
 {{ $key }}:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+{{- $haproxy := and .root.Values.haproxy.enabled .haproxy }}
+{{- with $haproxy }}
+initContainers:
+  - {{ include "entresol.haproxyContainer" (dict "root" $.root "file" $.haproxyFile) | indent 4 | trim }}
 {{- end }}
 containers:
   - name: {{ .label }}
@@ -68,7 +73,7 @@ containers:
     {{- with .configMap }}
     envFrom:
       - configMapRef:
-          name: {{ . }}
+          name: {{ . | quote }}
     {{- end }}
     env:
       {{- include "entresol.uniqueEnv" $env | nindent 6 }}
@@ -80,10 +85,6 @@ containers:
     {{ $name }}:
       {{- toYaml $probe | nindent 6 }}
     {{- end }}
-    {{- with .lifecycle }}
-    lifecycle:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
     resources:
       {{- toYaml $values.resources | nindent 6 }}
     securityContext:
@@ -91,13 +92,22 @@ containers:
     volumeMounts:
       - name: tmp
         mountPath: /tmp
+      {{- with include "entresol.mounts" (dict "root" .root "label" .label) | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
 volumes:
   - name: tmp
     emptyDir:
-      sizeLimit: {{ $values.tmpSizeLimit }}
+      sizeLimit: {{ $values.tmpSizeLimit | quote }}
+  {{- with include "entresol.mountedVolumes" (dict "root" .root "label" .label) | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with $haproxy }}
+  {{- include "entresol.haproxyVolumes" . | nindent 2 }}
+  {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -108,12 +118,12 @@ volumes:
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ include "entresol.componentName" . }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ include "entresol.componentName" . | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "entresol.labels" . | nindent 4 }}
 spec:
-  maxUnavailable: {{ .maxUnavailable }}
+  maxUnavailable: {{ kindIs "string" .maxUnavailable | ternary .maxUnavailable (int .maxUnavailable) }}
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
@@ -132,6 +142,9 @@ annotations:
   {{- if .checksums }}
   checksum/config: {{ include "entresol.config" .root | sha256sum }}
   checksum/secret: {{ include "entresol.secretData" .root | sha256sum }}
+  {{- if include "entresol.hasOwnHaproxy" .root }}
+  checksum/haproxy: {{ include "entresol.haproxyFiles" .root | sha256sum }}
+  {{- end }}
   {{- end }}
   {{- with .values.podAnnotations }}
   {{- tpl (toYaml .) $.root | nindent 2 }}

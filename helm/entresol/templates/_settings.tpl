@@ -19,9 +19,27 @@ ENTRESOL_LISTEN: {{ printf "0.0.0.0:%s" (include "entresol.text" .Values.server.
 {{- with .Values.server.webPort }}
 ENTRESOL_WEB_LISTEN: {{ printf "0.0.0.0:%d" (int .) | quote }}
 {{- end }}
+{{- with .Values.admin.port }}
+ENTRESOL_ADMIN_LISTEN: {{ printf "0.0.0.0:%d" (int .) | quote }}
+{{- end }}
+{{- range $name, $path := include "entresol.sourcePaths" . | fromYaml }}
+ENTRESOL_{{ upper $name }}: {{ $path | quote }}
+{{- end }}
 ENTRESOL_TELEMETRY: {{ .Values.otel.enabled | quote }}
 {{- with .Values.otel.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* What only servers are told. Workers show no certificate: probes of theirs speak none. */}}
+{{- define "entresol.serverSettings" -}}
+ENTRESOL_DRAIN_DELAY_S: {{ include "entresol.text" .Values.server.drainDelaySeconds | quote }}
+{{- if .Values.tls.existingSecret }}
+ENTRESOL_TLS_CERTIFICATE: /etc/entresol/tls/tls.crt
+ENTRESOL_TLS_KEY: /etc/entresol/tls/tls.key
+{{- if .Values.tls.clientCa }}
+ENTRESOL_TLS_CLIENT_CA: /etc/entresol/tls/ca.crt
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -53,8 +71,8 @@ rabbitmq: {{ join " " . | b64enc | quote }}
 - name: {{ .name }}
   valueFrom:
     secretKeyRef:
-      name: {{ .source.existingSecret | default .secret }}
-      key: {{ empty .source.existingSecret | ternary .key .source.existingSecretKey }}
+      name: {{ .source.existingSecret | default .secret | quote }}
+      key: {{ empty .source.existingSecret | ternary .key .source.existingSecretKey | quote }}
 {{- end }}
 {{- end -}}
 

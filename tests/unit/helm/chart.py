@@ -67,6 +67,24 @@ def rendered(values: str) -> tuple[Object, ...]:
     return tuple(render(values))
 
 
+@functools.cache
+def values_of(values: str) -> Object:
+    """Return a ci values file over the defaults, as templates see it."""
+    defaults, given = (
+        yaml.safe_load(path.read_text()) for path in (CHART / "values.yaml", CHART / "ci" / values)
+    )
+    return over(defaults, given)
+
+
+def over(defaults: Object, given: Mapping[str, Any]) -> Object:
+    """Return values over others: maps key by key, the rest whole."""
+    found = dict(defaults)
+    for key, value in given.items():
+        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
+        found[key] = over(found[key], value) if both else value
+    return found
+
+
 def refusal(settings: Mapping[str, Any]) -> str:
     """Return what helm says of values that it must refuse."""
     done = template(settings=settings)
@@ -92,6 +110,11 @@ def pods(objects: list[Object] | tuple[Object, ...]) -> Iterator[tuple[Object, O
             yield item, item["spec"]["template"]["metadata"], item["spec"]["template"]["spec"]
         elif item["kind"] == "Pod":
             yield item, item["metadata"], item["spec"]
+
+
+def containers(spec: Object) -> list[Object]:
+    """Return all containers of a pod's spec, those that start first at the front."""
+    return [*spec.get("initContainers", []), *spec["containers"]]
 
 
 def container(item: Object) -> Object:

@@ -20,7 +20,6 @@ from tests.unit.helm.chart import (
     hook,
     named,
     of_kind,
-    refusal,
     render,
     rendered,
 )
@@ -38,6 +37,8 @@ ELSEWHERE = {
     "listen",
     "web_listen",
     "telemetry",
+    "admin_listen",
+    "drain_delay_s",
 }
 # What `serve --workers` sets for the processes that it starts; a pod has one.
 WITHIN = {"reuse_port"}
@@ -48,8 +49,9 @@ OWN_URL = {"database.write.existingSecret": "", "database.write.url": "postgresq
 
 
 def test_the_values_that_deployment_asks_for_are_rendered() -> None:
-    wanted = {"default", "ha", "existing-secret", "job", "disabled", "offline"}
-    assert {f"{name}-values.yaml" for name in wanted} <= set(VALUES)
+    wanted = {"default", "ha", "existing-secret", "job", "disabled", "offline", "patroni", "cnpg", "sentinel"}
+    wanted |= {"tls", "tls-alone", "metrics", "sources", "sources-image", "placement", "topology", "cluster"}
+    assert {f"{name}-values.yaml" for name in wanted} == set(VALUES)
 
 
 def test_the_chart_is_of_the_product_s_version() -> None:
@@ -67,7 +69,10 @@ def test_config_takes_exactly_the_settings_of_the_platform() -> None:
 
 def test_the_server_is_probed_by_number_and_stays_alive_when_it_is_not_ready() -> None:
     box = container(named(rendered("default-values.yaml"), "Deployment", "-server"))
-    assert box["ports"] == [{"name": "grpc", "containerPort": 9000, "protocol": "TCP"}]
+    assert [(port["name"], port["containerPort"]) for port in box["ports"]] == [
+        ("grpc", 9000),
+        ("admin", 9464),
+    ]
     assert (
         box["livenessProbe"]["grpc"] == box["startupProbe"]["grpc"] == {"port": 9000, "service": "liveness"}
     )
@@ -98,13 +103,13 @@ def test_the_port_is_the_same_everywhere() -> None:
     assert {service["spec"]["ports"][0]["port"] for service in of_kind(objects, "Service")} == {9443}
     assert named(objects, "ConfigMap", "-entresol")["data"]["ENTRESOL_LISTEN"] == "0.0.0.0:9443"
     policy = named(objects, "NetworkPolicy", "-server")
-    assert policy["spec"]["ingress"] == [{"ports": [{"port": 9443, "protocol": "TCP"}]}]
+    assert [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]] == [9443, 9464]
 
 
-def test_a_stopping_server_leaves_the_endpoints_before_it_drains() -> None:
-    server = named(rendered("ha-values.yaml"), "Deployment", "-server")["spec"]["template"]["spec"]
-    assert server["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
-    assert server["terminationGracePeriodSeconds"] == 60
+def test_a_stopping_server_says_so_before_it_drains() -> None:
+    server = named(rendered("ha-values.yaml"), "Deployment", "-server")
+    assert environment(server)["ENTRESOL_DRAIN_DELAY_S"] == "5"
+    assert server["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 60
 
 
 def test_services_say_that_they_speak_http2() -> None:
@@ -254,57 +259,68 @@ def test_an_image_is_a_tag_or_a_digest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("values", "how", "command"),
     [
-        ({"database.write.existingSecret": ""}, "set database.write.existingSecret"),
-        ({"database.write.url": "postgresql://primary/entresol"}, "keep one of them"),
-        ({"database.write.url": "mysql://primary/entresol"}, "/database/write/url"),
-        ({"global.image.tag": "latest"}, "names another image tomorrow"),
-        ({"global.image.digest": "sha256:12"}, "/global/image/digest"),
-        ({"server.terminationGracePeriodSeconds": 24}, "too short; preStopSleepSeconds + config.drain_s"),
-        ({"config.drain_s": 20.5}, "too short"),
         (
-            {"server.autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}},
-            "more than maxReplicas",
+            "default",
+            "grpc",
+            "entresol call grpc.health.v1.Health/Check --address shop-entresol-server.shop:9000",
         ),
-        ({"server.replicas": "two"}, "/server/replicas"),
-        ({"server.replica": 2}, "additional properties 'replica' not allowed"),
-        ({"server.pdb.maxUnavailable": 0}, "/server/pdb/maxUnavailable"),
-        ({"config.drain": 5}, "additional properties 'drain' not allowed"),
-        ({"config.cache_breaker_failures": "many"}, "/config/cache_breaker_failures"),
-        ({"migrations.mode": "cronjob"}, "/migrations/mode"),
-        ({"relay.replicas": 3}, "/relay/replicas"),
-        ({"database.analytics.url": "redis://standby"}, "/database/analytics/url"),
-        ({"rabbitmq": {"urls": ["http://rabbit"]}}, "/rabbitmq/urls/0"),
-        ({"rabbitmq": {"urls": ["amqps://r/v"], "existingSecret": "rabbitmq"}}, "keep one of them"),
-        ({"relayJobs.enabled": True}, "relayJobs: there is no RabbitMQ; set rabbitmq.existingSecret"),
-        ({"publish.enabled": True}, "publish: there is no RabbitMQ; set rabbitmq.existingSecret"),
-        ({"publish.replicas": 3}, "/publish/replicas"),
-        ({"relayJobs.queues": []}, "/relayJobs/queues"),
-        ({"workers.pools.mail.queue": "mail"}, "additional properties 'queue' not allowed"),
-        ({"workers.pools.mail.queues": ["Mail"]}, "/workers/pools/mail/queues/0"),
-        ({"workers.pools.mail.queues": ["m') OR ('' = '"]}, "/workers/pools/mail/queues/0"),
-        ({"workers.pools.mail_room": {}}, "invalid propertyName 'mail_room'"),
-        ({"workers.pools.mail.config.drain": 5}, "additional properties 'drain' not allowed"),
-        (
-            {"workers.pools.mail.config.jobs_relayed": True},
-            "mail: config.jobs_relayed takes jobs from RabbitMQ",
-        ),
-        ({"config.jobs_relayed": True}, "default: config.jobs_relayed takes jobs from RabbitMQ"),
-        (
-            {"workers.pools.mail.terminationGracePeriodSeconds": 29},
-            "too short; config.drain_s + 15 s to spare are 30",
-        ),
-        (
-            {"workers.pools.mail.autoscaling": {"enabled": True, "minReplicas": 11}},
-            "workers.pools.mail.autoscaling: minReplicas is more than maxReplicas",
-        ),
-        ({"workers.defaults.autoscaling.lateSeconds": 0}, "/workers/defaults/autoscaling/lateSeconds"),
-        ({"redis.url": "redis://valkey"}, "additional properties 'redis' not allowed"),
+        ("tls", "httpGet", "http://shop-entresol-server-headless.shop:9464/readyz"),
+        ("tls-alone", "tcpSocket", "socket.create_connection(('shop-entresol-server-headless.shop', 9000)"),
     ],
 )
-def test_values_that_cannot_work_are_refused_by_name(settings: dict[str, Any], says: str) -> None:
-    assert says in refusal(settings)
+def test_under_tls_the_server_is_asked_where_one_needs_no_certificate(
+    values: str, how: str, command: str
+) -> None:
+    objects = rendered(f"{values}-values.yaml")
+    box = container(named(objects, "Deployment", "-server"))
+    assert all(how in box[probe] for probe in ("startupProbe", "livenessProbe", "readinessProbe"))
+    (pod,) = of_kind(objects, "Pod")
+    assert command in " ".join(pod["spec"]["containers"][0]["command"])
+
+
+def test_only_servers_have_the_certificate() -> None:
+    objects = rendered("tls-values.yaml")
+    told = {item["metadata"]["name"]: environment(item) for item in of_kind(objects, "Deployment")}
+    with_tls = {name for name, given in told.items() if "ENTRESOL_TLS_KEY" in given}
+    assert with_tls == {"shop-entresol-server"}
+    assert told["shop-entresol-server"]["ENTRESOL_TLS_CLIENT_CA"] == "/etc/entresol/tls/ca.crt"
+
+
+def test_sources_that_are_mounted_are_where_the_settings_say() -> None:
+    for values, protos in (("sources", "/sources/protos/protos.binpb"), ("sources-image", "/sources/protos")):
+        objects = rendered(f"{values}-values.yaml")
+        settings = Settings.load(named(objects, "ConfigMap", "-entresol")["data"])
+        assert (settings.protos, settings.migrations) == (protos, "/sources/migrations")
+        job = of_kind(objects, "Job")[0]
+        mounted = {mount["mountPath"] for mount in container(job)["volumeMounts"]}
+        assert any(settings.protos.startswith(place) for place in mounted)
+        assert environment(job)["ENTRESOL_PROTOS"] == protos
+
+
+def test_migrations_go_by_way_of_haproxy_from_a_configuration_of_their_own() -> None:
+    objects = rendered("patroni-values.yaml")
+    job = named(objects, "Job", "-migrate")["spec"]["template"]["spec"]
+    assert {"name": "haproxy", "configMap": {"name": "shop-entresol-migrate"}} in job["volumes"]
+    copy, original = (named(objects, "ConfigMap", f"-{end}")["data"] for end in ("migrate", "haproxy"))
+    assert copy == original
+    outside = named(rendered("topology-values.yaml"), "Job", "-migrate")["spec"]["template"]["spec"]
+    assert {"name": "haproxy", "configMap": {"name": "shop-topology"}} in outside["volumes"]
+
+
+def test_a_relay_is_asked_at_its_admin_port_or_as_its_values_say() -> None:
+    def probes(**settings: Any) -> dict[str, Any]:
+        box = container(named(render(settings={**CACHE, **settings}), "Deployment", "-relay"))
+        return {name: probe for name, probe in box.items() if name.endswith("Probe")}
+
+    assert {name: probe["httpGet"] for name, probe in probes().items()} == {
+        name: {"path": "/livez", "port": 9464} for name in ("startupProbe", "livenessProbe")
+    }
+    assert probes(**{"admin.port": 0}) == {}
+    own = {"exec": {"command": ["true"]}, "periodSeconds": 3}
+    assert probes(**{"relay.livenessProbe": own})["livenessProbe"].items() >= own.items()
+    assert "httpGet" not in probes(**{"relay.livenessProbe": own})["livenessProbe"]
 
 
 def test_it_can_be_part_of_another_chart(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def told(objects: tuple[Object, ...] | list[Object], ending: str) -> Settings:
 def test_a_default_install_runs_the_jobs_of_the_default_queue() -> None:
     worker = pool(rendered("default-values.yaml"), "-worker-default")
     assert worker["spec"]["replicas"] == 2
-    assert container(worker)["args"] == ["work", "--queue", "default", "--health", "0.0.0.0:9000"]
+    assert container(worker)["args"] == ["work", "--queue", "default", "--health", "0.0.0.0:9010"]
     assert not of_kind(rendered("default-values.yaml"), "ScaledObject")
 
 
@@ -111,7 +111,7 @@ def test_a_worker_is_restarted_when_it_no_longer_answers_and_by_nothing_else() -
     }
     assert "readinessProbe" not in box  # nobody calls it
     assert box["args"][-1] == "0.0.0.0:9555"
-    assert [port["containerPort"] for port in box["ports"]] == [9555]
+    assert [port["containerPort"] for port in box["ports"]] == [9555, 9464]
 
 
 def test_pods_of_a_component_are_spread_over_nodes() -> None:

@@ -1,48 +1,27 @@
-"""Rules that hold for whatever the chart renders, checked over every values file of `ci/`."""
+"""The rules of the chart, over every values file of `ci/`, and that each of them can find something."""
 
 from __future__ import annotations
 
-import re
+import copy
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-import yaml
 from tests.unit.helm.chart import (
     CHART,
-    NAMESPACE,
     VALUES,
     Object,
     helm,
-    hook,
-    of_kind,
-    pods,
+    named,
     render,
     rendered,
     template,
-    weight,
+    values_of,
 )
+from tests.unit.helm.rules import RULES, findings
 
-SELECTOR = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}
 LONGEST_RELEASE = "a-release-whose-name-is-as-long-as-helm-lets-it-be-ok"  # 53
 every_values_file = pytest.mark.parametrize("values", VALUES)
-
-
-def references(spec: Object) -> set[tuple[str, str]]:
-    """Return every (kind, name) that a pod needs."""
-    found = {("ServiceAccount", spec["serviceAccountName"])} if "serviceAccountName" in spec else set()
-    for box in spec["containers"]:
-        for entry in box.get("env", []):
-            if "secretKeyRef" in entry.get("valueFrom", {}):
-                found.add(("Secret", entry["valueFrom"]["secretKeyRef"]["name"]))
-        found |= {("ConfigMap", entry["configMapRef"]["name"]) for entry in box.get("envFrom", [])}
-    return found
-
-
-def given_by_the_user(values: str) -> set[tuple[str, str]]:
-    """Return the objects that a values file says exist already."""
-    text = (CHART / "ci" / values).read_text()
-    account = yaml.safe_load(text).get("serviceAccount", {})
-    accounts = {("ServiceAccount", account["name"])} if account.get("create") is False else set()
-    return accounts | {("Secret", name) for name in re.findall(r"existingSecret: (\S+)", text)}
 
 
 @every_values_file
@@ -57,26 +36,14 @@ def test_rendering_twice_gives_the_same_text(values: str) -> None:
 
 
 @every_values_file
-def test_objects_are_in_the_release_s_namespace_and_carry_the_standard_labels(values: str) -> None:
-    for item in rendered(values):
-        if item["metadata"]["name"].endswith("-extra"):
-            continue  # the user's own manifest
-        assert item["metadata"]["namespace"] == NAMESPACE
-        labels = item["metadata"]["labels"]
-        assert labels.keys() == SELECTOR | {
-            "helm.sh/chart",
-            "app.kubernetes.io/version",
-            "app.kubernetes.io/managed-by",
-        }
+def test_what_is_rendered_breaks_no_rule(values: str) -> None:
+    assert findings(rendered(values), values_of(values)) == []
 
 
 @every_values_file
-@pytest.mark.parametrize("release", ["shop", "entresol", LONGEST_RELEASE])
-def test_names_fit_and_never_meet(values: str, release: str) -> None:
-    objects = render(values, release=release)
-    names = [(item["kind"], item["metadata"]["name"]) for item in objects]
-    assert len(names) == len(set(names))
-    assert all(len(name) <= 63 for _, name in names)
+@pytest.mark.parametrize("release", ["entresol", LONGEST_RELEASE])
+def test_it_breaks_none_under_other_names(values: str, release: str) -> None:
+    assert findings(render(values, release=release), values_of(values)) == []
 
 
 def test_long_releases_that_begin_alike_have_different_names() -> None:
@@ -87,102 +54,118 @@ def test_long_releases_that_begin_alike_have_different_names() -> None:
     assert names[0].isdisjoint(names[1])
 
 
-@every_values_file
-def test_pods_have_no_more_rights_than_they_need(values: str) -> None:
-    for item, _, spec in pods(rendered(values)):
-        assert spec["automountServiceAccountToken"] is False, item["metadata"]["name"]
-        assert spec["enableServiceLinks"] is False
-        assert spec["securityContext"]["runAsNonRoot"] is True
-        assert spec["securityContext"]["runAsUser"] > 0
-        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
-        for box in spec["containers"]:
-            assert box["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "privileged": False,
-                "runAsNonRoot": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
-    for account in of_kind(rendered(values), "ServiceAccount"):
-        assert account["automountServiceAccountToken"] is False
+def _server(objects: list[Object]) -> Any:
+    return named(objects, "Deployment", "-server")["spec"]
 
 
-@every_values_file
-def test_containers_are_pinned_sized_and_have_room_for_files(values: str) -> None:
-    for _, _, spec in pods(rendered(values)):
-        for box in spec["containers"]:
-            assert re.search(r"@sha256:[0-9a-f]{64}$|:\d[\w.-]*$", box["image"]), box["image"]
-            assert {"cpu", "memory"} <= box["resources"]["requests"].keys()
-            assert "memory" in box["resources"]["limits"]
-            assert "tmp" in [mount["name"] for mount in box["volumeMounts"]]
-            names = [entry["name"] for entry in box.get("env", [])]
-            assert len(names) == len(set(names))
+def _pod(objects: list[Object]) -> Any:
+    return _server(objects)["template"]["spec"]
 
 
-@every_values_file
-def test_selectors_are_the_three_frozen_labels_and_match_their_own_pods(values: str) -> None:
-    for item in of_kind(rendered(values), "Deployment"):
-        selector = item["spec"]["selector"]["matchLabels"]
-        assert selector.keys() == SELECTOR
-        assert selector.items() <= item["spec"]["template"]["metadata"]["labels"].items()
+def _box(objects: list[Object]) -> Any:
+    return _pod(objects)["containers"][0]
 
 
-@every_values_file
-def test_services_and_budgets_select_exactly_one_workload(values: str) -> None:
-    objects = rendered(values)
-    selectors = [item["spec"]["selector"] for item in of_kind(objects, "Service")]
-    selectors += [item["spec"]["selector"]["matchLabels"] for item in of_kind(objects, "PodDisruptionBudget")]
-    for selector in selectors:
-        chosen = [meta for _, meta, _ in pods(objects) if selector.items() <= meta["labels"].items()]
-        assert len(chosen) == 1
+def _again(objects: list[Object]) -> None:
+    objects.append(objects[0])
 
 
-@every_values_file
-def test_every_reference_resolves_and_hooks_lean_on_earlier_hooks_only(values: str) -> None:
-    objects = rendered(values)
-    made = {(item["kind"], item["metadata"]["name"]): item for item in objects}
-    outside = given_by_the_user(values)
-    for item, _, spec in pods(objects):
-        for reference in references(spec) - outside:
-            needed = made[reference]
-            if hook(item).startswith("pre-"):
-                assert hook(needed) == hook(item), f"{reference} is not there before the first install"
-                assert weight(needed) < weight(item)
-            else:
-                assert not hook(needed), f"{reference} goes away with its hook"
+def _lead_elsewhere(objects: list[Object]) -> None:
+    named(objects, "Deployment", "-server")["metadata"]["namespace"] = "other"
 
 
-@every_values_file
-def test_nothing_that_stays_is_left_behind_by_a_hook(values: str) -> None:
-    for item in rendered(values):
-        if hook(item):
-            policy = item["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
-            assert policy == "before-hook-creation,hook-succeeded"
+def _name_twice(objects: list[Object]) -> None:
+    _box(objects)["env"].append(_box(objects)["env"][0])
 
 
-@every_values_file
-def test_every_network_policy_lets_its_pods_reach_what_they_need(values: str) -> None:
-    objects = rendered(values)
-    policies = {item["metadata"]["name"]: item for item in of_kind(objects, "NetworkPolicy")}
-    for item, meta, _ in pods(objects):
-        component = meta["labels"]["app.kubernetes.io/component"]
-        if not policies or component == "test":
-            continue
-        (policy,) = [
-            found
-            for found in policies.values()
-            if found["spec"]["podSelector"]["matchLabels"].items() <= meta["labels"].items()
-        ]
-        assert hook(policy) == hook(item)
-        allowed = {
-            (port["protocol"], port["port"]) for rule in policy["spec"]["egress"] for port in rule["ports"]
-        }
-        assert {("UDP", 53), ("TCP", 53), ("TCP", 5432)} <= allowed
-        needs = {"migrate": (), "relay-jobs": (5672,), "publish": (5672,)}.get(component, (6379,))
-        if component.startswith("worker-") and "rabbitmq:" in (CHART / "ci" / values).read_text():
-            needs = (6379, 5672)
-        assert {("TCP", port) for port in needs} <= allowed
-        assert ("TCP", 5672) not in allowed or 5672 in needs
-        if "otel:" in (CHART / "ci" / values).read_text():
-            assert {("TCP", 4317), ("TCP", 4318)} <= allowed
+def _privilege(objects: list[Object]) -> None:
+    _pod(objects)["initContainers"][0]["securityContext"]["privileged"] = True
+
+
+def _unpin(objects: list[Object]) -> None:
+    _box(objects)["image"] = "entresol"
+
+
+def _mount_nothing(objects: list[Object]) -> None:
+    _pod(objects)["volumes"].append({"name": "forgotten", "emptyDir": {}})
+
+
+def _probe_by_name(objects: list[Object]) -> None:
+    _box(objects)["livenessProbe"]["grpc"]["port"] = "grpc"
+
+
+def _take_a_port(objects: list[Object]) -> None:
+    _box(objects)["ports"].append({"containerPort": 9002})
+
+
+def _fix_replicas(objects: list[Object]) -> None:
+    del _server(objects)["replicas"]
+
+
+def _select_by_version(objects: list[Object]) -> None:
+    _server(objects)["selector"]["matchLabels"]["app.kubernetes.io/version"] = "0.1.0"
+
+
+def _select_nobody(objects: list[Object]) -> None:
+    named(objects, "Service", "-headless")["spec"]["selector"]["app.kubernetes.io/component"] = "web"
+
+
+def _forbid_eviction(objects: list[Object]) -> None:
+    named(objects, "PodDisruptionBudget", "-server")["spec"]["maxUnavailable"] = 0
+
+
+def _lose_the_secret(objects: list[Object]) -> None:
+    objects.remove(named(objects, "Secret", "-entresol"))
+
+
+def _keep_the_hook(objects: list[Object]) -> None:
+    named(objects, "Job", "-migrate")["metadata"]["annotations"]["helm.sh/hook-delete-policy"] = "never"
+
+
+def _hurry(objects: list[Object]) -> None:
+    _pod(objects)["terminationGracePeriodSeconds"] = 20
+
+
+def _forget_the_checksum(objects: list[Object]) -> None:
+    del _server(objects)["template"]["metadata"]["annotations"]["checksum/haproxy"]
+
+
+def _publish_the_port(objects: list[Object]) -> None:
+    data = named(objects, "ConfigMap", "-haproxy")["data"]
+    data["everything.cfg"] = data["everything.cfg"].replace("127.0.0.1:9002", "0.0.0.0:9002")
+
+
+def _close_dns(objects: list[Object]) -> None:
+    del named(objects, "NetworkPolicy", "-server")["spec"]["egress"][0]
+
+
+BROKEN = {
+    "names fit": _again,
+    "objects are in": _lead_elsewhere,
+    "no variable": _name_twice,
+    "pods have no more": _privilege,
+    "containers are pinned": _unpin,
+    "every mount": _mount_nothing,
+    "what lasts": _probe_by_name,
+    "of two listeners": _take_a_port,
+    "replicas are left": _fix_replicas,
+    "selectors are": _select_by_version,
+    "Services and budgets": _select_nobody,
+    "a budget": _forbid_eviction,
+    "every reference": _lose_the_secret,
+    "hooks go": _keep_the_hook,
+    "who stops": _hurry,
+    "pods start again": _forget_the_checksum,
+    "HAProxy is": _publish_the_port,
+    "a network policy": _close_dns,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_finds_what_breaks_it(rule: str) -> None:
+    broken: Callable[[list[Object]], None] = next(
+        change for start, change in BROKEN.items() if rule[4:].startswith(start)
+    )
+    objects = copy.deepcopy(list(rendered("patroni-values.yaml")))
+    broken(objects)
+    assert rule in {found.partition(": ")[0] for found in findings(objects, values_of("patroni-values.yaml"))}
