@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from entresol.errors import ConfigurationError
+from entresol.setting_values import convert
 
 log = logging.getLogger(__name__)
 # What `entresol up` tells the other commands in its folder; it is gone when the stores are.
@@ -27,7 +28,6 @@ STORES = Path(".entresol", "stores.toml")
 _STORES = frozenset({"database_write", "database_read", "cache_url"})
 
 _T = TypeVar("_T")
-_WORDS = dict.fromkeys(("true", "1", "yes"), True) | dict.fromkeys(("false", "0", "no", ""), False)
 # What Kubernetes tells every container about a service that is named `entresol` or `entresol-…`.
 _SERVICE_LINK = re.compile(
     r"ENTRESOL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
@@ -265,8 +265,7 @@ class Settings:
 
     admin_listen: str = _setting(
         "",
-        "host:port of the process's own pages: /livez, /readyz, /metrics, /configz, /topology. Empty: none. They know "
-        "no callers, so let only operators and collectors reach it.",
+        "host:port of the process's own pages, such as /readyz and /metrics, for operators alone. Empty: none.",
     )
     start_wait_s: float = _setting(
         0.0, "How long a process that starts waits for a database that is away, or not migrated yet."
@@ -382,20 +381,3 @@ def _read_file(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"ENTRESOL_CONFIG: {path} cannot be read: {error}") from error
-
-
-def convert(name: str, kind: Any, value: Any) -> Any:
-    """Return `value` as the setting's type; text comes from the environment, the rest from TOML."""
-    try:
-        if kind is bool:
-            return _WORDS[value.lower()] if isinstance(value, str) else bool(value)
-        if kind in (int, float):
-            return kind(value)
-        if kind is str:
-            return str(value)
-        return tuple(value.split()) if isinstance(value, str) else tuple(str(item) for item in value)
-    except (ValueError, KeyError, TypeError) as error:
-        wanted = getattr(kind, "__name__", "list of text")
-        raise ConfigurationError(
-            f"setting {name}: {value!r} is not a {wanted}", metadata={"setting": name}
-        ) from error

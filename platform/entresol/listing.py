@@ -6,7 +6,8 @@ import dataclasses
 import textwrap
 from typing import get_type_hints
 
-from entresol.config import Settings, convert, given, variable
+from entresol.config import Settings, given, variable
+from entresol.setting_values import convert
 
 
 def described() -> str:

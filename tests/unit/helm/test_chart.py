@@ -42,7 +42,7 @@ ELSEWHERE = {
 }
 # What `serve --workers` sets for the processes that it starts; a pod has one.
 WITHIN = {"reuse_port"}
-EMBEDDED = {"postgres_bin", "redis_bin"}
+EMBEDDED = {"postgres_bin", "redis_bin", "haproxy_bin"}
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", tuple[str, ...]: "string"}
 CACHE = {"cache.existingSecret": "entresol-cache"}
 OWN_URL = {"database.write.existingSecret": "", "database.write.url": "postgresql://primary/entresol"}
