@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import ceilings, crowded, growth, imports, latency, report, scale, stores, targets
+from tests.bench import ceilings, crowded, imports, latency, report, scale, sizes, stores, targets
 from tests.bench.processes import Cores
 from tests.bench.rounds import TARGETED, measure, prepared
 from tests.bench.systems import SYSTEMS, System
@@ -21,7 +21,7 @@ from tests.bench.trial import Ground, on_trial
 from tests.bench.workloads import WORKLOADS, Table
 
 # What is measured beside the workloads that all systems have: each has a place of its own in the report.
-PARTS = (scale, crowded, growth, ceilings)
+PARTS = (scale, crowded, sizes, ceilings)
 # After so long what is not done yet is done with fewer rounds and points, so that a run ends within half an hour.
 MINUTES = 25.0
 
@@ -39,7 +39,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", choices=names, help=only)
     parser.add_argument("--systems", nargs="+", choices=sorted(SYSTEMS), help=only)
     parser.add_argument("--scale-workers", type=int, nargs="+", help="points of that curve (1, 2, 4, 8)")
-    parser.add_argument("--growth-rows", type=int, nargs="+", help="points of that curve (10^4, 10^5, 10^6)")
+    parser.add_argument("--sizes-rows", type=int, nargs="+", help="points of that curve (10^4, 10^5, 10^6)")
     parser.add_argument(
         "--stores", nargs=3, metavar=("PRIMARY", "REPLICA", "REDIS"), help="URLs of running servers"
     )
@@ -87,8 +87,8 @@ async def measure_all(
         results |= await crowded.measure(ground, arguments)
     if scale.NAME in arguments.workloads and scale.SYSTEM in names:
         results |= await scale.measure(ground, table, arguments)
-    if growth.NAME in arguments.workloads:
-        results |= await growth.measure(ground, arguments)
+    if sizes.NAME in arguments.workloads:
+        results |= await sizes.measure(ground, arguments)
     return results
 
 

@@ -28,6 +28,7 @@ from tests.bench.wire import OK, Call, Request
 
 OPEN_LOOP_SLOTS = 256
 RUN_S = 280.0
+INTERVAL_S = 0.25
 
 
 Asked = tuple[tuple[Request, ...], bool]  # the steps of an operation, and whether it reads one row
@@ -59,10 +60,12 @@ class Run:
         self.codes: Counter[str] = Counter()
         self.answered_by: Counter[str] = Counter()
         self.single_reads: Counter[str] = Counter()  # the same, of reads that ask for one row
+        self.ended: Counter[int] = Counter()  # how many were answered well in each `INTERVAL_S`
+        self._start_s = 0.0
 
     async def run(self, in_flight: int, rate: float | None, seconds_max: float | None) -> float:
         """Do the operations, or those of a closed loop that begin in so many seconds; return the seconds they took."""
-        start_s = time.perf_counter()
+        start_s = self._start_s = time.perf_counter()
         self._closed_loop = rate is None
         self._ends_s = start_s + (seconds_max or math.inf)
         async with asyncio.timeout(RUN_S):
@@ -122,8 +125,10 @@ class Run:
         self._connections.connection(doing.slot).call(Call(request, done))
 
     def _end(self, doing: Doing, code: str) -> None:
-        self.latencies_s.append(time.perf_counter() - doing.started_s)
+        now_s = time.perf_counter()
+        self.latencies_s.append(now_s - doing.started_s)
         self.codes[code] += 1
+        self.ended[int((now_s - self._start_s) / INTERVAL_S)] += code == OK
         self._connections.slots.append(doing.slot)
         if self._waiting:
             self._begin(self._waiting.popleft())
@@ -159,6 +164,7 @@ async def serve(address: str, speech: Speech, in_flight: int) -> None:
             "codes": run.codes,
             "answered_by": run.answered_by,
             "single_reads": run.single_reads,
+            "ended": [run.ended[number] for number in range(max(run.ended, default=-1) + 1)],
         }
         print(json.dumps(answer), flush=True)
 

@@ -16,13 +16,18 @@ from matplotlib import pyplot
 
 COLUMNS, BARS_MIN = 3, 6
 BAR_INCHES, TITLE_INCHES, WIDTH_INCHES = 0.22, 0.9, 16.0
+INTERVAL_S = 0.25  # of `load.py`, which this environment cannot import
 OURS, THEIRS = "#2a6fb0", "#b9b9b9"
 
 
 def draw(figures: Mapping[str, Any], path: Path) -> None:
-    """Draw the CPU of every workload, of the latencies the 50th and 99th percentile, and how a Get's CPU grows."""
-    workloads, growth = figures["workloads"], figures.get("growth") or {}
-    count = len(workloads) + len(growth)
+    """Draw the CPU of every workload, of the latencies the 50th and 99th percentile, and how a Get's CPU grows.
+
+    Of machines: what they answer by their number, beside what is linear, and what is answered while one is away.
+    """
+    workloads, sizes = figures.get("workloads") or {}, figures.get("sizes") or {}
+    machines = figures.get("curves") or {}
+    count = len(workloads) + len(sizes) + len(machines)
     rows = math.ceil(count / COLUMNS)
     bars = max(len(result["systems"]) for result in workloads.values()) if workloads else BARS_MIN
     height = rows * (max(bars, BARS_MIN) * BAR_INCHES + TITLE_INCHES)
@@ -30,8 +35,10 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
     axes = iter(grid.flat)
     for (name, result), axis in zip(workloads.items(), axes, strict=False):
         _panel(axis, name, result["systems"])
-    for (name, points), axis in zip(growth.items(), axes, strict=False):
+    for (name, points), axis in zip(sizes.items(), axes, strict=False):
         _curve(axis, name, points)
+    for (name, found), axis in zip(machines.items(), axes, strict=False):
+        (_machines if "per_s" in found else _loss)(axis, name, found)
     for axis in grid.flat[count:]:
         axis.axis("off")
     figure.suptitle(
@@ -48,8 +55,30 @@ def _curve(axis: Any, name: str, points: Mapping[str, Any]) -> None:
     axis.vlines(places, lows, highs, color="black", linewidth=1)
     axis.set_xscale("log")
     axis.set_ylim(bottom=0)
-    axis.set_title(f"growth: {name.replace('_', ' ')}", fontsize=10, loc="left")
+    axis.set_title(f"sizes: {name.replace('_', ' ')}", fontsize=10, loc="left")
     axis.set_ylabel("CPU us for a Get", fontsize=8)
+    axis.tick_params(labelsize=8)
+
+
+def _machines(axis: Any, name: str, found: Mapping[str, Any]) -> None:
+    rates = {int(count): rate for count, rate in found["per_s"].items()}
+    fewest, most = min(rates), max(rates)
+    axis.plot([fewest, most], [rates[fewest], rates[fewest] * most / fewest], color=THEIRS, linestyle="--")
+    axis.plot([*rates], [*rates.values()], color=OURS, marker="o")
+    axis.set_ylim(bottom=0)
+    _label(axis, f"{name}: calls a second, and what is linear", "number")
+
+
+def _loss(axis: Any, name: str, found: Mapping[str, Any]) -> None:
+    moments_s = [number * INTERVAL_S for number in range(len(found["ended"]))]
+    axis.plot(moments_s, [ended / INTERVAL_S for ended in found["ended"]], color=OURS)
+    axis.set_ylim(bottom=0)
+    _label(axis, f"{name.replace('_', ' ')}: calls a second, {found['failed']} failed", "s")
+
+
+def _label(axis: Any, title: str, places: str) -> None:
+    axis.set_title(title, fontsize=10, loc="left")
+    axis.set_xlabel(places, fontsize=8)
     axis.tick_params(labelsize=8)
 
 

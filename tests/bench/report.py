@@ -67,7 +67,8 @@ def main(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(summarize(result))
-    say(f"every figure is in {out}{_drawn(out) if result.get('workloads') or result.get('growth') else ''}")
+    is_drawn = any(result.get(name) for name in ("workloads", "sizes", "curves"))
+    say(f"every figure is in {out}{_drawn(out) if is_drawn else ''}")
     return 0 if holds(result) else 1
 
 
@@ -93,6 +94,17 @@ def summary(rounds: Rounds) -> dict[str, Any]:
     cpu_us = [entry["cpu_us"] for entry in rounds]
     medians = {name: median([entry[name] for entry in rounds]) for name in FIGURES}
     return medians | {"cpu_us_min": min(cpu_us), "cpu_us_max": max(cpu_us), "rounds": list(rounds)}
+
+
+def grown(rates: Mapping[int, Sequence[float]]) -> dict[str, Any]:
+    """Return a curve: the medians of what each number of machines does in a second, and times what the fewest do."""
+    medians = {count: statistics.median(found) for count, found in rates.items()}
+    fewest = medians[min(medians)]
+    return {
+        "per_s": medians,
+        "per_s_rounds": rates,
+        "times": {count: round(rate / fewest, 2) for count, rate in medians.items()},
+    }
 
 
 def median(values: Sequence[float | None]) -> float | None:

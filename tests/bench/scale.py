@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import statistics
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.bench import report
 from tests.bench.operation import reads_of
 from tests.bench.processes import BenchError, children
+from tests.bench.slices import held
 from tests.bench.stores import Stores
 from tests.bench.systems import Command, Entresol
 from tests.bench.trial import Ground, Trial, on_trial
@@ -27,12 +26,10 @@ NAME = "scale"
 SYSTEM = "entresol_near"
 WORKERS = (1, 2, 4, 8)
 SLICE = 0.03  # of a core, for each worker
-PERIOD_US = 100_000
 CONNECTIONS = 8  # for each worker; the kernel spreads them over all
 IN_FLIGHT = 32  # likewise: each has as much to do at a time, whatever their number
 HOT = 50
 READY_S = 60.0
-GROUPS = Path("/sys/fs/cgroup")
 
 
 class Workers(Entresol):
@@ -46,35 +43,6 @@ class Workers(Entresol):
         serve, *others = super().commands(stores, address, cached=cached)
         words = (*serve.arguments, "--workers", str(self.count))
         return (Command(serve.role, words, serve.environment), *others)
-
-
-@contextlib.contextmanager
-def held(pids: list[int]) -> Iterator[None]:
-    """Hold each process to its slice for the length of the block; BenchError where that is not allowed."""
-    is_old = (GROUPS / "cpu").is_dir()
-    root = GROUPS / "cpu" if is_old else GROUPS
-    made: list[Path] = []
-    try:
-        for pid in pids:
-            group = root / f"entresol-bench-{os.getpid()}-{pid}"
-            group.mkdir()
-            made.append(group)
-            quota_us = int(SLICE * PERIOD_US)
-            if is_old:
-                (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-                (group / "cpu.cfs_quota_us").write_text(str(quota_us))
-            else:
-                (group / "cpu.max").write_text(f"{quota_us} {PERIOD_US}")
-            (group / "cgroup.procs").write_text(str(pid))
-        yield
-    except OSError as error:
-        raise BenchError(f"no control group can hold a process here: {error}") from error
-    finally:
-        for group in made:
-            with contextlib.suppress(OSError):
-                for pid in (group / "cgroup.procs").read_text().split():
-                    (root / "cgroup.procs").write_text(pid)
-                group.rmdir()
 
 
 async def measure(ground: Ground, table: Table, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -132,5 +100,5 @@ async def _capped(count: int, ground: Ground) -> AsyncIterator[Trial]:
 
         if not await until(all_serve, READY_S):
             raise BenchError(f"{count} workers do not serve after {READY_S:g} s")
-        with held(children(serve) if count > 1 else [serve]):
+        with held(children(serve) if count > 1 else [serve], SLICE):
             yield trial

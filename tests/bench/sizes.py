@@ -14,7 +14,7 @@ from tests.bench.rows import LINE_BYTES
 from tests.bench.systems import Entresol, stories_of
 from tests.bench.trial import Ground, Trial, on_trial
 
-NAME = "growth"
+NAME = "sizes"
 ROWS, QUICK_ROWS = (10_000, 100_000, 1_000_000), (1_000, 100_000)
 SHORT_LINES = 3  # of a text, where there are many rows
 TEXT_BYTES = (100, 1000, 4000, 16_000, 64_000)
@@ -24,12 +24,12 @@ CONNECTIONS = (1, 10, 100, 1000)
 
 
 async def measure(ground: Ground, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return `growth`: the cost of a Get by rows (from Redis, from a replica), by bytes of text, by connections.
+    """Return `sizes`: the cost of a Get by rows (from Redis, from a replica), by bytes of text, by connections.
 
     A run that is late has no more rows than the two smallest points, and one round.
     """
     found: dict[str, Any] = {}
-    counts = sorted(arguments.growth_rows or (QUICK_ROWS if arguments.quick else ROWS))
+    counts = sorted(arguments.sizes_rows or (QUICK_ROWS if arguments.quick else ROWS))
     counts = counts[:2] if ground.is_late else counts
     async with contextlib.AsyncExitStack() as stack:
         systems = {
@@ -64,7 +64,7 @@ async def _table(
     ground: Ground, arguments: argparse.Namespace, rows: int, lines: Sequence[int]
 ) -> AsyncIterator[Entresol]:
     """Make a system whose table has so many rows, with so many lines in turn."""
-    system = Entresol(f"growth_{rows}", domain=stories_of(lines))
+    system = Entresol(f"sizes_{rows}", domain=stories_of(lines))
     async with ground.stores.database(system.database):
         await system.prepare(ground.stores, rows, arguments.seed)
         await ground.stores.wait_for_replica()

@@ -171,13 +171,13 @@ def _row_of_postgresql(workloads: Workloads, reasons: Reasons) -> dict[str, Any]
 
 def _grown(workloads: Workloads, reasons: Reasons, store: str) -> dict[str, Any]:
     by_rows = {
-        int(count): one for count, one in workloads.get("growth", {}).get(f"rows_from_{store}", {}).items()
+        int(count): one for count, one in workloads.get("sizes", {}).get(f"rows_from_{store}", {}).items()
     }
     fewest, most = (min(by_rows), max(by_rows)) if by_rows else (None, None)
     counts = f"{most:,} rows, beside {fewest:,}" if by_rows else "the most rows, beside the fewest"
     figures = (by_rows[count]["cpu_us"] if count is not None else None for count in (most, fewest))
     line = line_of(f"Get from {store} with {counts}", *figures, at_most=GROWN_AT_MOST)
-    return explained(line, reasons, "growth")
+    return explained(line, reasons, "sizes")
 
 
 def line_of(

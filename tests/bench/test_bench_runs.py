@@ -93,8 +93,8 @@ def test_the_graph_is_served_alike_by_the_platform_and_by_hand(tmp_path: Path) -
         assert set(result["systems"]) == {"graph_entresol", "graph_grpc_aio"}
 
 
-def test_growth_imports_and_the_stores_own_ceilings_are_measured(tmp_path: Path) -> None:
-    workloads = ("--workloads", "growth", "ceilings", "import", "--growth-rows", "200", "400")
+def test_sizes_imports_and_the_stores_own_ceilings_are_measured(tmp_path: Path) -> None:
+    workloads = ("--workloads", "sizes", "ceilings", "import", "--sizes-rows", "200", "400")
     figures = figures_of(tmp_path, "tests.bench", *SMALLEST, "--systems", "entresol", *workloads)
     imports = figures["workloads"]["import"]["systems"]
     assert set(imports) == {"entresol", "insert", "copy"}
@@ -102,11 +102,11 @@ def test_growth_imports_and_the_stores_own_ceilings_are_measured(tmp_path: Path)
         assert found["per_s"] > 0
         assert found["rounds"][0]["operations"] == 300
         assert found["rounds"][0]["stores_cpu_us"]["primary"] > 0
-    points = {name: set(curve) for name, curve in figures["growth"].items()}
+    points = {name: set(curve) for name, curve in figures["sizes"].items()}
     assert points["rows_from_redis"] == points["rows_from_replica"] == {"200", "400"}
     assert len(points["text_bytes"]) == 5
     assert points["connections"] == {"1", "10", "100", "1000"}
-    sized = figures["growth"]["text_bytes"]
+    sized = figures["sizes"]["text_bytes"]
     assert (
         sized["64000"]["rounds"][0]["stores_cpu_us"]["redis"]
         > sized["100"]["rounds"][0]["stores_cpu_us"]["redis"]

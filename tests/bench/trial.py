@@ -76,16 +76,16 @@ class Trial:
         """
         misses = await self.ground.stores.cache_misses()
         before_s, stores_s = self._cpu_s(), self._stores_cpu_s()
-        answer = await self._ask(
-            {
-                "operations": [astuple(operation) for operation in operations],
-                "round": round_name,
-                "in_flight": in_flight,
-                "rate": rate,
-                "connections": connections,
-                "seconds_max": seconds_max,
-            }
+        answer = await self.attempt(
+            operations,
+            round_name,
+            in_flight=in_flight,
+            rate=rate,
+            connections=connections,
+            seconds_max=seconds_max,
         )
+        if set(answer["codes"]) != {"OK"}:
+            raise BenchError(f"{self.system.name}: {round_name} answered {answer['codes']}")
         count = answer["operations"]
         cpu_us = {
             role: round((after_s - before_s[role]) / count * 1e6, 2)
@@ -110,6 +110,13 @@ class Trial:
             "answered_by": answer["answered_by"],
             "operations": count,
         }
+
+    async def attempt(
+        self, operations: Sequence[Operation], round_name: str, **how: float | None
+    ) -> dict[str, Any]:
+        """Do these operations, as `measure` does, and return what the load saw, failures among it."""
+        asked = [astuple(operation) for operation in operations]
+        return await self._ask({"operations": asked, "round": round_name, **how})
 
     def _cpu_s(self) -> dict[str, float]:
         return {role: cpu_s([pid]) for role, pid in {**self.processes, LOAD: self.load.pid}.items()}
@@ -156,8 +163,6 @@ class Trial:
         if not line:
             raise BenchError(f"the load for {self.system.name} ended early")
         answer: dict[str, Any] = json.loads(line)
-        if set(answer["codes"]) != {"OK"}:
-            raise BenchError(f"{self.system.name}: {request['round']} answered {answer['codes']}")
         return answer
 
 
@@ -190,14 +195,23 @@ async def on_trial(system: System, ground: Ground, *, cached: bool) -> AsyncIter
             log = ground.folder / f"{prefix}-{command.role}.log"
             run = started(command.arguments, command.environment, log, ground.cores.server)
             processes[command.role] = await stack.enter_async_context(run)
-        load_command = (
-            *("-m", "tests.bench.load", "--address", address),
-            *("--speech", system.speech, "--in-flight", str(ground.in_flight)),
-        )
-        log = ground.folder / f"{prefix}-load.log"
-        run = started((sys.executable, *load_command), {}, log, ground.cores.others, talks=True)
-        load = await stack.enter_async_context(run)
-        if not await until_ready(load, list(processes.values())):
-            raise BenchError(f"{system.name} does not answer at {address}")
+        beside = list(processes.values())
+        load = await stack.enter_async_context(load_on(address, system, ground, prefix, beside))
         pids = {role: process.pid for role, process in processes.items()}
         yield Trial(system, ground, pids, load, cached)
+
+
+@contextlib.asynccontextmanager
+async def load_on(
+    address: str, system: System, ground: Ground, prefix: str, beside: Sequence[Process] = ()
+) -> AsyncIterator[Process]:
+    """Start the load of a system for the length of the block, and wait until it is answered, or one `beside` ends."""
+    command = (
+        *("-m", "tests.bench.load", "--address", address),
+        *("--speech", system.speech, "--in-flight", str(ground.in_flight)),
+    )
+    log = ground.folder / f"{prefix}-load.log"
+    async with started((sys.executable, *command), {}, log, ground.cores.others, talks=True) as load:
+        if not await until_ready(load, beside):
+            raise BenchError(f"{system.name} does not answer at {address}")
+        yield load

@@ -1,0 +1,1 @@
+"""How capacity grows with machines, and what one that dies takes along."""

@@ -1,0 +1,100 @@
+"""Servers: how many calls a second one, two, four and eight answer, and what is lost when one of eight dies."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+from typing import Any
+
+from tests.bench import report
+from tests.bench.growth.fleet import Fleet, fleet
+from tests.bench.load import INTERVAL_S
+from tests.bench.operation import reads_of
+from tests.bench.systems import Entresol
+from tests.bench.trial import Ground
+from tests.bench.workloads import Rows, Table, single
+
+COUNTS = (1, 2, 4, 8)
+SLICE = 0.04  # of a core, for each server
+IN_FLIGHT = 32  # for each server: each has as much to do at a time, whatever their number
+CONNECTIONS = 4  # of the load to the balancer
+HOT = 50
+# Seconds of the run in which a server dies and comes back; what is between is left to the balancer to notice.
+DIES_S, NOTICED_S, BACK_S, WARM_S, END_S = 4.0, 2.0, 12.0, 6.0, 24.0
+
+
+async def curve(
+    system: Entresol, ground: Ground, table: Table, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Return calls a second by number of servers, medians of the rounds, and times one server."""
+    rates: dict[int, list[float]] = {count: [] for count in COUNTS}
+    source = Rows(table, arguments.seed, HOT)
+    for number in range(arguments.rounds):
+        for count in COUNTS:
+            operations = single("get")(source, arguments.calls * count)
+            async with fleet(system, ground, count, SLICE, cached=True) as running:
+                await _warm(running, source, table)
+                seen = await running.trial.measure(
+                    operations, f"servers-{count}", in_flight=IN_FLIGHT * count, connections=CONNECTIONS
+                )
+            rates[count].append(seen["per_s"])
+        report.say(
+            f"servers {number + 1}/{arguments.rounds}: { {count: one[-1] for count, one in rates.items()} }"
+        )
+    return report.grown(rates)
+
+
+async def loss(
+    system: Entresol, ground: Ground, table: Table, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Return what eight servers answer before one is killed, without it, and with it back; and calls that failed."""
+    count = COUNTS[-1]
+    source = Rows(table, arguments.seed, HOT)
+    operations = single("get")(source, arguments.calls_max)
+    async with fleet(system, ground, count, SLICE, cached=True) as running:
+        await _warm(running, source, table)
+        attempt = asyncio.create_task(
+            running.trial.attempt(
+                operations,
+                "loss",
+                in_flight=IN_FLIGHT * count,
+                connections=CONNECTIONS,
+                seconds_max=END_S,
+            )
+        )
+        victim = running.machines[count // 2]
+        await asyncio.sleep(DIES_S)
+        await victim.kill()
+        await asyncio.sleep(BACK_S - DIES_S)
+        await victim.start()
+        answer = await attempt
+    found = shares(answer["ended"])
+    codes = {code: number for code, number in answer["codes"].items() if code != "OK"}
+    report.say(f"one of {count} dies: {found}, failed: {codes or 'none'}")
+    return {**found, "failed": sum(codes.values()), "codes": answer["codes"], "ended": answer["ended"]}
+
+
+def shares(ended: list[int]) -> dict[str, float]:
+    """Return calls a second before a server dies, while it is away, and when it is back, of counts by interval."""
+    before = _rate(ended, DIES_S / 2, DIES_S)
+    away = _rate(ended, DIES_S + NOTICED_S, BACK_S)
+    back = _rate(ended, BACK_S + WARM_S, END_S)
+    return {
+        "before_per_s": before,
+        "away_per_s": away,
+        "back_per_s": back,
+        "lost": round(1 - away / before, 4),
+        "regained": round(back / before, 4),
+    }
+
+
+def _rate(ended: list[int], begin_s: float, end_s: float) -> float:
+    chosen = ended[int(begin_s / INTERVAL_S) : int(end_s / INTERVAL_S)]
+    return round(statistics.fmean(chosen) / INTERVAL_S, 1)
+
+
+async def _warm(running: Fleet, source: Rows, table: Table) -> None:
+    reads = reads_of(single("get")(source, 20 * HOT), table.first)
+    for _ in running.machines:
+        await running.trial.warm(reads)
