@@ -95,6 +95,10 @@ class Platform:
             if events:
                 await stack.enter_async_context(kept_running(keep_days(pools, events), "entresol days"))
             table = build(model, records, functions or registry, settings, provided=provided(model, pools))
+            if settings.console != "off":
+                from entresol.console.served import console_of  # here, for most servers need no templates
+
+                life.folders["/console"] = console_of(settings, model, table, pools, clock, life)
             return cls(settings, model, records, table, pools, clock, life, stack.pop_all())
         raise AssertionError("unreachable")  # the stack above swallows nothing
 

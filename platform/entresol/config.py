@@ -267,6 +267,11 @@ class Settings:
         "",
         "host:port of the process's own pages, such as /readyz and /metrics, for operators alone. Empty: none.",
     )
+    console: str = _setting(
+        "off",
+        "Pages for operators below /console/ on the admin port: off, read or write, which is for loopback addresses; "
+        "there `entresol up` and the demo have read.",
+    )
     start_wait_s: float = _setting(
         0.0, "How long a process that starts waits for a database that is away, or not migrated yet."
     )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from entresol.redaction import redacted
 
@@ -78,6 +79,8 @@ class Life:
     phase: Phase = Phase.STARTING
     began_s: float = field(default_factory=time.time)
     changed: asyncio.Event = field(default_factory=asyncio.Event)  # set anew with each phase
+    # What parts add to the admin port, by the folder of their pages, `/console`: a request each, whatever its verb.
+    folders: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     _waits: dict[str, Lack] = field(default_factory=dict)
     _lacks: list[Callable[[], Iterable[Lack]]] = field(default_factory=list)
     _parts: list[tuple[str, Callable[[], Facts]]] = field(default_factory=list)

@@ -24,6 +24,7 @@ from entresol.cli.stack import Stack, serving, stores
 from entresol.cli.tour import Step, Tour
 from entresol.cli.up import ADMIN, WEB, addresses
 from entresol.config import Settings
+from entresol.console.access import console_at_home
 from entresol.transport.caller import Caller
 
 WIDTH = 120
@@ -58,7 +59,7 @@ def command(data: Path | None, count: int, once: bool, as_json: bool) -> None:
         web_listen=free if once else None,
         admin_listen=free if once else None,
     )
-    run(_demo(settings, data, count, once, as_json))
+    run(_demo(console_at_home(settings), data, count, once, as_json))
 
 
 async def _demo(settings: Settings, data: Path | None, count: int, once: bool, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from entresol.cli.balanced import balanced, ports
 from entresol.cli.run import run, until_told
 from entresol.cli.stack import Stack, Stores, serving, stores
 from entresol.config import STORES, Settings
+from entresol.console.access import console_at_home
 from entresol.schema.model import MethodKind
 from entresol.storage.plan import command as plan_command
 from entresol.topology import Listen
@@ -70,7 +71,7 @@ def command(
         listen=listen,
         web_listen=web,
     )
-    run(_up(settings, folder, replicas, topology, as_json))
+    run(_up(console_at_home(settings), folder, replicas, topology, as_json))
 
 
 async def _up(settings: Settings, folder: Path, replicas: int, topology: bool, as_json: bool) -> None:

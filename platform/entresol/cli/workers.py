@@ -70,6 +70,10 @@ class Workers:
             ConfigurationError: no worker came up; its own output says why.
         """
         pages = fleet_pages(self._life, self._settings, self._members)
+        if self._settings.console != "off":
+            from entresol.console.fleet import fleet_console  # here, for most servers need no templates
+
+            self._life.folders["/console"] = fleet_console(self._settings, self._life, self._members)
         async with open_admin(self._settings, self._life, pages) as admin, self._reserved():
             if admin is not None:
                 click.echo(f"{ADMIN}{self._settings.admin_listen.rpartition(':')[0]}:{admin.port}")

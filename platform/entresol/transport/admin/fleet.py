@@ -7,20 +7,20 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
 
 from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from entresol.config import Settings
 from entresol.exposition import encode, joined, labelled
-from entresol.life import Life, Phase
+from entresol.life import Facts, Life, Phase
 from entresol.transport.admin.answers import as_json, as_lines, plain
 from entresol.transport.admin.configz import configuration
 from entresol.transport.admin.pages import readiness, surroundings
 from entresol.transport.web.exchange import Answer, Request, Response
 
 _PATIENCE_S = 2.0
+_OF_CONNECTION = ("content-length", "connection", "keep-alive", "date")
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -58,21 +58,12 @@ def fleet_pages(
         return replace(waiting[0], status=503)
 
     async def metrics(request: Request) -> Response:
-        groups = [
-            labelled(_families(told), {"worker": str(one.number)})
-            for one, told in await _ask_all(members(), "/metrics")
-            if told is not None
-        ]
-        accept = request.headers.get("accept", "")
-        body, content_type = await asyncio.to_thread(lambda: encode(joined(groups), accept))
+        families, accept = await families_of_all(members()), request.headers.get("accept", "")
+        body, content_type = await asyncio.to_thread(encode, families, accept)
         return Response(200, [("content-type", content_type)], body)
 
     async def topology(_: Request) -> Response:
-        told = await _ask_all(members(), "/topology")
-        processes = [
-            process for _, one in told if one is not None for process in json.loads(_text(one))["processes"]
-        ]
-        return as_json({"processes": [surroundings(life), *processes]})
+        return as_json({"processes": [surroundings(life), *await surroundings_of_all(members())]})
 
     return {
         "/livez": livez,
@@ -81,6 +72,27 @@ def fleet_pages(
         "/configz": lambda _: as_json(configuration(settings)),
         "/topology": topology,
     }
+
+
+async def families_of_all(members: Sequence[Member]) -> Sequence[Family]:
+    """Return what all have counted, each sample with the number of its worker."""
+    told = await _ask_all(members, "/metrics")
+
+    def families() -> Sequence[Family]:
+        groups = (
+            labelled(_families(answer), {"worker": str(one.number)})
+            for one, answer in told
+            if answer is not None
+        )
+        return joined(groups)
+
+    return await asyncio.to_thread(families)
+
+
+async def surroundings_of_all(members: Sequence[Member]) -> Sequence[Facts]:
+    """Return what each is, and what it knows."""
+    told = await _ask_all(members, "/topology")
+    return [process for _, one in told if one is not None for process in json.loads(_text(one))["processes"]]
 
 
 def _families(response: Response) -> Iterable[Family]:
@@ -95,30 +107,38 @@ def _text(response: Response) -> str:
 
 async def _ask_all(members: Sequence[Member], path: str) -> list[tuple[Member, Response | None]]:
     """Return what each answers; None of one that does not."""
-    answers = await asyncio.gather(*(_ask(one.address, path) for one in members))
+    request = Request("GET", path, "", {"accept": _OPENMETRICS})
+    answers = await asyncio.gather(*(ask(one, request) for one in members))
     return list(zip(members, answers, strict=True))
 
 
-async def _ask(address: str, path: str) -> Response | None:
+async def ask(member: Member, request: Request) -> Response | None:
+    """Return what a worker answers to a request; None where it does not."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            return await _asked(address, path)
+            return await _asked(member.address, request)
     except (OSError, TimeoutError, EOFError, ValueError):
         return None
 
 
-async def _asked(address: str, path: str) -> Response:
+async def _asked(address: str, request: Request) -> Response:
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     with closing(writer):
-        request = (
-            f"GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: {_OPENMETRICS}\r\nconnection: close\r\n\r\n"
-        )
-        writer.write(request.encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        target = f"{request.path}?{request.query}" if request.query else request.path
         headers = {
-            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])
+            **request.headers,
+            "host": address,
+            "connection": "close",
+            "content-length": str(len(request.body)),
         }
-        body = await reader.readexactly(int(headers["content-length"]))
-    kept: Any = [("content-type", headers.get("content-type", ""))]
-    return Response(int(head[0].split()[1]), kept, body)
+        lines = [
+            f"{request.method} {target} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
+        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + request.body)
+        status, *told = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
+        pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in told)]
+        body = await reader.readexactly(int(dict(pairs)["content-length"]))
+    kept = [(name, value) for name, value in pairs if name not in _OF_CONNECTION]
+    return Response(int(status.split()[1]), kept, body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import MappingProxyType
 
 from entresol.config import Settings
 from entresol.life import Life
@@ -19,18 +20,22 @@ _REQUEST_BYTES_MAX = 64 * 1024
 
 
 class Admin:
-    """Serves `pages` by their paths. Whoever listens may add more."""
+    """Serves `pages` by their paths, and all below one of `folders`. Whoever listens may add more."""
 
     size_bytes_max = _REQUEST_BYTES_MAX
 
-    def __init__(self, pages: Mapping[str, Page]) -> None:
+    def __init__(self, pages: Mapping[str, Page], folders: Mapping[str, Page] = MappingProxyType({})) -> None:
         self.pages = dict(pages)
+        self._folders = folders
 
     def answer(self, request: Request) -> Answer:
         """Return what the page says."""
         page = self.pages.get(request.path)
         if page is None:
-            known = "".join(f"{path}\n" for path in self.pages)
+            folder = "/" + request.path[1:].partition("/")[0]
+            if folder in self._folders:
+                return self._folders[folder](request)
+            known = "".join(f"{path}\n" for path in (*self.pages, *(f"{one}/" for one in self._folders)))
             return plain(404 if request.path != "/" else 200, known)
         if request.method != "GET":
             return Response(405, [("allow", "GET, HEAD")])
@@ -79,7 +84,8 @@ async def open_admin(
     if not settings.admin_listen:
         yield None
         return
-    server = AdminServer(Admin(pages_of(life, settings) if pages is None else pages), settings)
+    admin = Admin(pages_of(life, settings) if pages is None else pages, life.folders)
+    server = AdminServer(admin, settings)
     await server.start()
     try:
         yield server

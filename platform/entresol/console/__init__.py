@@ -1,0 +1,1 @@
+"""The console: pages for operators on the admin port, rendered here, with nothing from elsewhere."""

@@ -1,0 +1,62 @@
+// Refreshes the parts of a page that are marked `data-refresh` (seconds), and sends forms without a reload.
+"use strict";
+
+const load = async (address, options = {}) => {
+  const response = await fetch(address, { credentials: "same-origin", ...options });
+  return [new DOMParser().parseFromString(await response.text(), "text/html"), response];
+};
+
+const isBusy = (part) =>
+  part.contains(document.activeElement) && document.activeElement !== document.body || part.querySelector("details[open]");
+
+async function refresh(id) {
+  const part = document.getElementById(id);
+  if (!part || document.hidden || isBusy(part)) return;
+  try {
+    const [page] = await load(location.href);
+    const made = page.getElementById(id);
+    const now = document.getElementById(id);
+    if (made && now && !isBusy(now)) {
+      now.replaceWith(made);
+      made.classList.remove("stale");
+    } else if (!made) {
+      location.reload();
+    }
+  } catch {
+    part.classList.add("stale");
+  }
+}
+
+let timers = [];
+function watch() {
+  timers.forEach(clearInterval);
+  timers = [...document.querySelectorAll("[data-refresh][id]")].map((part) =>
+    setInterval(refresh, Number(part.dataset.refresh) * 1000, part.id));
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("[data-send]")) return;
+  event.preventDefault();
+  if (form.dataset.ask && !confirm(form.dataset.ask)) return;
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  form.classList.add("sending");
+  try {
+    const [page, response] = await load(form.action, { method: "POST", body });
+    document.getElementById("main").replaceWith(page.getElementById("main"));
+    document.title = page.title;
+    if (response.redirected) history.pushState(null, "", response.url.replace(/[?&]notice=\w+$/, ""));
+    watch();
+  } catch (error) {
+    form.classList.remove("sending");
+    alert(`Nothing was sent: ${error.message}`);
+  }
+});
+
+document.addEventListener("change", (event) => event.target.closest("form[data-auto]")?.requestSubmit());
+document.addEventListener("click", (event) => {
+  const line = event.target.closest("pre.copy");
+  if (line && !String(getSelection())) navigator.clipboard?.writeText(line.textContent);
+});
+addEventListener("popstate", () => location.reload());
+watch();
