@@ -4,14 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 EXTRA  := $(VENV)/.extra
+BROWSER := $(VENV)/.browser
 PEERS  := .venv-peers/.ready
 CHART  := .venv-chart/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chart bench peers chaos offline-faults consistency topology-test fuzz-transport interop fmt constraints clean
+.PHONY: help demo up test check chart bench peers chaos offline-faults consistency topology-test fuzz-transport interop e2e fmt constraints clean
 
 help: ## print this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): platform/constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Entresol needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -24,6 +25,11 @@ $(READY): platform/constraints.txt pyproject.toml
 $(EXTRA): $(READY) platform/constraints-batches.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r platform/constraints-batches.txt
 	@touch $(EXTRA)
+
+# What drives a browser, which is the system's.
+$(BROWSER): $(READY) tests/e2e/console/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/e2e/console/constraints.txt
+	@touch $(BROWSER)
 
 # The services that the benchmark compares with; those that the machine has no npm or Go for are left out.
 $(PEERS): $(READY) tests/bench/peers/constraints.txt tests/bench/peers/fastify/package.json $(wildcard tests/bench/peers/go/*.* tests/bench/peers/go/*/*.go)
@@ -79,6 +85,9 @@ fuzz-transport: $(READY) ## an hour of proper and broken connections to the HTTP
 interop: $(READY) ## the protocols' own suites, and clients of other people, built by Go: make interop [ARGS="-k connect"]
 	$(BIN)/python -m pytest tests/interop $(ARGS)
 
+e2e: $(BROWSER) ## the console in a real browser, with screenshots (needs chromium): make e2e [ARGS="-k playground"]
+	$(BIN)/python -m pytest tests/e2e/console $(ARGS)
+
 fmt: $(READY) ## format the code and fix what ruff can fix
 	$(BIN)/ruff format platform tests clients/python
 	$(BIN)/ruff check --fix platform tests clients/python
@@ -91,6 +100,8 @@ constraints: $(READY) ## pin every dependency again, with hashes (needs uv)
 	  -o platform/constraints-batches.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header tests/bench/peers/requirements.in -o tests/bench/peers/constraints.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header tests/e2e/console/requirements.in -o tests/e2e/console/constraints.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header tests/chart/requirements.in -o tests/chart/constraints.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

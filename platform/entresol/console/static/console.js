@@ -6,8 +6,8 @@ const load = async (address, options = {}) => {
   return [new DOMParser().parseFromString(await response.text(), "text/html"), response];
 };
 
-const isBusy = (part) =>
-  part.contains(document.activeElement) && document.activeElement !== document.body || part.querySelector("details[open]");
+// What somebody types into stays as it is.
+const isBusy = (part) => part !== document.activeElement && part.contains(document.activeElement);
 
 async function refresh(id) {
   const part = document.getElementById(id);
@@ -15,13 +15,12 @@ async function refresh(id) {
   try {
     const [page] = await load(location.href);
     const made = page.getElementById(id);
-    const now = document.getElementById(id);
-    if (made && now && !isBusy(now)) {
-      now.replaceWith(made);
-      made.classList.remove("stale");
-    } else if (!made) {
-      location.reload();
-    }
+    if (!made) return void location.reload();
+    if (isBusy(part)) return;
+    const opened = [...part.querySelectorAll("details")].map((one) => one.open);
+    made.querySelectorAll("details").forEach((one, at) => { one.open = opened[at] ?? one.open; });
+    part.replaceWith(made);
+    if (!made.dataset.refresh) watch();
   } catch {
     part.classList.add("stale");
   }
@@ -33,6 +32,9 @@ function watch() {
   timers = [...document.querySelectorAll("[data-refresh][id]")].map((part) =>
     setInterval(refresh, Number(part.dataset.refresh) * 1000, part.id));
 }
+
+const address = () => location.pathname + location.search;
+let shown = address();
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
@@ -46,6 +48,7 @@ document.addEventListener("submit", async (event) => {
     document.getElementById("main").replaceWith(page.getElementById("main"));
     document.title = page.title;
     if (response.redirected) history.pushState(null, "", response.url.replace(/[?&]notice=\w+$/, ""));
+    shown = address();
     watch();
   } catch (error) {
     form.classList.remove("sending");
@@ -58,5 +61,5 @@ document.addEventListener("click", (event) => {
   const line = event.target.closest("pre.copy");
   if (line && !String(getSelection())) navigator.clipboard?.writeText(line.textContent);
 });
-addEventListener("popstate", () => location.reload());
+addEventListener("popstate", () => address() === shown || location.reload());
 watch();
