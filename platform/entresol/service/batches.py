@@ -82,7 +82,7 @@ class BatchJob:
             running = Running(plan, analytics, job.report, settings.batches_dask)
             log.info("%s of %s: about %d rows, by %s", self.batch.name, run.key, rows, engine)
             async with aclosing(ENGINES[engine](running)) as made:
-                first = await anext(made, ())
+                first = await anext(made, None) or ()  # a tuple as its default fails in Python 3.11
                 job.report(95, "publishing")
                 computed = Computed(engine, analytics.moment, _all(first, made), running.input_rows)
                 async with job.transaction() as transaction:

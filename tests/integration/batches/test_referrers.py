@@ -83,5 +83,18 @@ def test_visits_of_a_day_are_counted_by_site(platform: ServedPlatform, engine: s
     assert found.visits == 3 * 24
 
 
+def test_a_day_that_nobody_clicked_on_is_published_empty(platform: ServedPlatform) -> None:
+    with subprocess.Popen(
+        [ENTRESOL, "work"], env=environment(platform.running.settings), stdout=subprocess.PIPE
+    ) as worker:
+        try:
+            name = platform.call(f"{SERVICE}.CountReferrers", key=DAY).name
+            until(lambda: _operation(platform, name).done)
+        finally:
+            worker.terminate()
+    assert not _operation(platform, name).error.message
+    assert not platform.call(f"{SERVICE}.ListReferrers", parent=f"days/{DAY}").referrers
+
+
 def _operation(platform: ServedPlatform, name: str) -> Any:
     return platform.call("google.longrunning.Operations.GetOperation", name=name)
