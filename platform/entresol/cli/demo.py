@@ -81,10 +81,14 @@ async def _demo(settings: Settings, data: Path | None, count: int, once: bool, a
             facts = [step.facts() for step in steps]
             click.echo(json.dumps({"up_s": up_s, "import": loaded, "steps": facts, **addresses(stack)}))
         if not once:
-            text = (
-                f"serving on {stack.address}, and for the web on http://{stack.web_address}/; Ctrl-C ends it"
-            )
+            where = f"serving on {stack.address}, and for the web on http://{stack.web_address}/"
+            text = f"{where}{_console(stack)}; Ctrl-C ends it"
             await until_told(partial(console.print, text))
+
+
+def _console(stack: Stack) -> str:
+    is_there = stack.settings.console != "off"
+    return f"; the console is at http://{stack.admin_address}/console/" if is_there else ""
 
 
 @asynccontextmanager

@@ -163,6 +163,8 @@ def _text(stack: Stack, balancer: Listen | None) -> str:
     ]
     if stack.web_address:
         lines.append("try: the page at the web's address")
+    if stack.settings.console != "off":
+        lines.append(f"try: the console at http://{stack.admin_address}/console/")
     return "\n".join(
         [*lines, *(f"try: entresol call {path} --address {told['platform']}" for path in lists[:1])]
     )

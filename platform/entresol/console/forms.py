@@ -53,7 +53,7 @@ def inputs(
     *,
     fixed: bool = False,
 ) -> list[Input]:
-    """Return an input for each field: what was filled in, else its value. With `fixed`, what never changes has none."""
+    """Return an input for each field: what was filled in, else its value. `fixed` leaves out what never changes."""
     return [
         _input(field, comments, values, form, errors)
         for field in fields
@@ -77,7 +77,7 @@ def _input(
         _kind(shape, was),
         type_of(field),
         comments.get(field.full_name, ""),
-        was if given is None else given,
+        was if given is None or is_hidden else given,  # what is hidden is not told back, even to who typed it
         form.get(WAS + field.name, was),
         HIDDEN if is_hidden else "one on each line" if _is_lines(shape) else _HINTS.get(shape.kind, ""),
         _choices(shape),

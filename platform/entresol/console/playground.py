@@ -9,11 +9,10 @@ from typing import Any
 
 from entresol.config import Settings
 from entresol.console.access import WRITE
-from entresol.console.calls import Caller
+from entresol.console.catalog import Catalog
 from entresol.console.page import Ask, Page, View
 from entresol.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
 from entresol.life import Life
-from entresol.schema.model import Model
 from entresol.schema.paths import Binding
 from entresol.service.table import Route
 from entresol.transport.web.examples import example
@@ -24,19 +23,11 @@ _WHOLE = Binding("POST", "", "*")  # an example of the whole request, whatever R
 class Playground:
     """The page. `mode` says which methods may be called."""
 
-    def __init__(
-        self,
-        model: Model,
-        table: Mapping[str, Route],
-        comments: Mapping[str, str],
-        caller: Caller,
-        addresses: Callable[[], Mapping[str, str]],
-        mode: str,
-    ) -> None:
-        self._model = model
-        self._table = table
-        self._comments = comments
-        self._caller = caller
+    def __init__(self, catalog: Catalog, addresses: Callable[[], Mapping[str, str]], mode: str) -> None:
+        self._model = catalog.model
+        self._table = catalog.table
+        self._comments = catalog.comments
+        self._caller = catalog.caller
         self._addresses = addresses
         self._may_write = mode == WRITE
 

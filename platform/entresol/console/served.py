@@ -8,6 +8,8 @@ from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.console.access import mode_of
 from entresol.console.calls import Caller
+from entresol.console.catalog import Catalog
+from entresol.console.changes import Changes
 from entresol.console.console import Console
 from entresol.console.jobs import JobPages
 from entresol.console.playground import Playground, addresses_of
@@ -35,16 +37,21 @@ def console_of(
     """
     comments = comments_of(model.descriptor_set)
     caller = Caller(JsonCodec(model.descriptor_set), clock)
+    catalog = Catalog(model, table, comments, caller)
     jobs, timetable = Jobs(pools), Timetable(pools)
 
     def addresses() -> Mapping[str, str]:
         return addresses_of(settings, life)
 
+    def target() -> str:
+        return addresses().get("grpc", settings.listen).rpartition(" ")[2]
+
     pages = [
-        *Overview(Own(life), settings.listen).pages(),
-        *Resources(model, table, comments, caller).pages(),
+        *Overview(Own(life), target).pages(),
+        *Resources(catalog).pages(),
+        *Changes(catalog).pages(),
         *JobPages(model, jobs, timetable).pages(),
         *SchedulePages(model, timetable).pages(),
-        *Playground(model, table, comments, caller, addresses, mode_of(settings)).pages(),
+        *Playground(catalog, addresses, mode_of(settings)).pages(),
     ]
     return Console(pages, settings, life.role or "server").answer

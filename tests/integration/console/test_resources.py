@@ -113,6 +113,9 @@ def test_mistakes_are_told_at_their_fields_and_checking_changes_nothing(accounts
 def test_what_is_marked_is_hidden_everywhere_and_kept_by_an_edit(
     accounts: Shown, accounts_database: Database
 ) -> None:
+    refused = create(accounts, "kim", secret=SECRET, mail="")
+    assert refused.status == 400
+    assert SECRET not in refused.body
     pages = [create(accounts, "kim", secret=SECRET), record(accounts, "accounts/kim")]
     pages += [accounts.browser.get(PATH), accounts.browser.get(f"{PATH}/edit?name=accounts/kim")]
     call = {"method": "/accounts.v1.AccountService/GetAccount", "request": '{"name": "accounts/kim"}'}

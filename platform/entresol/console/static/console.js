@@ -45,8 +45,9 @@ document.addEventListener("submit", async (event) => {
   form.classList.add("sending");
   try {
     const [page, response] = await load(form.action, { method: "POST", body });
-    document.getElementById("main").replaceWith(page.getElementById("main"));
+    for (const part of ["header", "main"]) document.querySelector(part).replaceWith(page.querySelector(part));
     document.title = page.title;
+    document.querySelector(".notice, .failure")?.scrollIntoView({ block: "center" });
     if (response.redirected) history.pushState(null, "", response.url.replace(/[?&]notice=\w+$/, ""));
     shown = address();
     watch();
