@@ -29,6 +29,7 @@ from tests.bench.wire import OK, Call, Request
 OPEN_LOOP_SLOTS = 256
 RUN_S = 280.0
 INTERVAL_S = 0.25
+UNANSWERED = frozenset({"NO_STATUS", "LOST", "UNAVAILABLE"})  # UNAVAILABLE all of them, to a client of gRPC
 
 
 Asked = tuple[tuple[Request, ...], bool]  # the steps of an operation, and whether it reads one row
@@ -43,6 +44,7 @@ class Doing:
     started_s: float
     slot: int = -1
     next: int = 0
+    repeats: int = 0
 
 
 class Run:
@@ -61,10 +63,18 @@ class Run:
         self.answered_by: Counter[str] = Counter()
         self.single_reads: Counter[str] = Counter()  # the same, of reads that ask for one row
         self.ended: Counter[int] = Counter()  # how many were answered well in each `INTERVAL_S`
+        self.repeated = 0
+        self._repeats_max = 0
         self._start_s = 0.0
 
-    async def run(self, in_flight: int, rate: float | None, seconds_max: float | None) -> float:
-        """Do the operations, or those of a closed loop that begin in so many seconds; return the seconds they took."""
+    async def run(
+        self, in_flight: int, rate: float | None, seconds_max: float | None, repeats_max: int = 0
+    ) -> float:
+        """Do the operations, or those of a closed loop that begin in so many seconds; return the seconds they took.
+
+        One that no server answered is made again, as gRPC's retry policy has clients do, up to `repeats_max` times.
+        """
+        self._repeats_max = repeats_max
         start_s = self._start_s = time.perf_counter()
         self._closed_loop = rate is None
         self._ends_s = start_s + (seconds_max or math.inf)
@@ -119,6 +129,9 @@ class Run:
                 self.single_reads[call.answered_by] += 1
             if code == OK and doing.next < len(doing.steps):
                 self._step(doing)
+            elif code in UNANSWERED and doing.repeats < self._repeats_max:
+                doing.repeats, doing.next, self.repeated = doing.repeats + 1, 0, self.repeated + 1
+                self._step(doing)
             else:
                 self._end(doing, code)
 
@@ -154,7 +167,12 @@ async def serve(address: str, speech: Speech, in_flight: int) -> None:
         calls = sum(len(steps) for steps, _ in wanted)
         await load.ready(slots, calls, asked.get("connections") or CONNECTIONS)
         run = Run(load, wanted)
-        elapsed_s = await run.run(min(clients, len(wanted)), asked.get("rate"), asked.get("seconds_max"))
+        elapsed_s = await run.run(
+            min(clients, len(wanted)),
+            asked.get("rate"),
+            asked.get("seconds_max"),
+            asked.get("repeats_max") or 0,
+        )
         latencies_s = sorted(run.latencies_s)
         answer = {
             "operations": len(latencies_s),
@@ -164,6 +182,7 @@ async def serve(address: str, speech: Speech, in_flight: int) -> None:
             "codes": run.codes,
             "answered_by": run.answered_by,
             "single_reads": run.single_reads,
+            "repeated": run.repeated,
             "ended": [run.ended[number] for number in range(max(run.ended, default=-1) + 1)],
         }
         print(json.dumps(answer), flush=True)

@@ -58,13 +58,13 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             folder,
             servers.IN_FLIGHT,
         )
-        near, reading = Entresol("growth_servers", near_age_s=1.0), replicas.Reading(stores, count)
-        async with ground.stores.database(near.database), ground.stores.database(reading.database):
-            for system in (near, reading):
+        plain, reading = Entresol("growth_servers"), replicas.Reading(stores, count)
+        async with ground.stores.database(plain.database), ground.stores.database(reading.database):
+            for system in (plain, reading):
                 await prepare(system, ground, arguments.rows, arguments.seed)
             runs = {
-                "servers": lambda: servers.curve(near, ground, rows, arguments),
-                "server_loss": lambda: servers.loss(near, ground, rows, arguments),
+                "servers": lambda: servers.curve(plain, ground, rows, arguments),
+                "server_loss": lambda: servers.loss(plain, ground, rows, arguments),
                 "replicas": lambda: replicas.curve(stores, ground, rows, arguments),
                 "replica_loss": lambda: replicas.loss(stores, ground, rows, arguments),
             }
@@ -98,6 +98,7 @@ def judged(parts: Mapping[str, Any]) -> list[dict[str, Any]]:
             lines += [
                 line_of(f"one of {count} {what}s killed: share of calls lost", found["lost"], at_most=share),
                 line_of(f"one of {count} {what}s killed: Gets that failed", found["failed"], at_most=0),
+                line_of(f"one of {count} {what}s killed: Gets that clients repeated", found["repeated"]),
                 line_of(f"one of {count} {what}s back: of what there was", found["regained"]),
             ]
     return lines

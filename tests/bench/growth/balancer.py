@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from tests.bench.processes import BenchError, free_address, started
 from tests.bench.trial import Ground
+from tests.debian import PackageMissingError
+from tests.haproxy import haproxy
 
 from entresol.app import load_model
 from entresol.config import Settings
-from entresol.embedded.haproxy import find_haproxy
-from entresol.errors import ConfigurationError
 from entresol.topology import Listen, Platforms, Topology, configuration, endpoints
 
 
@@ -21,11 +21,11 @@ async def balanced(
 ) -> AsyncIterator[str]:
     """Run a balancer for the length of the block, and give the address where it answers."""
     try:
-        program = find_haproxy()
-    except ConfigurationError as error:
+        program = haproxy()
+    except PackageMissingError as error:
         raise BenchError(str(error)) from error
     listen = Listen(free_address(), free_address(), free_address(), free_address())
-    topology = Topology(Platforms(endpoints(",".join(addresses), 0)), listen=listen)
+    topology = Topology(Platforms(endpoints(",".join(addresses))), listen=listen)
     path = ground.folder / f"haproxy-{len(addresses)}.cfg"
     path.write_text(configuration(topology, load_model(Settings.load(environment))))
     log = path.with_suffix(".log")

@@ -17,7 +17,7 @@ from tests.bench.trial import Ground, Trial, load_on
 from entresol.embedded.polling import until
 
 READY_S = 60.0
-LISTENS = "serving the web on"
+LISTENS = "reading from"  # the last that a server says before it serves
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Machine:
         """End it at once, as a machine that loses its power."""
         assert self.process is not None, "it was started"
         self.process.kill()
+        await self.process.wait()
         await self._stack.aclose()
 
     async def close(self) -> None:
@@ -71,12 +72,11 @@ async def fleet(
     async with contextlib.AsyncExitStack() as stack:
         machines = []
         for number in range(count):
-            address, web = free_address(), free_address()
+            # Each has an address of its own, so that no two can be given the same port.
+            address = f"127.0.1.{number + 1}:{free_address().rpartition(':')[2]}"
             serve, *others = system.commands(ground.stores, address, cached=cached)
-            environment = {**serve.environment, "ENTRESOL_WEB_LISTEN": web}
-            command = Command(serve.role, serve.arguments, environment)
             log = ground.folder / f"{system.name}-{count}-serve-{number}.log"
-            machine = Machine(command, log, address, share, ground.cores.others)
+            machine = Machine(serve, log, address, share, ground.cores.others)
             stack.push_async_callback(machine.close)
             machines.append(machine)
             if not number:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.bench import report
 from tests.bench.growth.fleet import fleet
-from tests.bench.growth.servers import BACK_S, CONNECTIONS, DIES_S, END_S, shares
+from tests.bench.growth.servers import BACK_S, CONNECTIONS, DIES_S, END_S, REPEATS_MAX, shares
 from tests.bench.operation import Operation
 from tests.bench.slices import held
 from tests.bench.systems import Entresol
@@ -81,6 +81,7 @@ async def loss(
                     in_flight=IN_FLIGHT * count,
                     connections=CONNECTIONS,
                     seconds_max=END_S,
+                    repeats_max=REPEATS_MAX,
                 )
             )
             await asyncio.sleep(DIES_S)
@@ -92,7 +93,13 @@ async def loss(
     found = shares(answer["ended"])
     codes = {code: number for code, number in answer["codes"].items() if code != "OK"}
     report.say(f"one of {count} replicas dies: {found}, failed: {codes or 'none'}")
-    return {**found, "failed": sum(codes.values()), "codes": answer["codes"], "ended": answer["ended"]}
+    return {
+        **found,
+        "failed": sum(codes.values()),
+        "repeated": answer["repeated"],
+        "codes": answer["codes"],
+        "ended": answer["ended"],
+    }
 
 
 def _held(replicas: Sequence[Replica]) -> contextlib.AbstractContextManager[None]:

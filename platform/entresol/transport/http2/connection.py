@@ -27,12 +27,10 @@ from entresol.transport.listener import Owner
 from entresol.transport.wire import ENCODINGS, PREFIX_BYTES, check_encoding
 
 # The engine ends a connection at its 4,096th stream and its 257th reset one: leave before, while calls can finish.
-_STREAMS_MAX = 3_500
+_STREAMS_MAX, _STREAMS_FULL = 2_500, 3_900  # between the two there is room for what comes within `_LATE_S`
 _RESETS_MAX = 150
 _LAST_STREAM = 2**31 - 1
-_CONTROL_FRAMES_MAX = (
-    1_000  # in a second: PING and SETTINGS must be answered, so they may not come without end
-)
+_CONTROL_FRAMES_MAX = 1_000  # in a second: PING and SETTINGS must be answered, and may not come without end
 _PROGRESS_BYTES = 1024  # that a peer whose answers wait must take in a second
 _MESSAGES_MAX = 4  # of the largest size, of which one connection may have parts here
 _PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"  # header of the frame; eight bytes follow, and come back
@@ -262,6 +260,8 @@ class Connection(asyncio.Protocol):
         self.counters.start(self._heard_s)
         if self.counters.started >= _STREAMS_MAX:
             self.leave("streams")
+            if self.counters.started >= _STREAMS_FULL:
+                self._leave_at_last()
         path = event.path.decode("latin-1")
         try:
             head = Head.of(event.headers)
@@ -350,8 +350,7 @@ class Connection(asyncio.Protocol):
             self._reset(event.stream_id)
         elif kind is zttp.Ping and event.ack:
             if event.data == _HEARD:
-                is_full = self.counters.started >= _STREAMS_MAX or self._resets >= _RESETS_MAX
-                self.loop.call_later(0 if is_full else _LATE_S, self._leave_at_last)
+                self.loop.call_later(0 if self._resets >= _RESETS_MAX else _LATE_S, self._leave_at_last)
         else:
             self._count_control()
 
