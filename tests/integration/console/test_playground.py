@@ -6,10 +6,15 @@ import json
 import re
 import shlex
 import subprocess
+from collections import Counter
 from html import unescape
 
 from tests.integration.console.browser import Page
-from tests.integration.console.conftest import Shown
+from tests.integration.console.conftest import Shown, settings_of, shown
+from tests.integration.transport.wire import PROTOS, registry
+from tests.integration.transport.wire import SERVICE as STREAMS
+
+from entresol.testing.servers import Database
 
 SERVICE = "/accounts.v1.AccountService"
 
@@ -65,6 +70,25 @@ def test_a_console_that_reads_calls_what_changes_nothing(read_accounts: Shown) -
     assert call(read_accounts, "DeleteAccount", '{"name": "accounts/pat"}').status == 403
     shown = read_accounts.browser.get(f"/console/playground?method={SERVICE}/DeleteAccount")
     assert "this console only reads" in shown.text
+
+
+def test_of_a_stream_the_first_replies_are_shown_and_the_rest_is_let_go(
+    accounts_database: Database, cache_url: str
+) -> None:
+    ended: Counter[str] = Counter()
+    settings = settings_of(accounts_database, cache_url, protos=str(PROTOS))
+    with shown(settings, registry(ended)) as found:
+
+        def answer(method: str, request: str) -> Page:
+            form = {"method": f"/{STREAMS}/{method}", "request": request}
+            return found.browser.post("/console/playground", form)
+
+        assert answer("Repeat", '{"payload": "YQ==", "count": 3}').text.count('"payload" : "YQ=="') == 3
+        assert answer("Repeat", '{"payload": "YQ==", "count": 500}').text.count('"payload" : "YQ=="') == 20
+        assert ended["done"] == 3 + 20, "the rest is not made"
+        slow = answer("Repeat", '{"count": 3, "pauseS": 10}')
+        assert "DEADLINE_EXCEEDED" in slow.text
+        assert "UNIMPLEMENTED" in answer("Collect", "{}").text
 
 
 def test_the_line_for_curl_makes_the_same_call(accounts: Shown) -> None:
