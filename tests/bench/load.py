@@ -22,13 +22,12 @@ from dataclasses import dataclass
 import uvloop
 from tests.bench.connections import CONNECTIONS, Connections
 from tests.bench.operation import SINGLE_READS
-from tests.bench.report import percentile
+from tests.bench.report import INTERVAL_S, percentile
 from tests.bench.speech import SPEECHES, Speech, operations
 from tests.bench.wire import OK, Call, Request
 
 OPEN_LOOP_SLOTS = 256
 RUN_S = 280.0
-INTERVAL_S = 0.25
 UNANSWERED = frozenset({"NO_STATUS", "LOST", "UNAVAILABLE"})  # UNAVAILABLE all of them, to a client of gRPC
 
 

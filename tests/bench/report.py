@@ -25,6 +25,7 @@ PYTHON = ROOT / ".venv-peers" / "bin" / "python"  # has what draws
 DRAW_S = 120.0
 LOG_TAIL_CHARACTERS = 2000
 FIGURES = ("cpu_us", "per_s", "p50_ms", "p99_ms", "hit_ratio", "memory_mib")
+INTERVAL_S = 0.25  # of what the load counts over time
 LEFT_OUT = "left_out"  # in place of figures: why there are none
 Rounds = Sequence[Mapping[str, Any]]
 _STARTED_S = time.monotonic()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.bench.growth.servers import BACK_S, DIES_S, END_S, shares
-from tests.bench.load import INTERVAL_S
+from tests.bench.growth.loss import BACK_S, DIES_S, END_S, shares
+from tests.bench.report import INTERVAL_S
 from tests.bench.scaling import MIXES, Costs, near_share, needs
 
 COSTS = Costs(

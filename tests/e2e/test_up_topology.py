@@ -8,9 +8,11 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
@@ -28,6 +30,19 @@ ENTRESOL = str(Path(sys.executable).parent / "entresol")
 GET = "stories.v1.UserService/GetUser"
 
 
+def four_ports() -> int:
+    """Return a port that is free, as are the three behind it."""
+    while True:
+        first = free_port()
+        try:
+            with ExitStack() as stack:
+                for port in range(first, first + 4):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+        except (OSError, OverflowError):
+            continue
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     program, folder = haproxy_or_skip(), tmp_path_factory.mktemp("topology")
@@ -37,6 +52,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         "ENTRESOL_MIGRATIONS": str(ROOT / "migrations"),
         "ENTRESOL_FUNCTIONS": str(ROOT / "protos" / "stories" / "functions.py"),
         "ENTRESOL_WEB_LISTEN": "127.0.0.1:0",
+        "ENTRESOL_ADMIN_LISTEN": "127.0.0.1:0",
         "ENTRESOL_DATABASE_WRITE": "postgresql://127.0.0.1:1/not_this_one",
     }
     command = [
@@ -45,7 +61,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         "--topology",
         "--json",
         "--listen",
-        f"127.0.0.1:{free_port()}",
+        f"127.0.0.1:{four_ports()}",
         "--folder",
         folder,
     ]
@@ -60,7 +76,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 def servers(up: dict[str, Any]) -> dict[tuple[str, str], dict[str, str]]:
     """Return what the balancer knows of each server."""
-    with urllib.request.urlopen(f"http://{up['admin']}/stats;csv", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{up['balancer']}/stats;csv", timeout=5) as answer:
         rows = csv.DictReader(io.StringIO(answer.read().decode()))
         return {(row["# pxname"], row["svname"]): row for row in rows}
 

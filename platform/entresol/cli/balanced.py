@@ -67,7 +67,11 @@ async def balanced(running: Stores) -> AsyncIterator[Stores]:
             database_write=_through(running, listen.writes),
             database_read=(_through(running, listen.reads),),
         )
-        await _start_second(processes, dataclasses.replace(settings, listen=other, web_listen=""), folder)
+        await _start_second(
+            processes,
+            dataclasses.replace(settings, listen=other, web_listen="", admin_listen="", console="off"),
+            folder,
+        )
         yield dataclasses.replace(running, settings=settings)
     finally:
         await processes.close()

@@ -135,7 +135,7 @@ def _from_elsewhere(settings: Settings) -> list[str]:
 def addresses(stack: Stack, balancer: Listen | None = None) -> dict[str, object]:
     """Return where everything answers, the platform and the databases through the balancer, where there is one."""
     through = (
-        {"reads": balancer.reads, "writes": balancer.writes, "admin": balancer.admin} if balancer else {}
+        {"reads": balancer.reads, "writes": balancer.writes, "balancer": balancer.admin} if balancer else {}
     )
     return {
         "platform": balancer.platform if balancer else stack.address,

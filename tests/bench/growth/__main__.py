@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import report
-from tests.bench.growth import replicas, servers
+from tests.bench.growth import loss, replicas, servers
 from tests.bench.growth.fleet import prepare
 from tests.bench.processes import Cores
 from tests.bench.stores import CACHE_BYTES, Stores
@@ -40,7 +40,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     arguments = parser.parse_args(words)
     arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
     arguments.calls = arguments.calls or (3000 if arguments.quick else 8000)
-    arguments.calls_max = int(servers.END_S * servers.COUNTS[-1] * CALLS_PER_S)
+    arguments.calls_max = int(loss.END_S * servers.COUNTS[-1] * CALLS_PER_S)
     return arguments
 
 

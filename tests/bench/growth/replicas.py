@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.bench import report
 from tests.bench.growth.fleet import fleet
-from tests.bench.growth.servers import BACK_S, CONNECTIONS, DIES_S, END_S, REPEATS_MAX, shares
+from tests.bench.growth.loss import BACK_S, DIES_S, END_S, shares
+from tests.bench.growth.servers import CONNECTIONS, REPEATS_MAX
 from tests.bench.operation import Operation
 from tests.bench.slices import held
 from tests.bench.systems import Entresol

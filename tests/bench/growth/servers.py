@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import statistics
 from typing import Any
 
 from tests.bench import report
 from tests.bench.growth.fleet import Fleet, fleet
-from tests.bench.load import INTERVAL_S
+from tests.bench.growth.loss import BACK_S, DIES_S, END_S, shares
 from tests.bench.systems import Entresol
 from tests.bench.trial import Ground
 from tests.bench.workloads import Rows, Table, single
@@ -24,8 +23,6 @@ IN_FLIGHT = 12  # for each server: each has as much to do at a time, whatever th
 CONNECTIONS = 4  # of the load to the balancer
 REPEATS_MAX = 2  # of a call that nobody answered, as clients of gRPC do
 WARM = 300  # calls of each server before any is counted
-# Seconds of the run in which a server dies and comes back; what is between is left to the balancer to notice.
-DIES_S, NOTICED_S, BACK_S, WARM_S, END_S = 4.0, 2.0, 12.0, 6.0, 24.0
 
 
 async def curve(
@@ -84,25 +81,6 @@ async def loss(
         "codes": answer["codes"],
         "ended": answer["ended"],
     }
-
-
-def shares(ended: list[int]) -> dict[str, float]:
-    """Return calls a second before a server dies, while it is away, and when it is back, of counts by interval."""
-    before = _rate(ended, DIES_S / 2, DIES_S)
-    away = _rate(ended, DIES_S + NOTICED_S, BACK_S)
-    back = _rate(ended, BACK_S + WARM_S, END_S)
-    return {
-        "before_per_s": before,
-        "away_per_s": away,
-        "back_per_s": back,
-        "lost": round(1 - away / before, 4),
-        "regained": round(back / before, 4),
-    }
-
-
-def _rate(ended: list[int], begin_s: float, end_s: float) -> float:
-    chosen = ended[int(begin_s / INTERVAL_S) : int(end_s / INTERVAL_S)]
-    return round(statistics.fmean(chosen) / INTERVAL_S, 1)
 
 
 async def _warm(running: Fleet, source: Rows) -> None:

@@ -111,18 +111,25 @@ class Gate:
         self._running = site.served.running
 
     def __enter__(self) -> Self:
+        self._begun = self._calls()
         self._connection = self._running.run(asyncpg.connect(self._site.served.database.write_url))
         self._running.run(self._connection.execute("BEGIN; LOCK TABLE clicks IN SHARE MODE"))
         return self
 
-    def until_held(self, writers: int) -> None:
-        """Return when so many transactions, or more, wait: two batches need have no request in common."""
+    def until_held(self, writers: int, calls: int = 0) -> None:
+        """Return when so many transactions wait, or more (batches may have no request in common), of so many calls."""
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'clicks'::regclass"
 
         async def are_held() -> bool:
-            return bool(await self._connection.fetchval(waiting) >= writers)
+            are_here = self._calls() >= self._begun + calls
+            return are_here and bool(await self._connection.fetchval(waiting) >= writers)
 
         assert self._running.run(until(are_held, 10.0))
+
+    def _calls(self) -> int:
+        """Return how many calls have come by gRPC since the server began."""
+        told: Any = self._running.platform.life.facts()["transport"]
+        return sum(part["calls"]["begun"] for part in told if part["protocol"] == "grpc")
 
     def open(self) -> None:
         self._running.run(self._connection.execute("ROLLBACK"))
@@ -134,7 +141,7 @@ class Gate:
 def test_events_of_one_moment_share_commits_and_each_caller_is_told_of_his_own(site: Site) -> None:
     with Gate(site) as gate, ThreadPoolExecutor(1) as thread:
         told = thread.submit(site.click_all, [site.story] * CALLERS)
-        gate.until_held(ingest.RUNNING_MAX)
+        gate.until_held(ingest.RUNNING_MAX, CALLERS)
         gate.open()
         clicks = told.result()
     assert [click.referrer for click in clicks] == [f"page {number}" for number in range(CALLERS)]
@@ -160,7 +167,7 @@ def test_nobody_fails_by_what_another_sent(site: Site) -> None:
         parents[number] = f"stories/none-{number}"
     with Gate(site) as gate, ThreadPoolExecutor(1) as thread:
         told = thread.submit(site.click_all, parents)
-        gate.until_held(ingest.RUNNING_MAX)
+        gate.until_held(ingest.RUNNING_MAX, CALLERS)
         gate.open()
         done = told.result()
     failed = {number: error for number, error in enumerate(done) if isinstance(error, CallFailedError)}
@@ -181,8 +188,10 @@ def test_a_batch_is_written_whole_and_in_order(site: Site) -> None:
 def test_a_batch_that_is_refused_leaves_nothing_behind(site: Site) -> None:
     requests = [{"click": {"referrer": "page"}} for _ in range(300)]
     with Gate(site) as gate, ThreadPoolExecutor(3) as threads:
-        blocking = [threads.submit(site.click, number) for number in range(ingest.RUNNING_MAX)]
-        gate.until_held(ingest.RUNNING_MAX)
+        blocking = []
+        for number in range(ingest.RUNNING_MAX):  # one after the other, so that no two share a batch
+            blocking.append(threads.submit(site.click, number))
+            gate.until_held(number + 1)
         refused = threads.submit(
             site.api.refused,
             Code.NOT_FOUND,
@@ -223,7 +232,7 @@ def test_a_request_that_is_sent_again_at_the_same_moment_creates_one_event(site:
 
     with Gate(site) as gate, ThreadPoolExecutor(CALLERS) as threads:
         calls = [threads.submit(one, request_id) for request_id in ids]
-        gate.until_held(1)  # whoever has the same ids waits for it
+        gate.until_held(1, CALLERS)  # whoever has the same ids waits for it
         gate.open()
         clicks = [call.result() for call in calls]
     assert len({click.name for click in clicks}) == site.count() == 8
@@ -246,7 +255,7 @@ def test_events_whose_requests_have_ids_share_commits_too(site: Site) -> None:
 
     with Gate(site) as gate, ThreadPoolExecutor(CALLERS) as threads:
         calls = [threads.submit(one, number) for number in range(CALLERS)]
-        gate.until_held(ingest.RUNNING_MAX)
+        gate.until_held(ingest.RUNNING_MAX, CALLERS)
         gate.open()
         assert [call.result().referrer for call in calls] == [f"page {number}" for number in range(CALLERS)]
     assert int(site.psql("SELECT count(DISTINCT xmin::text) FROM clicks")) < CALLERS / 2
