@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
+from typing import Any
 
+from tests.bench import report
 from tests.bench.report import INTERVAL_S
 
 # Seconds of the run in which a machine dies and comes back; what is between is left to the balancer to notice.
 DIES_S, NOTICED_S, BACK_S, WARM_S, END_S = 4.0, 2.0, 12.0, 6.0, 24.0
+
+
+def told(what: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the load saw of a run in which `what` died, and say so."""
+    found = shares(answer["ended"])
+    failed = {code: number for code, number in answer["codes"].items() if code != "OK"}
+    report.say(f"{what} dies: {found}, failed: {failed or 'none'}")
+    kept = {name: answer[name] for name in ("repeated", "codes", "ended")}
+    return {**found, "failed": sum(failed.values()), **kept}
 
 
 def shares(ended: list[int]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.bench import report
 from tests.bench.growth.fleet import fleet
-from tests.bench.growth.loss import BACK_S, DIES_S, END_S, shares
+from tests.bench.growth.loss import BACK_S, DIES_S, END_S, told
 from tests.bench.growth.servers import CONNECTIONS, REPEATS_MAX
 from tests.bench.operation import Operation
 from tests.bench.slices import held
@@ -91,16 +91,7 @@ async def loss(
         await victim.start()
         stack.enter_context(_held([victim]))
         answer = await attempt
-    found = shares(answer["ended"])
-    codes = {code: number for code, number in answer["codes"].items() if code != "OK"}
-    report.say(f"one of {count} replicas dies: {found}, failed: {codes or 'none'}")
-    return {
-        **found,
-        "failed": sum(codes.values()),
-        "repeated": answer["repeated"],
-        "codes": answer["codes"],
-        "ended": answer["ended"],
-    }
+    return told(f"one of {count} replicas", answer)
 
 
 def _held(replicas: Sequence[Replica]) -> contextlib.AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.bench import report
 from tests.bench.growth.fleet import Fleet, fleet
-from tests.bench.growth.loss import BACK_S, DIES_S, END_S, shares
+from tests.bench.growth.loss import BACK_S, DIES_S, END_S, told
 from tests.bench.systems import Entresol
 from tests.bench.trial import Ground
 from tests.bench.workloads import Rows, Table, single
@@ -71,16 +71,7 @@ async def loss(
         await asyncio.sleep(BACK_S - DIES_S)
         await victim.start()
         answer = await attempt
-    found = shares(answer["ended"])
-    codes = {code: number for code, number in answer["codes"].items() if code != "OK"}
-    report.say(f"one of {count} dies: {found}, failed: {codes or 'none'}")
-    return {
-        **found,
-        "failed": sum(codes.values()),
-        "repeated": answer["repeated"],
-        "codes": answer["codes"],
-        "ended": answer["ended"],
-    }
+    return told(f"one of {count} servers", answer)
 
 
 async def _warm(running: Fleet, source: Rows) -> None:
