@@ -10,10 +10,10 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 
 from entresol.codegen.python_layout import identifier
 from entresol.codegen.python_types import Types
-from entresol.codegen.repetition import Repetition, repetition_of, request_id_of
 from entresol.errors import Mistake, SchemaError
 from entresol.schema import options
 from entresol.schema.model import Behavior, Method
+from entresol.schema.repetition import Repetition, repetition_of
 from entresol.schema.resources import snake
 from entresol.schema.source import Source
 
@@ -92,8 +92,8 @@ def read_rpc(
         empty=method.output_type.full_name == _EMPTY,
         item=types.message(items.message_type) if items and items.message_type else "",
         items=items.name if items else "",
-        repetition=repetition_of(source, known),
-        request_id=request_id_of(source, method.input_type),
+        repetition=repetition_of(known),
+        request_id=known.request_id,
         result=_of_job(source, types, known.job.response) if known.job else "",
         metadata=_of_job(source, types, known.job.metadata) if known.job else "",
         routing=_routing(source, method),

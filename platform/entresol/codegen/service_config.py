@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from entresol.codegen.repetition import Repetition, repetition_of
 from entresol.errors import InvalidArgumentError
 from entresol.schema.model import Model
-from entresol.schema.source import Source
+from entresol.schema.repetition import Repetition, repetition_of
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -38,11 +37,10 @@ def service_config(
     """
     if hedge_after_s < 0:
         raise InvalidArgumentError.of("hedge_after_s", "must not be negative")
-    source = Source(model.descriptor_set)
     names: dict[Repetition, list[Json]] = {kind: [] for kind in Repetition}
     for path, method in sorted(model.methods.items()):
         service, name = path.strip("/").split("/")
-        names[repetition_of(source, method)].append({"service": service, "method": name})
+        names[repetition_of(method)].append({"service": service, "method": name})
     repeated = names[Repetition.IDEMPOTENT] + (names[Repetition.KEYED] if keyed else [])
     hedging = _hedging(hedge_after_s) if hedge_after_s else {"retryPolicy": _RETRY}
     return {

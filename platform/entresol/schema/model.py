@@ -346,6 +346,7 @@ class Method:
     consistency: Consistency | None = None
     idempotent: bool = False  # safe to repeat: reads, and methods marked so in the proto
     safe: bool = False  # changes nothing: a GET may call it, and so may whoever prefetches links
+    request_id: str = ""  # the field that a repeated request is known by (AIP-155); empty: none
     bindings: tuple[Binding, ...] = ()  # how it is called over HTTP, the main way first
     job: JobPolicy | None = None  # of a method that answers with an operation
 

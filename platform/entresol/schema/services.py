@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from entresol.schema import options
@@ -70,8 +70,14 @@ def read_method(source: Source, method: MethodDescriptor, resources: Mapping[str
         safe=kind in _READS or method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
         bindings=options.bindings(source, method),
         idempotent=kind in _READS or method.GetOptions().idempotency_level in _SAFE_LEVELS,
+        request_id=_request_id(source, method.input_type),
         job=_job(source, method, option),
     )
+
+
+def _request_id(source: Source, request: Descriptor) -> str:
+    field = request.fields_by_name.get("request_id")
+    return field.name if field is not None and options.is_uuid4(source, field) else ""
 
 
 def _job(source: Source, method: MethodDescriptor, option: Any) -> JobPolicy | None:

@@ -6,11 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from google.protobuf.descriptor import FieldDescriptor
+from entresol.schema.model import Model
+from entresol.schema.repetition import Repetition, repetition_of
 
-from entresol.schema.model import Method, Model
-
-REQUEST_ID = "request_id"  # AIP-155: with it the same request, sent again, does not act again
 # What every gRPC server answers beside the methods of the model (`transport/standard.py`).
 _CHECK = "/grpc.health.v1.Health/Check"
 _STREAMS = ("/grpc.health.v1.Health/Watch", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
@@ -32,17 +30,9 @@ class Paths:
         for path, method in sorted(model.methods.items()):
             if method.server_streaming or method.client_streaming:
                 streams.append(path)
-            elif method.idempotent:
+            elif (repetition := repetition_of(method)) is Repetition.KEYED:
+                keyed[method.input.fields_by_name[method.request_id].number].append(path)
+            elif repetition is not Repetition.UNSAFE:
                 repeatable.append(path)
-            elif number := _key_of(method):
-                keyed[number].append(path)
         by_number = {number: tuple(keyed[number]) for number in sorted(keyed)}
         return cls(tuple(repeatable), tuple(streams), by_number)
-
-
-def _key_of(method: Method) -> int:
-    """Return the number of the field with the request's id; 0 where there is none."""
-    field = method.input.fields_by_name.get(REQUEST_ID)
-    if field is None or field.type != FieldDescriptor.TYPE_STRING or field.is_repeated:
-        return 0
-    return int(field.number)

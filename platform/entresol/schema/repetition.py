@@ -1,14 +1,10 @@
-"""What may be sent again when nobody knows whether the first attempt acted: from the model, one for all clients."""
+"""What may be sent again when nobody knows whether the first attempt acted: for clients and balancers alike."""
 
 from __future__ import annotations
 
 import enum
 
-from google.protobuf.descriptor import Descriptor
-
-from entresol.schema import options
 from entresol.schema.model import Method
-from entresol.schema.source import Source
 
 _OPERATIONS = "google.longrunning.Operations."
 _READS = frozenset({f"{_OPERATIONS}GetOperation", f"{_OPERATIONS}ListOperations"})
@@ -28,17 +24,11 @@ class Repetition(enum.Enum):
     UNSAFE = enum.auto()  # may act twice
 
 
-def repetition_of(source: Source, method: Method) -> Repetition:
+def repetition_of(method: Method) -> Repetition:
     """Return what repeating a method does: what it declares counts first, then its key."""
     changes_nothing = method.safe or any(binding.verb == "GET" for binding in method.bindings)
     if method.full_name in _READS or (changes_nothing and not method.server_streaming):
         return Repetition.READ
     if method.full_name in _IDEMPOTENT or changes_nothing or method.idempotent:
         return Repetition.IDEMPOTENT
-    return Repetition.KEYED if request_id_of(source, method.input) else Repetition.UNSAFE
-
-
-def request_id_of(source: Source, request: Descriptor) -> str:
-    """Return the name of the field that the platform knows a repeated request by (AIP-155); empty when it has none."""
-    field = request.fields_by_name.get("request_id")
-    return field.name if field is not None and options.is_uuid4(source, field) else ""
+    return Repetition.KEYED if method.request_id else Repetition.UNSAFE
