@@ -161,5 +161,12 @@ def _again(found: Findings, hit: Mapping[Blow, Sequence[Begun]], rows: Rows, mos
         times_s.append(after_s / workers)
         if times_s[-1] > most_s:
             numbers = f"attempt {after.attempt} after attempt {before.attempt}"
-            found.late.append(f"{before.job}: {numbers}, {after_s:.2f} s after the blow; hit: {workers}")
+            # Whether who began it stood still, or others had it meanwhile.
+            others = sum(
+                row.pid == after.pid and blow.at_s < row.begun_s < after.begun_s for row in rows.begun
+            )
+            found.late.append(
+                f"{before.job}: {numbers}, {after_s:.2f} s after the blow; hit: {workers}; "
+                f"process {after.pid} began {others} others in between"
+            )
     found.at_most("again_s_max", max(times_s, default=None), most_s)

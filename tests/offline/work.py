@@ -146,4 +146,4 @@ async def put_all(given: argparse.Namespace, put: Callable[[Task], Awaitable[obj
 
 async def open_pool(url: str) -> Any:
     """Return a pool for what jobs write, or what is put in."""
-    return await asyncpg.create_pool(url, min_size=1, max_size=10, command_timeout=10)
+    return await asyncpg.create_pool(url, min_size=1, max_size=10, timeout=5, command_timeout=10)
