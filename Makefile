@@ -54,7 +54,7 @@ up: $(READY) ## start PostgreSQL (primary, two replicas), Redis, relay and serve
 
 # Files are taken in their order: by their number of tests, the two longest, of one test each, would come last.
 test: $(EXTRA) ## run every check and test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 6 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(EXTRA) ## run only the static checks: ruff, mypy, import contracts, buf lint
 	$(BIN)/python -m pytest tests/unit/test_rules.py $(ARGS)

@@ -24,6 +24,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest_plugins = ["entresol.testing.plugin"]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return half as many again as there are cores: much of a test is waiting for what it broke to be back."""
+    cores = len(os.sched_getaffinity(0))
+    return cores + (cores + 1) // 2
+
+
 @pytest.fixture(autouse=True)
 def no_data_outlive_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
     """Remove the data of servers that were started in a test's folder, where only a link to them may be."""

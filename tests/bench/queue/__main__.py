@@ -44,6 +44,7 @@ def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
         nargs="+",
         help="jobs beside whose rows a drain is told of (40000 120000; quick 20000)",
     )
+    parser.add_argument("--front-ends", type=int, default=64, help="that put jobs in at once (64)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     parser.add_argument("--systems", nargs="+", choices=list(QUEUES), default=list(QUEUES), help="only these")
     arguments = parser.parse_args(words)
@@ -65,7 +66,7 @@ async def measure(ground: Ground, place: Place, arguments: argparse.Namespace) -
         "drain": lambda: drains.measure(ground, rounds, jobs, (1,) if quick else drains.WORKERS),
         "wake_up": lambda: waits.wake_ups(ground, fewer, seconds),
         "enqueue": lambda: puts.measure(ground, fewer, jobs // 20),
-        "front_ends": lambda: puts.orders(ground, fewer, seconds / 2),
+        "front_ends": lambda: puts.orders(ground, fewer, seconds / 2, arguments.front_ends),
         "calls": lambda: waits.calls(ground, place, rounds, jobs // 5),
         "pollers": lambda: drains.polled(ground, place, rounds, jobs),
         "held_snapshot": lambda: held.measure(
@@ -101,7 +102,9 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 await stack.enter_async_context(stores.database(queue.database))
                 await ground.prepare(queue)
             parts = await measure(ground, place, arguments)
-    settings = {name: getattr(arguments, name) for name in ("rounds", "jobs", "seconds", "minutes")}
+    settings = {
+        name: getattr(arguments, name) for name in ("rounds", "jobs", "front_ends", "seconds", "minutes")
+    }
     why = "not asked for, or no time was left"
     names = {target.part for target in targets.TARGETS}
     reasons = dict.fromkeys(names - set(parts), why) | missing

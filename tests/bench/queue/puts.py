@@ -1,4 +1,4 @@
-"""How quickly jobs are put in: one by one, a thousand at a time, and by 64 front ends with a row of their own each."""
+"""How quickly jobs are put in: one by one, a thousand at a time, and by many front ends, with an order each."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.bench.queue.rounds import Found, taking_turns
 from tests.bench.queue.systems import OURS, VARIANTS, Queue
 
 BATCHES = {"enqueue_one_by_one": 1, "enqueue_batches_of_1000": 1000}
-ORDERS = "front_ends_64"
-FRONT_ENDS, PROCESSES = 64, 2
+ORDERS = "front_ends"
+PROCESSES = 2
 WARM, WARM_S = 10, 1.5  # a connection's first transactions are for its server to know the tables
 
 
@@ -46,7 +46,7 @@ async def measure(ground: Ground, rounds: int, jobs: int) -> dict[str, Found]:
     return results
 
 
-async def orders(ground: Ground, rounds: int, seconds: float) -> dict[str, Found]:
+async def orders(ground: Ground, rounds: int, seconds: float, front_ends: int) -> dict[str, Found]:
     """Return how many transactions with an order and its job are committed in a second by front ends that each do so.
 
     `bare` writes what ours does without telling anybody, `notify` tells in the transaction: what one's own is held to.
@@ -61,13 +61,13 @@ async def orders(ground: Ground, rounds: int, seconds: float) -> dict[str, Found
         }
 
         async def one(name: str) -> dict[str, Any]:
+            await _open(putters[name], front_ends // PROCESSES)
             return await _orders(ground, queues[name], putters[name], seconds)
 
         return {ORDERS: await taking_turns(ORDERS, ground, [*queues], rounds, one, "per_s")}
 
 
 async def _orders(ground: Ground, queue: Queue, putters: list[Putter], seconds: float) -> dict[str, Any]:
-    await _open(putters, FRONT_ENDS // PROCESSES)
     await _ask(putters, WARM_S)
     pids = [putter.pid for putter in putters]
     before_s, stores_before_s = cpu_s(pids), cpu_s([ground.postgres])
