@@ -209,7 +209,8 @@ async def open_relay(
     """Give the relay of the settings' database and cache; its `run` makes the slot and publication it needs.
 
     Raises:
-        ConfigurationError: the cache is not set, or the database cannot be followed; the text says what to change.
+        ConfigurationError: the cache is not set or cannot work, or the database cannot be followed; the text says
+            what to change.
     """
     if not settings.cache_url:
         raise ConfigurationError("there is no cache to relay to: set ENTRESOL_CACHE_URL")
@@ -244,6 +245,8 @@ async def open_relay(
         relay = Relay.open(
             settings, open_feed, take_snapshot, open_reader=open_reader, scopes=scopes, fences=fences
         )
+        for warning in await relay.look():
+            log.warning("%s", warning)
         if life is not None:
             life.add("relay", relay.facts)
         yield relay

@@ -41,7 +41,7 @@ class Applier:
         self, connection: Connection, layout: Layout, scopes: Scopes = NO_SCOPES, *, fences: bool = True
     ) -> None:
         self._fences = fences  # whether any resource has them
-        self._connection = connection
+        self.connection = connection
         self._layout = layout
         self._scopes = scopes
         self._name = secrets.token_hex(4)
@@ -52,7 +52,7 @@ class Applier:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._connection.close()
+        await self.connection.close()
 
     def new_generation(self) -> bytes:
         """Return a name that no generation has had."""
@@ -62,7 +62,7 @@ class Applier:
         """Tell whether every partition has what was committed before the feed's start."""
         metas = [self._layout.meta(partition) for partition in range(self._layout.partitions)]
         try:
-            replies = await self._connection.execute(*(("HMGET", meta, "W", "database") for meta in metas))
+            replies = await self.connection.execute(*(("HMGET", meta, "W", "database") for meta in metas))
         except CacheError:
             return False
         start, database = hexed(feed.start_lsn), feed.database.encode()
@@ -80,7 +80,7 @@ class Applier:
             RewoundError: a partition lacks what was applied before, and the slot still has it.
         """
         parts: dict[int, Sequence[Change]] = self._parts(batch)
-        script, generation = self._connection.scripts.advance, self.new_generation()
+        script, generation = self.connection.scripts.advance, self.new_generation()
         advance = Advance(
             script, expected, batch.newest, generation, feed.database, scopes=self._scopes.digest
         )
@@ -109,20 +109,20 @@ class Applier:
         lag_s = progress.lag_s + (time.monotonic() - since_s if since_s is not None else 0.0)
         fields = ("applied", hexed(progress.applied), "lag_s", f"{lag_s:.3f}", "beat", beat)
         with contextlib.suppress(CacheError):
-            await self._connection.execute(("HSET", self._layout.relay, *fields))
+            await self.connection.execute(("HSET", self._layout.relay, *fields))
 
     async def sweep(self) -> None:
         """Remove some fences that have expired from every partition; once a second is enough."""
         if not self._fences or time.monotonic() - self._swept_s < SWEEP_S:
             return
         self._swept_s = time.monotonic()
-        digest, layout = self._connection.scripts.sweep.digest, self._layout
+        digest, layout = self.connection.scripts.sweep.digest, self._layout
         commands: list[Command] = [
             ("EVALSHA", digest, 1, layout.fences(partition), cursor, SWEEP_FENCES)
             for partition, cursor in enumerate(self._cursors)
         ]
         with contextlib.suppress(CacheError):
-            self._cursors = await self._connection.execute(*commands)
+            self._cursors = await self.connection.execute(*commands)
 
     def _parts(self, batch: Batch) -> dict[int, Sequence[Change]]:
         """Return the changes of each partition."""
@@ -149,7 +149,7 @@ class Applier:
             owners += [partition] * len(calls)
         replies: list[Reply | CacheError] = []
         for at in range(0, len(commands), CALLS_PER_SEND):
-            replies += await self._connection.send(commands[at : at + CALLS_PER_SEND])
+            replies += await self.connection.send(commands[at : at + CALLS_PER_SEND])
         failures = {
             owner: reply
             for owner, reply in zip(owners, replies, strict=True)

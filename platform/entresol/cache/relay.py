@@ -24,9 +24,10 @@ from entresol.cache.pump import Pump
 from entresol.cache.refill import OpenReader, Refill
 from entresol.cache.scopes import NO_SCOPES, Scopes
 from entresol.cache.scripts import Scripts
+from entresol.cache.server import check_server
 from entresol.clock import Clock
 from entresol.config import Settings
-from entresol.errors import EntresolError, SlotBusyError
+from entresol.errors import ConfigurationError, EntresolError, SlotBusyError
 from entresol.life import Facts
 from entresol.positions import lsn_text
 
@@ -100,6 +101,18 @@ class Relay:
             open_reader=open_reader,
             scopes=scopes,
         )
+
+    async def look(self) -> list[str]:
+        """Return warnings about the cache's server, each with its remedy.
+
+        Raises:
+            ConfigurationError: the server answers and cannot work.
+        """
+        try:
+            return await check_server(self.applier.connection, self._layout.partitions)
+        except ConfigurationError:
+            await self.applier.close()
+            raise
 
     async def ready(self) -> None:
         """Wait until this relay, or the one that works in its place, has the cache ready for entries."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.integration.cache.several import RedisProcess, owner, redis_cluster, until
 
+from entresol.app import open_relay
 from entresol.cache.entries import Entries
 from entresol.cache.keys import Layout
 from entresol.cache.server import check_server
@@ -124,6 +125,15 @@ async def test_a_server_of_a_cluster_is_no_single_server(cluster: list[RedisProc
     with pytest.raises(ConfigurationError, match=r"redis\+cluster://"):
         await check_server(entries.connection, 1)
     await entries.close()
+
+
+async def test_a_relay_to_one_server_of_a_cluster_does_not_begin(
+    platform: ServedPlatform, cluster: list[RedisProcess]
+) -> None:
+    settings = replace(platform.running.settings, cache_url=f"redis://{cluster[0].address}")
+    with pytest.raises(ConfigurationError, match=r"redis\+cluster://"):
+        async with open_relay(settings):
+            pytest.fail("it relays")
 
 
 def test_fewer_partitions_than_servers_are_warned_of(
