@@ -64,8 +64,8 @@ chart: $(CHART) ## check the chart and the image: rules, schemas, its life under
 
 peers: $(PEERS) ## install the services that `make bench` compares with
 
-bench: $(PEERS) $(if $(filter batch,$(BENCH)),$(EXTRA)) ## measure beside services written by hand: make bench ARGS=--quick, or BENCH=coherence, BENCH=queue, BENCH=batch
-	$(BIN)/python -m tests.bench$(if $(BENCH),.$(BENCH)) $(ARGS)
+bench: $(PEERS) $(if $(filter batch,$(BENCH)),$(EXTRA)) ## measure beside services written by hand: make bench ARGS=--quick, or BENCH=coherence, queue, batch, growth, tracing, clients
+	PYTHONPATH=clients/python/src:clients/python/src/gen $(BIN)/python -m tests.bench$(if $(BENCH),.$(BENCH)) $(ARGS)
 
 chaos: $(READY) ## break everything in turn, and check what clients saw: make chaos ARGS=--quick
 	$(BIN)/python -m tests.chaos $(ARGS)

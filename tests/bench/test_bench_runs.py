@@ -38,6 +38,7 @@ from tests.bench.workloads import WORKLOADS, Rows, Table
 
 SMALLEST = ("--rounds", "1", "--calls", "150", "--rows", "300")
 TIMEOUT_S = 100
+CLIENTS = [str(ROOT / "clients" / "python" / folder) for folder in ("src", "src/gen")]
 
 
 def figures_of(folder: Path, *words: str) -> Any:
@@ -53,6 +54,7 @@ def run_to_figures(folder: Path, *words: str, timeout_s: float = TIMEOUT_S) -> t
     done = subprocess.run(
         (sys.executable, "-m", *words, "--out", str(out)),
         cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(CLIENTS)},
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -231,6 +233,14 @@ def test_the_benchmark_of_batches_tells_what_each_engine_costs_and_how_the_resul
     assert sum(reads["stampede"]["answered_by"].values()) == 2 * reads["stampede"]["readers"]
     for name in ("cold", "warm", "stampede"):
         assert 0 < reads[name]["latency_ms"]["p50"] <= reads[name]["latency_ms"]["p99"]
+
+
+def test_callers_lose_no_get_with_a_server_and_wait_for_less_than_it_is_away(tmp_path: Path) -> None:
+    chosen = ("--quick", "--per-s", "40", "--faults", "killed", "--ways", "round robin, hedged")
+    figures = figures_of(tmp_path, "tests.bench.clients", *chosen)
+    found = figures["faults"]["killed"]["round robin, hedged"]
+    assert found["lost"] == 0
+    assert found["max_ms"] >= found["p99_ms"] >= found["p50_ms"] > 0
 
 
 def test_fnv_is_the_published_function() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,33 +70,42 @@ async def fleet(
 ) -> AsyncIterator[Fleet]:
     """Start so many servers, the relay of a cache, a balancer and the load for the length of the block."""
     async with contextlib.AsyncExitStack() as stack:
-        machines = []
-        for number in range(count):
-            # Each has an address of its own, so that no two can be given the same port.
-            address = f"127.0.1.{number + 1}:{free_address().rpartition(':')[2]}"
-            serve, *others = system.commands(ground.stores, address, cached=cached)
-            log = ground.folder / f"{system.name}-{count}-serve-{number}.log"
-            machine = Machine(serve, log, address, share, ground.cores.others)
-            stack.push_async_callback(machine.close)
-            machines.append(machine)
-            if not number:
-                for other in others:
-                    beside = ground.folder / f"{system.name}-{count}-{other.role}.log"
-                    run = started(other.arguments, other.environment, beside, ground.cores.others)
-                    await stack.enter_async_context(run)
-        for machine in machines:
-            await machine.start()
-        addresses = [machine.address for machine in machines]
-        address = await stack.enter_async_context(
-            balanced(addresses, machines[0].command.environment, ground)
-        )
+        servers = await stack.enter_async_context(machines(system, ground, [share] * count, cached=cached))
+        addresses = [machine.address for machine in servers]
+        address = await stack.enter_async_context(balanced(addresses, servers[0].command.environment, ground))
         load = await stack.enter_async_context(load_on(address, system, ground, f"{system.name}-{count}"))
         pids = {
             "serve" if not number else f"serve-{number}": machine.process.pid
-            for number, machine in enumerate(machines)
+            for number, machine in enumerate(servers)
             if machine.process is not None
         }
-        yield Fleet(machines, Trial(system, ground, pids, load, cached))
+        yield Fleet(servers, Trial(system, ground, pids, load, cached))
+
+
+@contextlib.asynccontextmanager
+async def machines(
+    system: Entresol, ground: Ground, shares: Sequence[float], *, cached: bool
+) -> AsyncIterator[list[Machine]]:
+    """Start a server for each share of a core, and the relay of a cache, for the length of the block."""
+    async with contextlib.AsyncExitStack() as stack:
+        servers = []
+        for number, share in enumerate(shares):
+            # Each has an address of its own, so that no two can be given the same port.
+            address = f"127.0.1.{number + 1}:{free_address().rpartition(':')[2]}"
+            serve, *others = system.commands(ground.stores, address, cached=cached)
+            log = ground.folder / f"{system.name}-{len(shares)}-serve-{number}.log"
+            log.unlink(missing_ok=True)
+            machine = Machine(serve, log, address, share, ground.cores.others)
+            stack.push_async_callback(machine.close)
+            servers.append(machine)
+            if not number:
+                for other in others:
+                    beside = ground.folder / f"{system.name}-{len(shares)}-{other.role}.log"
+                    run = started(other.arguments, other.environment, beside, ground.cores.others)
+                    await stack.enter_async_context(run)
+        for machine in servers:
+            await machine.start()
+        yield servers
 
 
 async def prepare(system: Entresol, ground: Ground, rows: int, seed: int) -> None:
