@@ -13,7 +13,7 @@ from entresol_stories.v1 import Story
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tests.integration.client.conftest import Asynchronous, Blocking, Stories, handlers
 
-from entresol_client import NEVER, UnavailableError
+from entresol_client import NEVER, UnavailableError, trace
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -101,3 +101,14 @@ async def test_one_address_is_asked_whatever_it_says_unless_it_is_told_to_look(
     with pytest.raises(UnavailableError):
         await clients(server.address, health_checks=True, retry=NEVER).call("get_story", "stories/1")
     assert len(server.stories.received) == 1
+
+
+async def test_a_hedged_read_that_one_server_refuses_goes_to_the_other_at_once(
+    pair: tuple[Server, Server], clients: Any, away: Any
+) -> None:
+    client = clients([server.address for server in pair], hedge_after_s=60.0)
+    pair[0].stories.refusals = [away()]
+    with trace() as calls:
+        await client.call("get_story", "stories/1")
+    assert [(call.attempts, call.hedges) for call in calls] == [(1, 1)]
+    assert [len(server.stories.received) for server in pair] == [1, 1]

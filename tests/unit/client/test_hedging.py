@@ -65,6 +65,14 @@ def test_what_waits_for_a_silent_server_is_not_counted_unless_the_other_is_silen
     assert not made.late(0, 1)
 
 
+def test_what_was_refused_goes_on_to_another_server_at_once_as_long_as_something_is_saved() -> None:
+    made, _ = hedging()
+    assert not made.goes_on(0, 1, MISSING)
+    assert not made.goes_on(0, 1, grpc.StatusCode.RESOURCE_EXHAUSTED), "it says when to come back"
+    assert not made.goes_on(0, 0, AWAY), "the same server"
+    assert [made.goes_on(0, 1, AWAY) for _ in range(int(SAVED_MAX) + 1)] == [True] * int(SAVED_MAX) + [False]
+
+
 def test_a_silent_server_is_passed_over_but_for_one_read_in_a_while() -> None:
     made, clock = hedging()
     silence(made, clock, 1)

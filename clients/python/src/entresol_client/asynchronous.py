@@ -86,7 +86,13 @@ class AsyncConnection(Wire):
                         waiting_s = None
                 else:
                     heard += 1
-                    if hedging.ended(server, await call.code()) or heard == len(calls):
+                    code = await call.code()
+                    if hedging.ended(server, code):
+                        return call
+                    if len(calls) == 1 and hedging.goes_on(first, second, code):
+                        send(second, *exchange.hedge())
+                        waiting_s = None
+                    elif heard == len(calls):
                         return call
         finally:
             for each in calls:

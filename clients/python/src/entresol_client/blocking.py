@@ -82,7 +82,13 @@ class Connection(Wire):
                         waiting_s = None
                 else:
                     heard += 1
-                    if hedging.ended(server, call.code()) or heard == len(calls):
+                    code = call.code()
+                    if hedging.ended(server, code):
+                        break
+                    if len(calls) == 1 and hedging.goes_on(first, second, code):
+                        send(second, *exchange.hedge())
+                        waiting_s = None
+                    elif heard == len(calls):
                         break
         finally:
             for each in calls:

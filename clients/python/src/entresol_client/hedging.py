@@ -58,12 +58,15 @@ class Hedging:
         """Tell whether the second attempt may be sent, now that the first was waited for once more."""
         with self._lock:
             self._missed(first)
-            if self._is_silent(first) and not self._is_silent(second):
-                return True
-            if self._saved < 1:
-                return False
-            self._saved -= 1
-            return True
+            return self._may_ask(first, second)
+
+    def goes_on(self, first: int, second: int, code: Any) -> bool:
+        """Tell whether the second attempt may be sent at once, because the first one ended without an answer.
+
+        Not of one that is overloaded, which says when to come back; and not to the same server.
+        """
+        with self._lock:
+            return first != second and code is grpc.StatusCode.UNAVAILABLE and self._may_ask(first, second)
 
     def ended(self, server: int, code: Any) -> bool:
         """Tell whether an attempt that ended so has an answer; an error is one, too."""
@@ -73,6 +76,14 @@ class Hedging:
             elif code is not grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._late[server], self._rests_until_s[server] = 0, 0.0
         return code not in _NO_ANSWER
+
+    def _may_ask(self, first: int, second: int) -> bool:
+        if self._is_silent(first) and not self._is_silent(second):
+            return True
+        if self._saved < 1:
+            return False
+        self._saved -= 1
+        return True
 
     def _is_silent(self, server: int) -> bool:
         waited_s = self._monotonic_s() - self._late_since_s[server]
