@@ -21,7 +21,6 @@ from entresol.storage.new_jobs import Lane
 from entresol.storage.pools import Pools
 from entresol.storage.sql import Statement
 from entresol.storage.sqlstate import translated
-from entresol.storage.transaction import Transaction
 from entresol.storage.wakeups import Wakeups
 
 _Attempts = Sequence["Attempt"]
@@ -54,6 +53,7 @@ class Claimed:
     waited_s: float = 0.0  # since it was ready
     seen: int = 0  # a position in the log that is not before the commit that put it in
     after: Sequence[uuid.UUID] | None = None  # jobs that were over before it was ready
+    is_again: bool = False  # somebody has claimed it before
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +112,11 @@ class Depth:
     kinds_paused: list[str]
 
 
-async def hold(transaction: Transaction, attempt: Attempt, checkpoint: bytes | None = None) -> bool:
-    """Keep an attempt its own until the transaction ends; False when it is no longer. A checkpoint commits with it."""
-    if checkpoint is None:
-        return bool(await transaction.system(_statement("hold", *attempt)))
-    return bool(await transaction.system(_statement("keep_checkpoint", *attempt, checkpoint)))
-
-
 class Jobs:
-    """The queue of one database, on its primary."""
+    """The queue, on the primary of the cluster that it is in."""
 
     def __init__(self, pools: Pools) -> None:
-        self._pools = pools
+        self._pools = pools.queue
         self._wakeups = Wakeups(pools)
 
     async def survey(
@@ -243,7 +236,7 @@ class Jobs:
 
     async def sweep(self, failure: bytes) -> int:
         """Take back what workers ran whose lease is over, and return how many; `failure` says so in their jobs."""
-        return len(await self._run("sweep", failure))
+        return await self._sweep(failure)
 
     async def cancel(self, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         """Cancel jobs that are not over: those that have not begun at once, others as soon as they look."""
@@ -309,6 +302,9 @@ class Jobs:
     async def resume(self, queue: str, kind: str = "") -> bool:
         """Undo what `pause` did of the same; False when it was not done."""
         return bool(await self._run("resume", queue, kind))
+
+    async def _sweep(self, failure: bytes, ids: Collection[uuid.UUID] | None = None) -> int:
+        return len(await self._run("sweep", failure, ids))
 
     async def _change(self, query: str, attempts: _Attempts, *columns: Sequence[object]) -> set[uuid.UUID]:
         return {record["id"] for record in await self._run(query, *_columns(attempts), *columns)}

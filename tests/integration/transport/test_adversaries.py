@@ -348,7 +348,9 @@ def test_a_connection_ends_in_order_before_the_engine_would_end_it(server: Wire)
                 told, last = told + 1, int.from_bytes(item.payload[:4])
     assert told == 2
     assert answered == (last + 1) // 2
-    assert 2500 <= answered < 3900  # from where the connection is full to where the server takes no more at all
+    assert (
+        2500 <= answered < 3900
+    )  # from where the connection is full to where the server takes no more at all
     assert sent >= last
 
 
