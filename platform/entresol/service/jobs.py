@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from entresol.cache.session import EMPTY
 from entresol.clock import Clock
 from entresol.errors import ConflictError, FailedPreconditionError, InvalidArgumentError
+from entresol.jobs.insist import insist
 from entresol.jobs.kinds import Kind, Reports
 from entresol.jobs.threads import Thread
 from entresol.records import Demand, Records
@@ -240,7 +241,10 @@ def _runner(
     is_coroutine = inspect.iscoroutinefunction(function)
 
     async def run(claimed: Claimed, reports: Reports) -> bytes:
-        claimed = await records.store.coupling.begin(claimed)
+        begun = await insist(lambda: records.store.coupling.begin(claimed))
+        if begun is None:
+            raise AttemptLostError(f"{operation_name(claimed.attempt.id)} is no longer this attempt's")
+        claimed = begun
         call = Call(method, {}, clock, claimed.timeout_s, caller=Caller(claimed.caller))
         call.deadline_s = clock.monotonic_s() + claimed.timeout_s
         # Whoever put it in may have written before what it is to read.

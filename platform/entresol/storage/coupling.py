@@ -72,11 +72,10 @@ class Coupling:
         records = await transaction.system(Statement(_READ, ([*ids], min(map(time_of, ids)))))
         return {record["id"]: JobState(**record) for record in records}
 
-    async def begin(self, claimed: Claimed) -> Claimed:
-        """Return what was claimed, as its attempt is to begin with; from now on no earlier attempt commits anything.
+    async def begin(self, claimed: Claimed) -> Claimed | None:
+        """Return what was claimed, as its attempt is to begin with; None when a later one has begun.
 
-        Raises:
-            ConflictError: a later attempt has begun.
+        From now on no earlier attempt commits anything.
         """
         return claimed
 

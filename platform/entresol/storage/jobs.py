@@ -133,8 +133,7 @@ class Jobs:
 
     async def claim(self, worker: uuid.UUID, wanted: Sequence[Share]) -> list[Claimed]:
         """Claim up to so many jobs of each lane; none for a worker whose lease is over."""
-        records = await self._run("claim", worker, *_shares(wanted))
-        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+        return await self._claim("claim", worker, *_shares(wanted))
 
     async def claim_limited(
         self, worker: uuid.UUID, wanted: Sequence[Share], limits: Mapping[str, tuple[JobLimit, int]]
@@ -149,8 +148,7 @@ class Jobs:
             rooms,
             *_limits(limit for limit, _ in limits.values()),
         )
-        records = await self._run("claim_limited", worker, *parameters)
-        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+        return await self._claim("claim_limited", worker, *parameters)
 
     async def add_limits(self, limits: Mapping[str, JobLimit]) -> None:
         """Make what limits are kept by, by kind, of which there may be some already."""
@@ -161,8 +159,7 @@ class Jobs:
         self, worker: uuid.UUID, ids: Sequence[uuid.UUID], kinds: Sequence[str]
     ) -> list[Claimed]:
         """Claim those of the jobs that are ready and of these kinds; none for a worker whose lease is over."""
-        records = await self._run("claim_relayed", worker, [*ids], [*kinds])
-        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+        return await self._claim("claim_relayed", worker, [*ids], [*kinds])
 
     async def survey_relay(self, queue: str, floors: Mapping[int, int]) -> list[LaneState]:
         """Return the lanes of a queue, as `survey` does, by what was not relayed."""
@@ -302,6 +299,10 @@ class Jobs:
     async def resume(self, queue: str, kind: str = "") -> bool:
         """Undo what `pause` did of the same; False when it was not done."""
         return bool(await self._run("resume", queue, kind))
+
+    async def _claim(self, query: str, *parameters: object) -> list[Claimed]:
+        records = await self._run(query, *parameters)
+        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
 
     async def _sweep(self, failure: bytes, ids: Collection[uuid.UUID] | None = None) -> int:
         return len(await self._run("sweep", failure, ids))

@@ -65,7 +65,7 @@ class Mover:
                     self._position = position
                     look_s = loop.time() + (LOOK_S if len(ids) < LEFT_MAX else 0.0)
                 self._tell(None)
-            except EntresolError as error:
+            except Exception as error:  # whatever it is: what is left is found again
                 self._tell(error)
                 self._lanes, self._position = set(), 0  # what was known may have been another server's
                 await asyncio.sleep(LOOK_S)
@@ -129,9 +129,10 @@ class Mover:
             arrived |= {record["id"] for record in await ask(_KNOWN, ids, min(map(time_of, ids)))}
         return arrived
 
-    def _tell(self, error: EntresolError | None) -> None:
+    def _tell(self, error: Exception | None) -> None:
         if error is not None and not self._is_away:
-            log.warning("jobs wait in the outbox: %s", error.message)
+            is_known = isinstance(error, EntresolError)
+            log.warning("jobs wait in the outbox: %s", error, exc_info=None if is_known else error)
         elif error is None and self._is_away:
             log.warning("jobs are moved to the queue's cluster again")
         self._is_away = error is not None

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from entresol.background import kept_running
-from entresol.errors import ConflictError, EntresolError, UnavailableError
+from entresol.errors import EntresolError, UnavailableError
 from entresol.storage.coupling import Coupling
 from entresol.storage.jobs import Claimed, Jobs, JobState
 from entresol.storage.lengths import Lengths
@@ -37,6 +37,7 @@ class OwnJobs(Jobs):
 
     def __init__(self, pools: Pools) -> None:
         super().__init__(pools)
+        self._writes = pools
         self.outbox = Outbox(pools)
         self.mover = Mover(pools, self.outbox)
         self.tokens = Tokens(pools)
@@ -76,6 +77,11 @@ class OwnJobs(Jobs):
         while expired := await self.tokens.expired():
             living = [record["id"] for record in await self._run("living", expired)]
             await self.tokens.forget(expired, living)
+
+    async def _claim(self, query: str, *parameters: object) -> list[Claimed]:
+        """Claim as `Jobs` does, but nothing that could not write: its attempts would be used up."""
+        self._writes.require_primary()
+        return await super()._claim(query, *parameters)
 
     async def having(self, key: uuid.UUID) -> uuid.UUID | None:
         """Return the job that has arrived and has a unique key, as long as it is not over."""
@@ -134,12 +140,9 @@ class OwnCluster(Coupling):
         """Return jobs as they are, whatever the transaction sees."""
         return await self._jobs.read(ids)
 
-    async def begin(self, claimed: Claimed) -> Claimed:
+    async def begin(self, claimed: Claimed) -> Claimed | None:
         """Return what was claimed with the checkpoint that was committed, and what it is to see of the database."""
-        begun = await self._begun.submit(claimed)
-        if begun is None:
-            raise ConflictError("a later attempt at the job has begun")
-        return begun
+        return await self._begun.submit(claimed)
 
     async def hold(self, transaction: Transaction, claimed: Claimed, checkpoint: bytes | None) -> bool:
         """Keep an attempt the newest one until the transaction ends; False when it is not."""

@@ -201,6 +201,11 @@ class Pools:
             *(replace(state, role="queue") for state in self._queue_servers()),
         ]
 
+    def require_primary(self) -> None:
+        """Raise StoreUnavailableError while the primary is known to be away; nobody is asked."""
+        if self._primary.reason:
+            raise StoreUnavailableError("the database cannot be reached at the moment; try again")
+
     def deadline(self, timeout_s: float | None) -> Deadline:
         """Return the moment by which a call must be done; None gives it `database_statement_timeout_s`."""
         return Deadline.after(self.settings.database_statement_timeout_s if timeout_s is None else timeout_s)
