@@ -13,7 +13,7 @@ DEAD_SHARE = 5  # times as many as live ones
 
 def vacuum(facts: Facts) -> Iterator[Finding]:
     """Look whether autovacuum looks after the queue's tables, and they are full of what is dead."""
-    server = facts.primary
+    server = facts.queue
     if server is None:
         return
     why = "every look for the next job walks over what is dead, until the queue stands still"
