@@ -137,8 +137,12 @@ async def _migrations(asked: Asked) -> list[MigrationState]:
     """Return the migrations as they are, and the platform's own as they are in the cluster of the queue."""
     states = await status(asked.settings.database_write, asked.folders)
     if asked.settings.database_jobs:
-        own = await status(asked.settings.database_jobs, asked.folders[:1])
-        states += [replace(state, folder=f"database_jobs: {state.folder}") for state in own]
+        system = asked.folders[0]
+        states += [
+            replace(state, folder=f"database_jobs: {state.folder}")
+            for state in await status(asked.settings.database_jobs, [system])
+            if state.folder == system.name
+        ]
     return states
 
 

@@ -87,10 +87,8 @@ class Lengths:
     async def _look_outside(self) -> None:
         """Know what waits for the queue, where that is known beside it; else nobody is refused."""
         if self._outside is not None:
-            before = self._put.copy()
             with suppress(EntresolError):
                 self._known = dict(await self._outside())
-                self._put -= before
 
     def _forget(self) -> None:
         self._known, self._next_time = {}, None

@@ -52,11 +52,13 @@ class Tokens:
     async def refuse(self, lost: Sequence[Later]) -> list[uuid.UUID]:
         """Refuse what was lost; return of which jobs: who is about to commit, or stopped there, is not waited for."""
         with suppress(ConflictError):
-            return await self._refuse(lost)
+            await self._refuse(lost)
+            return [id_ for id_, _, _ in lost]
         refused = []
         for one in lost:
             with suppress(ConflictError):
-                refused += await self._refuse([one])
+                await self._refuse([one])
+                refused.append(one[0])
         return refused
 
     async def expired(self) -> list[uuid.UUID]:
@@ -67,15 +69,15 @@ class Tokens:
         """Forget jobs that are over, and keep the checkpoints of those that are not."""
         await self._run("forget", [*expired], [*living])
 
-    async def _refuse(self, lost: Sequence[Later]) -> list[uuid.UUID]:
+    async def _refuse(self, lost: Sequence[Later]) -> None:
+        """Refuse these, of which some may be already; raises ConflictError when one is locked."""
         deadline = self._pools.deadline(None)
         with translated({}):
             async with self._pools.write(timeout_s=deadline.left_s()) as connection:
                 await connection.execute(sql.BEGIN, timeout=deadline.left_s())
                 await connection.execute(_PATIENCE, timeout=deadline.left_s())
-                records = await connection.fetch(_text("begin"), *_columns(lost), timeout=deadline.left_s())
+                await connection.execute(_text("begin"), *_columns(lost), timeout=deadline.left_s())
                 await connection.execute("COMMIT", timeout=deadline.left_s())
-        return [record["id"] for record in records]
 
     async def _run(self, query: str, *parameters: object) -> list[Record]:
         return await run(self._pools, Statement(_text(query), parameters))
