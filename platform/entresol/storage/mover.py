@@ -11,6 +11,8 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import timedelta
 
 from entresol.errors import EntresolError
 from entresol.storage import sql
@@ -30,6 +32,7 @@ LOOK_S = 0.5  # between two looks at what is left
 SIZE_MAX = 200  # moved at once
 LEFT_MAX = 1000  # found by one look
 STIRRED_MAX = 10_000  # that are known by name; of more, those beyond are found by the next look
+_SKEW = timedelta(hours=1)  # of this machine's clock, which ids begin with
 _ARRIVE, _REFUSE, _KNOWN = (read_query(f"jobs/{name}") for name in ("arrive", "refuse", "known"))
 
 
@@ -71,11 +74,8 @@ class Mover:
                 await asyncio.sleep(LOOK_S)
             self._is_stirred.clear()
             if not self._stirred:
-                try:
-                    async with asyncio.timeout(max(look_s - loop.time(), 0.0)):
-                        await self._is_stirred.wait()
-                except TimeoutError:
-                    pass
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_stirred.wait(), max(look_s - loop.time(), 0.0))
 
     async def move(self, ids: Sequence[uuid.UUID]) -> None:
         """Move jobs, but for those that others move; those that come after others of them follow these."""
@@ -126,7 +126,7 @@ class Mover:
             refused = with_jobs(_REFUSE, others)
             await ask(refused.text, *refused.parameters)
             ids = [job.id for job in others]
-            arrived |= {record["id"] for record in await ask(_KNOWN, ids, min(map(time_of, ids)))}
+            arrived |= {record["id"] for record in await ask(_KNOWN, ids, min(map(time_of, ids)) - _SKEW)}
         return arrived
 
     def _tell(self, error: Exception | None) -> None:
