@@ -40,6 +40,7 @@ from entresol.service.table import Route, build
 from entresol.storage.days import keep_days
 from entresol.storage.identifiers import full_name
 from entresol.storage.jobs import Jobs
+from entresol.storage.placement import jobs_of
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream, open_stream
 from entresol.storage.schedules import Schedules
@@ -173,7 +174,7 @@ async def open_worker(
         known = kinds(model, records, {**purges(model), **given.jobs}, Clock(), given.isolated)
         if not known:  # an image whose next version has jobs may run workers already
             log.warning("no job is registered: a function becomes one by @entresol.job(METHOD)")
-        jobs = Jobs(pools)
+        jobs = jobs_of(pools)
         scheduler = Scheduler(
             Schedules(pools),
             jobs,

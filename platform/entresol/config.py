@@ -64,6 +64,10 @@ class Settings:
         "",
         "The server that batches read, a standby of the primary. Empty: a replica; the primary only without any.",
     )
+    database_jobs: str = _setting(
+        "",
+        "The primary of a cluster that has the queue and the schedules, and nothing else. Empty: the primary has them.",
+    )
     database_write_connections: int = _setting(8, "Connections to the primary, at most.")
     database_read_connections: int = _setting(8, "Connections to each replica, at most.")
     database_loads_max: int = _setting(
@@ -282,6 +286,11 @@ class Settings:
     telemetry: bool = _setting(
         False, "Send traces and metrics by OTLP, as the standard OTEL_* variables say."
     )
+
+    @property
+    def queue_url(self) -> str:
+        """Return where the queue is."""
+        return self.database_jobs or self.database_write
 
     @classmethod
     def load(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from entresol.background import kept_running
@@ -20,6 +20,7 @@ from entresol.life import Facts, Lack, Life
 from entresol.records import Records
 from entresol.redaction import redacted
 from entresol.schema.model import Model
+from entresol.storage.catalog import read_system_lacks
 from entresol.storage.check import check_schema
 from entresol.storage.plan import command as plan_command
 from entresol.storage.pools import Pools, ServerState
@@ -72,7 +73,9 @@ async def open_stores(
     if entries is not None:
         await stack.enter_async_context(kept_running(_look_for(entries), "entresol cache"))
     copies = await _open_near(settings, entries, stack) if near else None
-    records = Records(model, Store(pools, model), entries, settings, copies)
+    store = Store(pools, model)
+    await stack.enter_async_context(store.coupling.running())
+    records = Records(model, store, entries, settings, copies)
     stack.push_async_callback(records.close)
     if life is not None:
         _tell(life, pools, entries, copies)
@@ -131,7 +134,7 @@ def lacking(pools: Pools, entries: Entries | None) -> list[Lack]:
     """
     cache = None if entries is None else entries.connection.absence
     is_cached = cache is not None and not cache.reason
-    is_blocked = not is_cached and all(state.reason for state in pools.servers())
+    is_blocked = not is_cached and all(state.reason for state in pools.servers() if state.role != "queue")
     lacks = [
         Lack(state.role, state.address, *absent, is_blocked)
         for state in pools.servers()
@@ -174,6 +177,12 @@ async def _check_database(pools: Pools, model: Model, migrations: str) -> None:
         remedies.append("`entresol plan` tells the steps to what it writes no migration for")
     if lacks:
         raise ConfigurationError("; ".join([f"the database is not ready: {lacks}", *remedies]))
+    with suppress(StoreUnavailableError):  # jobs wait for it in the outbox
+        async with asyncio.timeout(CHECK_S), pools.queue.write() as connection:
+            if await read_system_lacks(connection):
+                raise ConfigurationError(
+                    "the cluster of the queue is not ready: run `entresol migrate` with ENTRESOL_DATABASE_JOBS set"
+                )
 
 
 async def _open_cache(settings: Settings, stack: AsyncExitStack) -> Entries | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import random
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 
 from tests.offline.ground import Ground, OfflineError
 from tests.offline.scenarios import SCENARIOS
-from tests.offline.systems import OURS, SYSTEMS, System
+from tests.offline.systems import APART, OURS, SYSTEMS, Apart, System
 
 from entresol.embedded import EmbeddedServers
 from entresol.errors import EntresolError
@@ -92,7 +93,8 @@ async def play(
         async with (
             asyncio.timeout(ends_s - began_s),
             _with_standbys(servers, chosen.standbys) as own,
-            Ground.opened(system, own, scenario, workers=WORKERS, dice=dice, do=chosen.do) as ground,
+            _with_cluster(system) as player,
+            Ground.opened(player, own, scenario, workers=WORKERS, dice=dice, do=chosen.do) as ground,
         ):
             found = await chosen.play(ground, is_quick)
         line |= {
@@ -116,6 +118,16 @@ async def _with_standbys(servers: EmbeddedServers, count: int) -> AsyncIterator[
         return
     async with await EmbeddedServers.start(replicas=count, redis=False) as own:
         yield own
+
+
+@asynccontextmanager
+async def _with_cluster(system: System) -> AsyncIterator[System]:
+    """Give the system, with a new cluster for its queue where it has one of its own."""
+    if not isinstance(system, Apart):
+        yield system
+        return
+    async with await EmbeddedServers.start(replicas=0, redis=False) as servers:
+        yield dataclasses.replace(system, cluster=servers.write_url)
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -145,9 +157,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer faults, within three minutes")
     parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--scenarios", nargs="+", choices=list(SCENARIOS), default=list(SCENARIOS))
+    parser.add_argument("--own-cluster", action="store_true", help="ours alone, its queue in another cluster")
     parser.add_argument("--seed", type=int, help="of the moments of faults; a line tells it")
     given = parser.parse_args()
-    systems = [SYSTEMS[name] for name in given.systems]
+    systems = [APART] if given.own_cluster else [SYSTEMS[name] for name in given.systems]
     if missing := {system.python for system in systems if not Path(system.python).exists()}:
         parser.error(f"{missing.pop()} is missing: run `make peers`, or choose --systems {OURS.name}")
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
@@ -157,7 +170,7 @@ def main() -> None:
     except asyncio.CancelledError:
         sys.exit(130)
     print(table(lines), file=sys.stderr)
-    sys.exit(0 if all(line["held"] for line in lines if line["system"] == OURS.name) else 1)
+    sys.exit(0 if all(line["held"] for line in lines if line["system"] in (OURS.name, APART.name)) else 1)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ CALL_S = 2.0
 
 
 async def prepare(given: Any) -> None:
-    """Make the tables of the queue."""
-    await make_tables(given.url, load_model(Settings.load()))
+    """Make the tables of the queue, wherever it is."""
+    settings = Settings.load()
+    for url in {given.url, settings.database_jobs or given.url}:
+        await make_tables(url, load_model(settings))
 
 
 async def put(given: Any) -> None:

@@ -205,7 +205,7 @@ class Ground:
         """Wait until workers have sessions, so that no fault meets one that is still being started."""
 
         async def have_sessions() -> bool:
-            async with connect_primary(self._url) as connection:
+            async with connect_primary(self._system.queue(self._url)) as connection:
                 return bool(await connection.fetchval(f"SELECT count(*) >= {2 * self._wanted} {SESSIONS}"))
 
         if not await until(have_sessions, START_S):

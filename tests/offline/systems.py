@@ -24,6 +24,10 @@ class System:
     program: str
     is_platform: ClassVar[bool] = False  # whether it answers calls that put jobs in
 
+    def queue(self, url: str) -> str:
+        """Return the URL of the database that workers claim from."""
+        return url
+
     def command(self, do: str, url: str, *arguments: object) -> list[str]:
         """Return the command line that prepares a database, works, ticks, or puts jobs in."""
         return [self.python, "-m", self.program, do, url, *map(str, arguments)]
@@ -84,7 +88,23 @@ class Relayed(Entresol):
         return {**super().settings(url), **relayed}
 
 
+@dataclass(frozen=True)
+class Apart(Entresol):
+    """Ours, with its queue in a cluster of its own."""
+
+    cluster: str = ""
+
+    def queue(self, url: str) -> str:
+        """Return the URL of that cluster."""
+        return self.cluster or url
+
+    def settings(self, url: str) -> dict[str, object]:
+        """Return the settings, and where the queue is."""
+        return {**super().settings(url), "database_jobs": self.cluster}
+
+
 OURS = Entresol("entresol", sys.executable, "tests.offline.by_entresol")
+APART = Apart("entresol-apart", sys.executable, "tests.offline.by_entresol")
 SYSTEMS = {
     system.name: system
     for system in (

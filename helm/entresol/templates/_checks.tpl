@@ -5,7 +5,7 @@
 {{- if not (or $values.database.write.url $values.database.write.existingSecret) -}}
 {{- fail "database.write: there is no database; set database.write.existingSecret to a Secret with the primary's URL, or database.write.url" -}}
 {{- end -}}
-{{- range $name, $given := dict "database.write.url" (list $values.database.write.url $values.database.write.existingSecret) "database.read.urls" (list $values.database.read.urls $values.database.read.existingSecret) "database.analytics.url" (list $values.database.analytics.url $values.database.analytics.existingSecret) "rabbitmq.urls" (list $values.rabbitmq.urls $values.rabbitmq.existingSecret) "cache.url" (list $values.cache.url $values.cache.existingSecret) "tokens.key" (list $values.tokens.key $values.tokens.existingSecret) -}}
+{{- range $name, $given := dict "database.write.url" (list $values.database.write.url $values.database.write.existingSecret) "database.read.urls" (list $values.database.read.urls $values.database.read.existingSecret) "database.jobs.url" (list $values.database.jobs.url $values.database.jobs.existingSecret) "database.analytics.url" (list $values.database.analytics.url $values.database.analytics.existingSecret) "rabbitmq.urls" (list $values.rabbitmq.urls $values.rabbitmq.existingSecret) "cache.url" (list $values.cache.url $values.cache.existingSecret) "tokens.key" (list $values.tokens.key $values.tokens.existingSecret) -}}
 {{- if and (index $given 0) (index $given 1) -}}
 {{- fail (printf "%s: is given here and in an existingSecret; keep one of them" $name) -}}
 {{- end -}}

@@ -51,6 +51,9 @@ database-write: {{ . | b64enc | quote }}
 {{- with .Values.database.read.urls }}
 database-read: {{ join " " . | b64enc | quote }}
 {{- end }}
+{{- with .Values.database.jobs.url }}
+database-jobs: {{ . | b64enc | quote }}
+{{- end }}
 {{- with .Values.database.analytics.url }}
 database-analytics: {{ . | b64enc | quote }}
 {{- end }}
@@ -79,13 +82,15 @@ rabbitmq: {{ join " " . | b64enc | quote }}
 {{/* What a component reaches, by the key of the chart's Secret. Takes its label. */}}
 {{- define "entresol.reaches" -}}
 {{- if eq . "migrate" -}}
-database-write
-{{- else if has . (list "relay-jobs" "publish") -}}
+database-write database-jobs
+{{- else if eq . "relay-jobs" -}}
+database-write database-jobs rabbitmq
+{{- else if eq . "publish" -}}
 database-write rabbitmq
 {{- else if hasPrefix "worker-" . -}}
-database-write database-read database-analytics cache token-keys rabbitmq
+database-write database-jobs database-read database-analytics cache token-keys rabbitmq
 {{- else -}}
-database-write database-read cache token-keys
+database-write database-jobs database-read cache token-keys
 {{- end -}}
 {{- end -}}
 
@@ -96,6 +101,7 @@ database-write database-read cache token-keys
 {{- $sources := dict
   "database-write" (dict "name" "ENTRESOL_DATABASE_WRITE" "source" $values.database.write "given" $values.database.write.url)
   "database-read" (dict "name" "ENTRESOL_DATABASE_READ" "source" $values.database.read "given" $values.database.read.urls)
+  "database-jobs" (dict "name" "ENTRESOL_DATABASE_JOBS" "source" $values.database.jobs "given" $values.database.jobs.url)
   "database-analytics" (dict "name" "ENTRESOL_DATABASE_ANALYTICS" "source" $values.database.analytics "given" $values.database.analytics.url)
   "cache" (dict "name" "ENTRESOL_CACHE_URL" "source" $values.cache "given" $values.cache.url)
   "token-keys" (dict "name" "ENTRESOL_TOKEN_KEYS" "source" $values.tokens "given" $values.tokens.key)

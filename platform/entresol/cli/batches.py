@@ -21,8 +21,8 @@ from entresol.errors import ConfigurationError, EntresolError, NotFoundError
 from entresol.service.enqueue import new_job, operation_name
 from entresol.service.registry import registry
 from entresol.storage.batches import Generation, Generations
-from entresol.storage.jobs import Jobs
 from entresol.storage.new_jobs import enqueue
+from entresol.storage.placement import jobs_of
 from entresol.storage.pools import Pools
 from entresol.stores import open_records
 
@@ -101,7 +101,7 @@ async def _run(settings: Settings, name: str, key: str, engine: str, *, wait: bo
         await enqueue(transaction, [job])
     click.echo(operation_name(job.id))
     async with _pools() as pools:
-        jobs = Jobs(pools)
+        jobs = jobs_of(pools)
         while wait:
             state = (await jobs.read([job.id]))[job.id].state
             if state == "succeeded":

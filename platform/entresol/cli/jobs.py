@@ -21,6 +21,7 @@ from entresol.cli.tables import show_table, time_text
 from entresol.config import Settings
 from entresol.errors import InvalidArgumentError, NotFoundError
 from entresol.storage.jobs import Jobs, JobState
+from entresol.storage.placement import jobs_of
 
 _PREFIX = "operations/"
 _STATES = ("waiting", "ready", "running", "dead", "succeeded", "cancelled")
@@ -58,7 +59,7 @@ def list_(queue: str, kind: str, state: str | None, limit: int, as_json: bool) -
 
     async def work() -> list[JobState]:
         async with opened_pools() as pools:
-            jobs = Jobs(pools)
+            jobs = jobs_of(pools)
             return await jobs.page(queue=queue, kind=kind, state=state or "", limit=limit)
 
     found = run(work())
@@ -81,7 +82,7 @@ def queues(as_json: bool) -> None:
 
     async def work() -> list[Any]:
         async with opened_pools() as pools:
-            jobs = Jobs(pools)
+            jobs = jobs_of(pools)
             return await jobs.depths()
 
     heads = ("queue", "waiting", "ready", "running", "dead", "oldest ready", "paused")
@@ -105,7 +106,7 @@ def pause(queue: str, kind: str) -> None:
 
     async def work() -> tuple[bool, bool]:
         async with opened_pools() as pools:
-            jobs = Jobs(pools)
+            jobs = jobs_of(pools)
             return await jobs.pause(queue, kind), await jobs.knows(queue, kind)
 
     is_new, is_known = run(work())
@@ -122,7 +123,7 @@ def resume(queue: str, kind: str) -> None:
 
     async def work() -> bool:
         async with opened_pools() as pools:
-            jobs = Jobs(pools)
+            jobs = jobs_of(pools)
             return await jobs.resume(queue, kind)
 
     if not run(work()):
@@ -144,7 +145,7 @@ def show(name: str) -> None:
     async def work() -> tuple[JobState, tuple[bytes, list[bytes]]]:
         id_ = job_of(name)
         async with opened_pools() as pools:
-            jobs = Jobs(pools)
+            jobs = jobs_of(pools)
             found = await jobs.read([id_])
             if id_ not in found:
                 raise NotFoundError(name)
@@ -202,7 +203,7 @@ def purge(names: tuple[str, ...], queue: str, kind: str, every: bool) -> None:
 def _change(change: Callable[[Jobs], Coroutine[Any, Any, set[uuid.UUID]]], what: str) -> None:
     async def work() -> set[uuid.UUID]:
         async with opened_pools() as pools:
-            jobs = Jobs(pools)
+            jobs = jobs_of(pools)
             return await change(jobs)
 
     click.echo(f"{counted(len(run(work())), 'job')} {what}")

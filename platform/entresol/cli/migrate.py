@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from entresol.app import load_model
-from entresol.cli.folders import migration_folders
+from entresol.cli.folders import migration_folders, system_folder
 from entresol.cli.run import run
 from entresol.config import Settings
 from entresol.errors import ConfigurationError, SchemaError
@@ -29,19 +29,35 @@ def command(migrations: str | None, dry_run: bool, show_status: bool, as_json: b
     One runner at a time; each file whole or not at all; a file that was changed after it was applied is refused.
     """
     settings = Settings.load(migrations=migrations)
-    folders = migration_folders(settings)
     if show_status:
-        states = run(status(settings.database_write, folders))
         rows = [
-            {**dataclasses.asdict(state), "applied_time": str(state.applied_time or "")} for state in states
+            {**dataclasses.asdict(state), "applied_time": str(state.applied_time or ""), **of}
+            for url, folders, of in _databases(settings)
+            for state in run(status(url, folders))
         ]
         _print(rows, "{folder}/{name}: {state}", as_json)
         return
-    applied = run(migrate(settings.database_write, folders, dry_run=dry_run))
-    verb = "pending" if dry_run else "applied"
-    _print([dataclasses.asdict(item) for item in applied], "{folder}/{name}: " + verb, as_json)
+    applied = [
+        {**dataclasses.asdict(item), **of}
+        for url, folders, of in _databases(settings)
+        for item in run(migrate(url, folders, dry_run=dry_run))
+    ]
+    _print(applied, "{folder}/{name}: " + ("pending" if dry_run else "applied"), as_json)
     if not (dry_run and applied):
         _warn(settings)
+
+
+def _databases(settings: Settings) -> list[tuple[str, list[Path], dict[str, str]]]:
+    """Return each database with the folders that are for it, and what its rows have beside the others'.
+
+    The cluster of the queue is first: what serves the other one may need it.
+    """
+    databases: list[tuple[str, list[Path], dict[str, str]]] = [
+        (settings.database_write, migration_folders(settings), {})
+    ]
+    if settings.database_jobs:
+        databases.insert(0, (settings.database_jobs, [system_folder()], {"database": "database_jobs"}))
+    return databases
 
 
 def _print(rows: list[dict[str, object]], template: str, as_json: bool) -> None:
@@ -50,7 +66,7 @@ def _print(rows: list[dict[str, object]], template: str, as_json: bool) -> None:
     elif not rows:
         click.echo("nothing to apply")
     for row in [] if as_json else rows:
-        click.echo(template.format(**row))
+        click.echo(template.format(**row) + (f" in {row['database']}" if "database" in row else ""))
 
 
 def _warn(settings: Settings) -> None:

@@ -15,7 +15,8 @@ from entresol.cli import jobs as jobs_command
 from entresol.cli.pools import opened_pools
 from entresol.cli.run import run
 from entresol.errors import NotFoundError
-from entresol.storage.jobs import Jobs, JobState
+from entresol.storage.jobs import JobState
+from entresol.storage.placement import jobs_of
 
 _POLL_S = 0.2
 _OVER = ("succeeded", "dead", "cancelled")
@@ -60,7 +61,7 @@ async def _wait(name: str, timeout_s: float | None) -> JobState:
         task = bar.add_task("", total=100)
         async with opened_pools() as pools:
             while True:
-                job = (await Jobs(pools).read([id_])).get(id_)
+                job = (await jobs_of(pools).read([id_])).get(id_)
                 if job is None:
                     raise NotFoundError(name)
                 done = 100 if job.state == "succeeded" else job.percent

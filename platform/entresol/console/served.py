@@ -20,7 +20,7 @@ from entresol.life import Life
 from entresol.schema.comments import comments_of
 from entresol.schema.model import Model
 from entresol.service.table import Route
-from entresol.storage.jobs import Jobs
+from entresol.storage.placement import jobs_of
 from entresol.storage.pools import Pools
 from entresol.storage.timetable import Timetable
 from entresol.transport.web.exchange import Answer, Request
@@ -38,7 +38,7 @@ def console_of(
     comments = comments_of(model.descriptor_set)
     caller = Caller(JsonCodec(model.descriptor_set), clock)
     catalog = Catalog(model, table, comments, caller)
-    jobs, timetable = Jobs(pools), Timetable(pools)
+    jobs, timetable = jobs_of(pools), Timetable(pools)
 
     def addresses() -> Mapping[str, str]:
         return addresses_of(settings, life)

@@ -43,6 +43,7 @@ CHECKS: Sequence[Check] = (
     replicas.lag,
     replicas.conflicts,
     queue.vacuum,
+    queue.outbox,
     indexes.tables,
     indexes.missing,
     indexes.invalid,

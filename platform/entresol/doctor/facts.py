@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,6 +63,7 @@ class Facts:
     asked: Asked
     writers: Sequence[Examination] = ()  # the servers of the write URL
     readers: Sequence[Examination] = ()  # those of the read URLs
+    queues: Sequence[Examination] = ()  # those of the URL of the queue's own cluster
     caches: Sequence[CacheExamination] = ()  # every server of it that has keys
     catalog: Catalog | None = None
     migrations: Sequence[MigrationState] = ()
@@ -77,6 +78,13 @@ class Facts:
     def primary(self) -> Examination | None:
         """Return the server that accepts writes, if it answered."""
         return next((server for server in self.writers if not server.instance.in_recovery), None)
+
+    @property
+    def queue(self) -> Examination | None:
+        """Return the server that has the queue, if it answered."""
+        if not self.settings.database_jobs:
+            return self.primary
+        return next((server for server in self.queues if not server.instance.in_recovery), None)
 
     @property
     def databases(self) -> Sequence[Examination]:
@@ -113,14 +121,29 @@ async def gather(asked: Asked, *, clock: Clock, deadline_s: float = 10.0) -> Fac
             return []
         return await told(CACHE, lambda: examine_cache(settings, clock, deadline_s)) or []
 
-    writers, readers, caches, catalog, migrations = await asyncio.gather(
+    writers, readers, queues, caches, catalog, migrations = await asyncio.gather(
         look_at([settings.database_write]),
         look_at([*settings.database_read, *filter(None, [settings.database_analytics])]),
+        look_at([*filter(None, [settings.database_jobs])]),
         look_at_cache(),
         told(TABLES, lambda: _catalog(settings)),
-        told(MIGRATIONS, lambda: status(settings.database_write, asked.folders)),
+        told(MIGRATIONS, lambda: _migrations(asked)),
     )
-    return Facts(asked, writers, readers, caches, catalog, migrations or (), _without_echoes(silent, writers))
+    echoless = _without_echoes(silent, writers)
+    return Facts(asked, writers, readers, queues, caches, catalog, migrations or (), echoless)
+
+
+async def _migrations(asked: Asked) -> list[MigrationState]:
+    """Return the migrations as they are, and the platform's own as they are in the cluster of the queue."""
+    states = await status(asked.settings.database_write, asked.folders)
+    if asked.settings.database_jobs:
+        system = asked.folders[0]
+        states += [
+            replace(state, folder=f"database_jobs: {state.folder}")
+            for state in await status(asked.settings.database_jobs, [system])
+            if state.folder == system.name
+        ]
+    return states
 
 
 async def _catalog(settings: Settings) -> Catalog:

@@ -78,7 +78,7 @@ class Running:
         work.cancel()
         await asyncio.wait((work,), timeout=GRACE_S)
         if not work.done():
-            self.left = work
+            self.left, self.reports.is_left = work, True
             log.error("an attempt at %s goes on though it was told to end", self.kind.name)
         elif not work.cancelled() and work.exception() is not None:
             log.warning("an attempt at %s failed while it ended", self.kind.name, exc_info=work.exception())

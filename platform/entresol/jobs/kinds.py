@@ -60,7 +60,7 @@ class Reports:
     An attempt may tell from any thread.
     """
 
-    __slots__ = ("_lock", "checkpoint", "is_new", "percent", "step")
+    __slots__ = ("_lock", "checkpoint", "is_left", "is_new", "percent", "step")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,6 +68,7 @@ class Reports:
         self.step: str | None = None
         self.checkpoint: bytes | None = None
         self.is_new = False
+        self.is_left = False  # the attempt goes on though it is over: nothing that it writes counts
 
     def tell(
         self, percent: int | None = None, step: str | None = None, checkpoint: bytes | None = None

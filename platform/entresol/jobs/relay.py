@@ -19,6 +19,7 @@ from entresol.config import Settings
 from entresol.errors import EntresolError
 from entresol.jobs.shares import shares
 from entresol.storage.jobs import Jobs
+from entresol.storage.placement import jobs_of
 from entresol.storage.pools import Pools
 from entresol.storage.wakeups import listen
 
@@ -39,7 +40,7 @@ async def open_job_relay(settings: Settings, queues: Sequence[str]) -> AsyncIter
     check_named(settings.rabbitmq_urls)
     pools = await Pools.open(settings)
     try:
-        yield JobRelay(Jobs(pools), queues, settings)
+        yield JobRelay(jobs_of(pools), queues, settings)
     finally:
         await pools.close()
 
@@ -61,7 +62,7 @@ class JobRelay:
 
     async def run(self) -> None:
         """Relay until cancelled; what fails is logged once and tried again."""
-        hearing = asyncio.create_task(listen(self._settings.database_write, self._stirred.set))
+        hearing = asyncio.create_task(listen(self._settings.queue_url, self._stirred.set))
         is_told = False
         try:
             while True:

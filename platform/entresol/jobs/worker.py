@@ -70,7 +70,7 @@ class Worker:
         self._queues = queues
         self._settings = settings
         self._id = uuid.uuid4()
-        self._heart = Heart(settings.database_write, settings.jobs_lease_s, self._lose)
+        self._heart = Heart(settings.queue_url, settings.jobs_lease_s, self._lose)
         self._limits = {kind.name: kind.limit for kind in kinds.values() if kind.limit is not None}
         self._survey_s = look_s(self._limits.values(), SURVEY_S)
         self._poll_s = look_s(self._limits.values(), settings.jobs_poll_s)
@@ -126,7 +126,7 @@ class Worker:
         if self._relayed is not None:
             await self._relayed.run(self._stirred.set)
         else:
-            await listen(self._settings.database_write, self._stirred.set)
+            await listen(self._settings.queue_url, self._stirred.set)
 
     async def _join(self) -> None:
         settings = self._settings

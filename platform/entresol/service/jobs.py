@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from entresol.cache.session import EMPTY
 from entresol.clock import Clock
 from entresol.errors import ConflictError, FailedPreconditionError, InvalidArgumentError
+from entresol.jobs.insist import insist
 from entresol.jobs.kinds import Kind, Reports
 from entresol.jobs.threads import Thread
 from entresol.records import Demand, Records
@@ -26,7 +27,7 @@ from entresol.service.registry import Context, JobFunction
 from entresol.service.status import failure_of
 from entresol.service.writes import Writes, is_plain
 from entresol.storage.chains import states
-from entresol.storage.jobs import Claimed, JobState, hold
+from entresol.storage.jobs import Claimed, JobState
 from entresol.storage.new_jobs import enqueue
 from entresol.storage.transaction import Transaction
 
@@ -139,7 +140,8 @@ class Job(Context):
             yield transaction
             noted = checkpoint() if callable(checkpoint) else checkpoint
             _check_checkpoint(noted)
-            if not await hold(transaction, self.claimed.attempt, noted):
+            held = await transaction.coupling.hold(transaction, self.claimed, noted)
+            if self.reports.is_left or not held:
                 raise AttemptLostError(f"{self.name} is no longer this attempt's")
         if noted is not None:
             self.reports.checkpoint = noted
@@ -239,6 +241,10 @@ def _runner(
     is_coroutine = inspect.iscoroutinefunction(function)
 
     async def run(claimed: Claimed, reports: Reports) -> bytes:
+        begun = await insist(lambda: records.store.coupling.begin(claimed))
+        if begun is None:
+            raise AttemptLostError(f"{operation_name(claimed.attempt.id)} is no longer this attempt's")
+        claimed = begun
         call = Call(method, {}, clock, claimed.timeout_s, caller=Caller(claimed.caller))
         call.deadline_s = clock.monotonic_s() + claimed.timeout_s
         # Whoever put it in may have written before what it is to read.

@@ -13,6 +13,7 @@ from entresol.errors import AlreadyExistsError, NotFoundError, ReferenceMissingE
 from entresol.schema.model import Resource
 from entresol.storage.analytics import BatchTextError, Moment, SnapshotLostError
 from entresol.storage.catalog import read_query
+from entresol.storage.chains import states
 from entresol.storage.connections import Record
 from entresol.storage.pools import Pools
 from entresol.storage.rows import RowCodec
@@ -21,6 +22,7 @@ from entresol.storage.sql_batch import RESULT, ResultSql
 from entresol.storage.sqlstate import translated
 from entresol.storage.transaction import Transaction
 
+UNDER_WAY = frozenset({"waiting", "ready", "running"})
 Rows = AsyncIterable[Sequence[Any]]
 
 
@@ -62,8 +64,19 @@ class Computed:
 async def begin(transaction: Transaction, batch: str, key: str, job: uuid.UUID, attempt: int) -> Generation:
     """Begin an attempt at the generation that is the job's own, and return it: maybe it is over already."""
     await transaction.system(_statement("lock", batch))
-    await transaction.system(_statement("abandon", batch, key, job))
+    await _abandon(transaction, batch, key, job)
     return _generation((await transaction.system(_statement("begin", batch, key, job, attempt)))[0])
+
+
+async def _abandon(transaction: Transaction, batch: str, key: str, job: uuid.UUID) -> None:
+    """End generations whose job is over though nobody could say so: it was cancelled, or died with its last worker."""
+    others = [record["job"] for record in await transaction.system(_statement("others", batch, key, job))]
+    if others:
+        found = await states(transaction, others)
+        over = [
+            id_ for id_, one in zip(others, found, strict=True) if one is None or one.state not in UNDER_WAY
+        ]
+        await transaction.system(_statement("abandon", batch, key, over))
 
 
 async def fail(transaction: Transaction, batch: str, key: str, job: uuid.UUID, error: str) -> None:

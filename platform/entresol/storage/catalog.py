@@ -36,7 +36,7 @@ async def read_catalog(connection: Session) -> Catalog:
         stamped = _by_table(await _fetch(connection, "catalog_triggers"))
         published = _by_table(await _fetch(connection, "catalog_published"))
         partitioned = {row["table"]: row["column"] for row in await _fetch(connection, "catalog_partitioned")}
-        (system,) = await _fetch(connection, "catalog_system")
+        system_lacks = await read_system_lacks(connection)
     tables = {
         name: replace(
             _table(name, rows, indexes.get(name, []), constraints.get(name, [])),
@@ -46,7 +46,13 @@ async def read_catalog(connection: Session) -> Catalog:
         )
         for name, rows in columns.items()
     }
-    return Catalog(tables, tuple(name for name, exists in system.items() if not exists))
+    return Catalog(tables, system_lacks)
+
+
+async def read_system_lacks(connection: Session) -> tuple[str, ...]:
+    """Return which of the platform's own objects a database lacks."""
+    (system,) = await _fetch(connection, "catalog_system")
+    return tuple(name for name, exists in system.items() if not exists)
 
 
 async def _fetch(connection: Session, query: str) -> list[asyncpg.Record]:

@@ -21,7 +21,6 @@ from entresol.storage.new_jobs import Lane
 from entresol.storage.pools import Pools
 from entresol.storage.sql import Statement
 from entresol.storage.sqlstate import translated
-from entresol.storage.transaction import Transaction
 from entresol.storage.wakeups import Wakeups
 
 _Attempts = Sequence["Attempt"]
@@ -54,6 +53,7 @@ class Claimed:
     waited_s: float = 0.0  # since it was ready
     seen: int = 0  # a position in the log that is not before the commit that put it in
     after: Sequence[uuid.UUID] | None = None  # jobs that were over before it was ready
+    is_again: bool = False  # somebody has claimed it before
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +112,11 @@ class Depth:
     kinds_paused: list[str]
 
 
-async def hold(transaction: Transaction, attempt: Attempt, checkpoint: bytes | None = None) -> bool:
-    """Keep an attempt its own until the transaction ends; False when it is no longer. A checkpoint commits with it."""
-    if checkpoint is None:
-        return bool(await transaction.system(_statement("hold", *attempt)))
-    return bool(await transaction.system(_statement("keep_checkpoint", *attempt, checkpoint)))
-
-
 class Jobs:
-    """The queue of one database, on its primary."""
+    """The queue, on the primary of the cluster that it is in."""
 
     def __init__(self, pools: Pools) -> None:
-        self._pools = pools
+        self._pools = pools.queue
         self._wakeups = Wakeups(pools)
 
     async def survey(
@@ -140,8 +133,7 @@ class Jobs:
 
     async def claim(self, worker: uuid.UUID, wanted: Sequence[Share]) -> list[Claimed]:
         """Claim up to so many jobs of each lane; none for a worker whose lease is over."""
-        records = await self._run("claim", worker, *_shares(wanted))
-        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+        return await self._claim("claim", worker, *_shares(wanted))
 
     async def claim_limited(
         self, worker: uuid.UUID, wanted: Sequence[Share], limits: Mapping[str, tuple[JobLimit, int]]
@@ -156,8 +148,7 @@ class Jobs:
             rooms,
             *_limits(limit for limit, _ in limits.values()),
         )
-        records = await self._run("claim_limited", worker, *parameters)
-        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+        return await self._claim("claim_limited", worker, *parameters)
 
     async def add_limits(self, limits: Mapping[str, JobLimit]) -> None:
         """Make what limits are kept by, by kind, of which there may be some already."""
@@ -168,8 +159,7 @@ class Jobs:
         self, worker: uuid.UUID, ids: Sequence[uuid.UUID], kinds: Sequence[str]
     ) -> list[Claimed]:
         """Claim those of the jobs that are ready and of these kinds; none for a worker whose lease is over."""
-        records = await self._run("claim_relayed", worker, [*ids], [*kinds])
-        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+        return await self._claim("claim_relayed", worker, [*ids], [*kinds])
 
     async def survey_relay(self, queue: str, floors: Mapping[int, int]) -> list[LaneState]:
         """Return the lanes of a queue, as `survey` does, by what was not relayed."""
@@ -243,7 +233,7 @@ class Jobs:
 
     async def sweep(self, failure: bytes) -> int:
         """Take back what workers ran whose lease is over, and return how many; `failure` says so in their jobs."""
-        return len(await self._run("sweep", failure))
+        return await self._sweep(failure)
 
     async def cancel(self, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         """Cancel jobs that are not over: those that have not begun at once, others as soon as they look."""
@@ -309,6 +299,13 @@ class Jobs:
     async def resume(self, queue: str, kind: str = "") -> bool:
         """Undo what `pause` did of the same; False when it was not done."""
         return bool(await self._run("resume", queue, kind))
+
+    async def _claim(self, query: str, *parameters: object) -> list[Claimed]:
+        records = await self._run(query, *parameters)
+        return [Claimed(Attempt(record[0], record[1]), *record[2:]) for record in records]
+
+    async def _sweep(self, failure: bytes, ids: Collection[uuid.UUID] | None = None) -> int:
+        return len(await self._run("sweep", failure, ids))
 
     async def _change(self, query: str, attempts: _Attempts, *columns: Sequence[object]) -> set[uuid.UUID]:
         return {record["id"] for record in await self._run(query, *_columns(attempts), *columns)}

@@ -11,7 +11,8 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,11 @@ _COUNT = read_query("jobs/lengths")
 class Lengths:
     """The lengths of a database's queues. One instance belongs to one event loop."""
 
-    def __init__(self, pools: Pools) -> None:
-        self._pools = pools
+    def __init__(
+        self, pools: Pools, outside: Callable[[], Awaitable[Mapping[str, int]]] | None = None
+    ) -> None:
+        self._pools = pools.queue
+        self._outside = outside  # counts what has not arrived, while the queue cannot be counted
         self._known: dict[str, int] = {}
         self._next_time: datetime | None = None  # when it is to be counted again
         self._put: Counter[str] = Counter()  # by this process, since that was counted
@@ -72,12 +76,19 @@ class Lengths:
                 try:
                     await self._look()
                 except EntresolError as error:
-                    log.info("queues could not be counted, and nobody is refused: %s", error.message)
+                    log.info("queues could not be counted: %s", error.message)
                     self._forget()
+                    await self._look_outside()
                 await asyncio.sleep(LOOK_S)
         finally:
             self._forget()
             self._looking = None
+
+    async def _look_outside(self) -> None:
+        """Know what waits for the queue, where that is known beside it; else nobody is refused."""
+        if self._outside is not None:
+            with suppress(EntresolError):
+                self._known = dict(await self._outside())
 
     def _forget(self) -> None:
         self._known, self._next_time = {}, None

@@ -13,7 +13,6 @@ from entresol.storage.sql import Statement
 from entresol.storage.transaction import Transaction
 
 _ADD_LANES = read_query("jobs/add_lanes")
-_ENQUEUE = read_query("jobs/enqueue")
 _TYPES = (
     *("uuid", "text", "text", "text", "smallint", "float8", "integer", "real"),
     *("text", "text", "bytea", "uuid", "text"),
@@ -52,21 +51,8 @@ async def enqueue(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid
     Raises:
         QueueFullError: as far as is known a queue has as many as it may; none is put in.
     """
-    transaction.lengths.admit(jobs)
-    return await put(transaction, jobs)
-
-
-async def put(transaction: Transaction, jobs: Sequence[NewJob]) -> list[uuid.UUID]:
-    """Put jobs in as `enqueue` does, which are admitted."""
-    done = {record["id"] for record in await transaction.system(_enqueue(jobs))}
-    missing = [job for job in jobs if job.id not in done]
-    if missing:
-        lanes = sorted({job.lane for job in missing})
-        await transaction.system(add_lanes(lanes))
-        done |= {record["id"] for record in await transaction.system(_enqueue(missing))}
-    transaction.has_jobs = True
-    transaction.followers += [job.id for job in jobs if job.id in done and job.after and not job.delay_s]
-    return [job.id for job in jobs if job.id in done]
+    transaction.coupling.lengths.admit(jobs)
+    return await transaction.coupling.put(transaction, jobs)
 
 
 def add_lanes(lanes: Collection[Lane]) -> Statement:
@@ -74,7 +60,8 @@ def add_lanes(lanes: Collection[Lane]) -> Statement:
     return Statement(_ADD_LANES, tuple(zip(*lanes, strict=True)))
 
 
-def _enqueue(jobs: Sequence[NewJob]) -> Statement:
+def with_jobs(text: str, jobs: Sequence[NewJob]) -> Statement:
+    """Return a statement of jobs, whose `{new}` are one row of values, or arrays of those of many."""
     rows = [
         (
             job.id,
@@ -92,14 +79,14 @@ def _enqueue(jobs: Sequence[NewJob]) -> Statement:
     ]
     # An array of an unknown length is planned anew each time, which costs more than to insert the one row.
     if len(rows) == 1:
-        return Statement(_text(is_one=True), rows[0])
-    return Statement(_text(is_one=False), tuple(zip(*rows, strict=True)))
+        return Statement(_text(text, is_one=True), rows[0])
+    return Statement(_text(text, is_one=False), tuple(zip(*rows, strict=True)))
 
 
 @cache
-def _text(*, is_one: bool) -> str:
+def _text(text: str, *, is_one: bool) -> str:
     values = [f"${number}::{type_}" for number, type_ in enumerate(_TYPES, start=1)]
     given = (
         f"(VALUES ({', '.join(values)}))" if is_one else f"unnest({', '.join(f'{one}[]' for one in values)})"
     )
-    return _ENQUEUE.replace("{new}", given)
+    return text.replace("{new}", given)

@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from entresol import telemetry
@@ -54,7 +54,7 @@ class Lease:
 class ServerState:
     """What is known of one server: as telemetry tells it. `reason`, why it is away, holds since `since_s`."""
 
-    role: Literal["primary", "replica"]
+    role: Literal["primary", "replica", "queue"]  # the last is the primary of the queue's own cluster
     address: str
     live: bool
     lag_s: float
@@ -70,7 +70,7 @@ class ServerState:
         away = Absence(self.reason, self.since_s).facts()
         replica = (
             {}
-            if self.role == "primary"
+            if self.role != "replica"
             else {"lag_s": _seconds(self.lag_s), "replayed": lsn_text(self.replayed)}
         )
         pools = {name: pool.facts() for name, pool in self.pools.items()}
@@ -85,7 +85,10 @@ class ServerState:
 
 
 class Pools:
-    """The pools of one process. `open` makes it; whoever opened it closes it."""
+    """The pools of one process. `open` makes it; whoever opened it closes it.
+
+    `queue` are those of the cluster that has the queue: these, unless `database_jobs` names another.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -93,6 +96,7 @@ class Pools:
         self._primary = Primary(settings, self._is_replica)
         self._turn = 0
         self._watching: asyncio.Task[None] | None = None
+        self.queue = Pools(_of_queue(settings)) if settings.database_jobs else self
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -117,6 +121,8 @@ class Pools:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
+        if self.queue is not self:
+            await self.queue.close()
         await self._primary.close()
         await asyncio.gather(*(pool.close(_CLOSE_S) for pool in self._pools()))
 
@@ -192,7 +198,13 @@ class Pools:
                 pools={"write": primary.writes, "read": primary.reads},
             ),
             *(_replica_state(replica) for replica in self._replicas),
+            *(replace(state, role="queue") for state in self._queue_servers()),
         ]
+
+    def require_primary(self) -> None:
+        """Raise StoreUnavailableError while the primary is known to be away; nobody is asked."""
+        if self._primary.reason:
+            raise StoreUnavailableError("the database cannot be reached at the moment; try again")
 
     def deadline(self, timeout_s: float | None) -> Deadline:
         """Return the moment by which a call must be done; None gives it `database_statement_timeout_s`."""
@@ -203,7 +215,7 @@ class Pools:
             self._watching = asyncio.create_task(self._watch(), name="entresol replicas")
             self._watching.add_done_callback(self._watch_ended)
         polled = (replica.polled.wait() for replica in self._replicas)
-        _, failure = await asyncio.gather(asyncio.gather(*polled), self._try_primary())
+        _, failure, _ = await asyncio.gather(asyncio.gather(*polled), self._try_primary(), self._try_queue())
         if failure is None:
             return
         cause = failure.__cause__
@@ -230,6 +242,19 @@ class Pools:
                 return None
         except StoreUnavailableError as error:
             return error
+
+    async def _try_queue(self) -> None:
+        """Look for the queue's own cluster; one that is away is waited for by who needs it."""
+        failure = None if self.queue is self else await self.queue._try_primary()
+        if failure is not None:
+            if (cause := failure.__cause__) is not None and is_misconfigured(cause):
+                raise ConfigurationError(
+                    f"the database refuses the URL of ENTRESOL_DATABASE_JOBS: {cause}"
+                ) from failure
+            log.warning("the cluster of the queue does not answer: %s", failure.message)
+
+    def _queue_servers(self) -> list[ServerState]:
+        return [] if self.queue is self else self.queue.servers()
 
     async def _watch(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -258,6 +283,11 @@ class Pools:
 
     def _pools(self) -> list[ServerPool]:
         return [self._primary.writes, self._primary.reads, *(replica.pool for replica in self._replicas)]
+
+
+def _of_queue(settings: Settings) -> Settings:
+    """Return the settings of pools for the queue's own cluster, of which only the primary is asked."""
+    return replace(settings, database_write=settings.database_jobs, database_read=(), database_jobs="")
 
 
 def _replica_state(replica: Replica) -> ServerState:

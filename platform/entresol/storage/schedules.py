@@ -108,7 +108,7 @@ class Schedules:
     """The schedules of one database, on its primary."""
 
     def __init__(self, pools: Pools) -> None:
-        self._pools = pools
+        self._pools = pools.queue
         self._lanes: set[Lane] = set()  # those that are known to be there
         self._salt = uuid.uuid4().hex
         self._wakeups = Wakeups(pools)

@@ -15,8 +15,8 @@ from entresol.storage import sql
 from entresol.storage.connections import Record
 from entresol.storage.deadline import Deadline
 from entresol.storage.ingest import Ingest, Ingested
-from entresol.storage.lengths import Lengths
-from entresol.storage.new_jobs import NewJob, put
+from entresol.storage.new_jobs import NewJob
+from entresol.storage.placement import coupling_of
 from entresol.storage.pools import Pools, Source
 from entresol.storage.requests import Answer, Claim
 from entresol.storage.rows import Row, name_of_record
@@ -27,7 +27,6 @@ from entresol.storage.sqlstate import DRIVER_ERRORS, is_recovery_conflict, is_se
 from entresol.storage.statements import run
 from entresol.storage.together import Committed, Together, Wanted
 from entresol.storage.transaction import UNKNOWN_OUTCOME, BeforeCommit, Transaction
-from entresol.storage.wakeups import Wakeups
 from entresol.storage.writer import Change, Schema, Writer
 from entresol.turns import Turn
 
@@ -88,8 +87,7 @@ class Store:
         self._schema = Schema(model)
         self._together = Together(pools)
         self._ingest = Ingest(pools, self._schema.by_table)
-        self._wakeups = Wakeups(pools)
-        self._lengths = Lengths(pools)
+        self.coupling = coupling_of(pools)
         self._jobs = Turn(self._put, JOBS_MAX, JOBS_RUNNING_MAX, JOBS_WAITING_MAX)
 
     async def get(
@@ -208,7 +206,7 @@ class Store:
             ResourceExhaustedError: too many wait, or no connection became free in time.
             InvalidArgumentError: a column cannot hold a value.
         """
-        self._lengths.admit([job])
+        self.coupling.lengths.admit([job])
         done = await self._jobs.submit(job)
         if isinstance(done, Exception):
             raise done
@@ -217,7 +215,7 @@ class Store:
     async def _put(self, jobs: Sequence[NewJob]) -> Sequence[Transaction | Exception]:
         try:
             async with self.transaction(autocommit=True) as transaction:
-                await put(transaction, jobs)
+                await self.coupling.put(transaction, jobs)
         except InvalidArgumentError as error:  # of one of them, for which the others must not suffer
             if len(jobs) == 1:
                 return [error]
@@ -255,11 +253,11 @@ class Store:
                     begun = True
                     writer = Writer(connection, self._schema, deadline)
                     try:
-                        transaction = Transaction(writer, self._lengths, autocommit=autocommit)
+                        transaction = Transaction(writer, self.coupling, autocommit=autocommit)
                         yield transaction
                         await transaction.finish(before_commit)
                         if transaction.committed and transaction.has_jobs:
-                            self._wakeups.tell(transaction.followers)
+                            self.coupling.committed(transaction)
                         return
                     finally:
                         writer.lent = None

@@ -47,7 +47,7 @@ class Timetable:
     """The schedules of one database, for who looks after them."""
 
     def __init__(self, pools: Pools) -> None:
-        self._pools = pools
+        self._pools = pools.queue
 
     async def now(self) -> datetime:
         """Return the database's time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 
@@ -12,13 +13,15 @@ from entresol.schema.model import Field, Resource
 from entresol.storage import deletion, sql
 from entresol.storage.catalog import read_query
 from entresol.storage.connections import Record
-from entresol.storage.lengths import Lengths
 from entresol.storage.rows import Row, name_of_record
 from entresol.storage.selection import Selection
 from entresol.storage.sql import Statement, TableSql
 from entresol.storage.sqlstate import DRIVER_ERRORS, is_refusal, translated
 from entresol.storage.statements import run, run_many
 from entresol.storage.writer import Change, Writer
+
+if TYPE_CHECKING:
+    from entresol.storage.coupling import Coupling
 
 # A commit that has been sent is worth waiting for: without its answer nobody knows what happened.
 _COMMIT_S_MIN = 1.0
@@ -38,15 +41,15 @@ class Transaction:
     position behind it, which a reader must have reached to see it.
     """
 
-    def __init__(self, writer: Writer, lengths: Lengths, *, autocommit: bool = False) -> None:
+    def __init__(self, writer: Writer, coupling: Coupling, *, autocommit: bool = False) -> None:
         self._writer = writer
-        self.lengths = lengths
+        self.coupling = coupling
         self._autocommit = autocommit
         self._rollback_only = False
         self.committed = False
         self.commit_lsn = 0
-        self.has_jobs = False  # whether workers are to be told when it is committed
-        self.followers: list[uuid.UUID] = []  # jobs of these that wait for others
+        self.has_jobs = False  # whether there is to be seen to jobs when it is committed
+        self.jobs: list[uuid.UUID] = []  # those that the coupling is to know by name then
 
     @property
     def changes(self) -> list[Change]:

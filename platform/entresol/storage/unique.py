@@ -6,13 +6,9 @@ import uuid
 
 from entresol.errors import ConflictError
 from entresol.storage import requests
-from entresol.storage.catalog import read_query
 from entresol.storage.new_jobs import NewJob, enqueue
 from entresol.storage.requests import Claim
-from entresol.storage.sql import Statement
 from entresol.storage.transaction import Transaction
-
-_HAVING = read_query("jobs/unique")
 
 
 async def enqueue_unique(transaction: Transaction, job: NewJob, *, for_s: float = 0.0) -> uuid.UUID:
@@ -45,5 +41,5 @@ async def _enqueue_unless(transaction: Transaction, job: NewJob) -> uuid.UUID:
 
 
 async def _having(transaction: Transaction, job: NewJob) -> uuid.UUID | None:
-    records = await transaction.system(Statement(_HAVING, (job.unique_key,)))
-    return records[0]["id"] if records else None
+    assert job.unique_key is not None, "only such jobs are unique"
+    return await transaction.coupling.having(transaction, job.unique_key)

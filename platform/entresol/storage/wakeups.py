@@ -36,7 +36,7 @@ class Wakeups:
     """Tells the workers of a database."""
 
     def __init__(self, pools: Pools) -> None:
-        self._pools = pools
+        self._pools = pools.queue
         self._telling: asyncio.Task[None] | None = None
         self._again = False
         self._followers: dict[uuid.UUID, None] = {}  # whose waiting is to be settled

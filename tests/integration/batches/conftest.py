@@ -151,7 +151,13 @@ def market_ready() -> Any:
 
 
 @pytest.fixture
-def market(databases: Databases, cache_url: str, market_ready: Any) -> Iterator[Market]:
+def queue_url() -> str:
+    """Return where the queue is; empty: in the database."""
+    return ""
+
+
+@pytest.fixture
+def market(databases: Databases, cache_url: str, market_ready: Any, queue_url: str) -> Iterator[Market]:
     database = run(databases.create(market_ready, replicated=True))
     settings = Settings.load(
         {},
@@ -159,6 +165,7 @@ def market(databases: Databases, cache_url: str, market_ready: Any) -> Iterator[
         listen="127.0.0.1:0",
         database_write=database.write_url,
         database_read=database.read_urls,
+        database_jobs=queue_url,
         cache_url=cache_url,
         replica_poll_s=0.02,
         jobs_lease_s=LEASE_S,

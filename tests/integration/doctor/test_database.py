@@ -301,3 +301,18 @@ async def test_a_role_that_may_see_little_is_told_so_and_nothing_wrong(patient: 
         await reconfigure(patient, "ALTER SYSTEM RESET synchronous_standby_names")
         await patient.psql("DROP ROLE plain")
     assert await patient.look("fleet.silence") == []
+
+
+async def test_the_queue_s_own_cluster_is_looked_at(patient: Patient) -> None:
+    empty = f"{patient.database.name}_queue"
+    await patient.psql(f"CREATE DATABASE {empty}")
+    try:
+        how = {"database_jobs": patient.servers.primary.url(empty)}
+        assert await patient.says(
+            "database.migrations", WARNING, "database_jobs: system/0005_jobs.sql", **how
+        )
+        how = {"database_jobs": "postgresql://127.0.0.1:1/queue"}
+        assert await patient.says("fleet.silence", ERROR, "127.0.0.1:1 does not answer", **how)
+    finally:
+        await patient.psql(f"DROP DATABASE {empty} WITH (FORCE)")
+    assert await patient.look("database.migrations", database_jobs=patient.settings.database_write) == []

@@ -182,10 +182,9 @@ def workshop_ready() -> Any:
     return ready
 
 
-@pytest.fixture
-def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Iterator[Workshop]:
-    database = run(databases.create(workshop_ready, replicated=True))
-    settings = Settings.load(
+def workshop_settings(database: Database) -> Settings:
+    """Return the settings of a workshop over a database."""
+    return Settings.load(
         {},
         protos=str(HERE / "protos"),
         listen="127.0.0.1:0",
@@ -195,16 +194,28 @@ def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Itera
         replica_poll_s=0.02,
         jobs_lease_s=LEASE_S,
     )
+
+
+@contextmanager
+def served(settings: Settings, database: Database, folder: Path) -> Iterator[Workshop]:
+    """Give a workshop that is served."""
+    with RunningPlatform(settings, functions=_begun) as running, Caller(running.address) as caller:
+        yield Workshop(
+            settings,
+            Api(caller, running.platform.model),
+            database,
+            folder / "notes",
+            running.web_address,
+            running.address,
+        )
+
+
+@pytest.fixture
+def workshop(databases: Databases, workshop_ready: Any, tmp_path: Path) -> Iterator[Workshop]:
+    database = run(databases.create(workshop_ready, replicated=True))
     try:
-        with RunningPlatform(settings, functions=_begun) as running, Caller(running.address) as caller:
-            yield Workshop(
-                settings,
-                Api(caller, running.platform.model),
-                database,
-                tmp_path / "notes",
-                running.web_address,
-                running.address,
-            )
+        with served(workshop_settings(database), database, tmp_path) as workshop:
+            yield workshop
     finally:
         run(databases.drop(database))
 

@@ -10,10 +10,10 @@ from tests.unit.doctor.made import facts, one, server, told
 
 from entresol.cache.examination import CacheExamination
 from entresol.config import UnknownVariable
-from entresol.doctor import cache, database, fleet, process, replicas, settings, slots
+from entresol.doctor import cache, database, fleet, process, queue, replicas, settings, slots
 from entresol.doctor.facts import PROTOS, Asked, Facts, Fleet, Silent
 from entresol.doctor.finding import Severity, size
-from entresol.storage.examination import Follower, OpenTransaction, SlotState, Statistics
+from entresol.storage.examination import Follower, OpenTransaction, OwnTable, SlotState, Statistics
 from entresol.storage.migrate import MigrationState
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -194,6 +194,23 @@ def test_replicas_that_do_not_stream_or_cancel_reads() -> None:
 
 def test_several_replicas_in_one_url_are_found() -> None:
     assert one(replicas.roles, facts(settings={"database_read": ("postgresql://a,b/x",)}))[0] is WARNING
+
+
+@pytest.mark.parametrize(
+    ("waiting", "url", "severity"),
+    [
+        (0, "", None),
+        (1, "", ERROR),  # which nobody moves
+        (1000, "postgresql://queue/x", None),
+        (1001, "postgresql://queue/x", WARNING),
+    ],
+)
+def test_jobs_that_do_not_leave_the_outbox_are_told(
+    waiting: int, url: str, severity: Severity | None
+) -> None:
+    primary = server(own_tables=[OwnTable("outbox", waiting, 0, is_off=False)])
+    found = told(queue.outbox, facts(primary=primary, settings={"database_jobs": url}))
+    assert [one for one, _ in found] == ([] if severity is None else [severity])
 
 
 def test_what_a_server_keeps_to_itself_is_noted() -> None:

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "database_write",
     "database_read",
     "database_analytics",
+    "database_jobs",
     "rabbitmq_urls",
     "cache_url",
     "token_keys",

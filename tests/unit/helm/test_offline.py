@@ -188,12 +188,16 @@ def test_urls_of_brokers_and_standbys_in_the_values_end_in_the_chart_s_own_secre
     settings: dict[str, Any] = {
         "rabbitmq.urls": nodes,
         "database.analytics.url": "postgresql://standby/entresol",
+        "database.jobs.url": "postgresql://queue/entresol",
         "publish.enabled": True,
     }
     objects = render(settings=settings)
     data = named(objects, "Secret", "-entresol")["data"]
     assert base64.b64decode(data["rabbitmq"]).decode().split() == nodes
     assert base64.b64decode(data["database-analytics"]).decode() == "postgresql://standby/entresol"
+    assert base64.b64decode(data["database-jobs"]).decode() == "postgresql://queue/entresol"
+    told = environment(pool(objects, "-server"))["ENTRESOL_DATABASE_JOBS"]["secretKeyRef"]
+    assert told == {"name": "shop-entresol", "key": "database-jobs"}
     reference = environment(pool(objects, "-publish"))["ENTRESOL_RABBITMQ_URLS"]["secretKeyRef"]
     assert reference == {"name": "shop-entresol", "key": "rabbitmq"}
 

@@ -10,7 +10,7 @@ from entresol.service.ops.access import is_ops
 from entresol.service.ops.jobs import job_methods
 from entresol.service.ops.schedules import schedule_methods
 from entresol.service.registry import Function
-from entresol.storage.jobs import Jobs
+from entresol.storage.placement import jobs_of
 from entresol.storage.pools import Pools
 from entresol.storage.timetable import Timetable
 
@@ -23,7 +23,7 @@ def provided_methods(model: Model) -> frozenset[str]:
 
 def provided(model: Model, pools: Pools) -> Mapping[str, Function]:
     """Return the functions of those methods, by full name."""
-    jobs, timetable = Jobs(pools), Timetable(pools)
+    jobs, timetable = jobs_of(pools), Timetable(pools)
     own = {**job_methods(jobs, timetable), **schedule_methods(model, timetable)}
     return {
         **operations(model, jobs),

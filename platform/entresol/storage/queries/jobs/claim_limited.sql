@@ -75,4 +75,4 @@ FROM entresol.lanes
 WHERE jobs.id = ANY (ARRAY(SELECT id FROM picked)) AND lanes.id = jobs.lane
 RETURNING jobs.id, token, lane, lanes.kind, attempt, attempts_max, timeout_s, caller, trace, request, checkpoint, tick_time,
           greatest(extract(epoch FROM clock_timestamp() - due_time), 0)::float8, (pg_current_wal_insert_lsn() - '0/0')::bigint,
-          after
+          after, jobs.start_time <> now()

@@ -1,6 +1,6 @@
 -- Jobs of workers whose lease is over: ready again, or dead. One that is locked, by who is about to commit or stopped
 -- there, is left for the next time, and its worker with it, so that it keeps no other job waiting. A worker that
--- claimed just before it was removed may leave jobs of nobody behind.
+-- claimed just before it was removed may leave jobs of nobody behind. $2: of these jobs only; NULL: of any.
 WITH gone AS MATERIALIZED (
     SELECT id FROM entresol.workers WHERE lease_time <= clock_timestamp() FOR UPDATE SKIP LOCKED
 ),
@@ -8,7 +8,7 @@ lost AS MATERIALIZED (
     SELECT id FROM entresol.jobs
     WHERE state = 'running' AND (
         worker IN (SELECT id FROM gone) OR NOT EXISTS (SELECT FROM entresol.workers WHERE workers.id = jobs.worker)
-    )
+    ) AND ($2::uuid[] IS NULL OR id = ANY ($2))
     FOR UPDATE SKIP LOCKED
 ),
 removed AS (

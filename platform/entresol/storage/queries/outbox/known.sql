@@ -1,0 +1,1 @@
+SELECT id FROM entresol.outbox WHERE id = ANY ($1::uuid[])

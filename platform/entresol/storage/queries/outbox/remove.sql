@@ -1,0 +1,1 @@
+DELETE FROM entresol.outbox WHERE id = ANY ($1::uuid[])
