@@ -174,6 +174,9 @@ async def open_worker(
         known = kinds(model, records, {**purges(model), **given.jobs}, Clock(), given.isolated)
         if not known:  # an image whose next version has jobs may run workers already
             log.warning("no job is registered: a function becomes one by @entresol.job(METHOD)")
+        named = {method.job.queue for method in model.methods.values() if method.job}
+        for queue in sorted({*queues} - named):
+            log.warning("no method puts jobs into queue %s; there are %s", queue, ", ".join(sorted(named)))
         jobs = jobs_of(pools)
         scheduler = Scheduler(
             Schedules(pools),

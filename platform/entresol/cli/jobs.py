@@ -20,7 +20,7 @@ from entresol.cli.run import run
 from entresol.cli.tables import show_table, time_text
 from entresol.config import Settings
 from entresol.errors import InvalidArgumentError, NotFoundError
-from entresol.storage.jobs import Jobs, JobState
+from entresol.storage.jobs import Details, Jobs, JobState
 from entresol.storage.placement import jobs_of
 
 _PREFIX = "operations/"
@@ -78,22 +78,22 @@ def list_(queue: str, kind: str, state: str | None, limit: int, as_json: bool) -
 @command.command("queues")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each.")
 def queues(as_json: bool) -> None:
-    """Tell how many jobs each queue has, for how long the oldest has been ready, and what is paused."""
+    """Tell how many jobs and workers each queue has, for how long the oldest has been ready, and what is paused."""
 
     async def work() -> list[Any]:
         async with opened_pools() as pools:
             jobs = jobs_of(pools)
             return await jobs.depths()
 
-    heads = ("queue", "waiting", "ready", "running", "dead", "oldest ready", "paused")
+    heads = ("queue", "waiting", "ready", "running", "dead", "oldest ready", "paused", "workers")
     table = Table(*heads, box=None, pad_edge=False)
     for depth in run(work()):
         facts = {name: getattr(depth, name) for name in depth.__slots__}
         if as_json:
             click.echo(json.dumps(facts))
-        *texts, ready_s, is_paused, kinds = facts.values()
+        *texts, ready_s, is_paused, kinds, workers = facts.values()
         paused = "yes" if is_paused else ", ".join(kinds)
-        table.add_row(*map(str, texts), f"{ready_s:.1f} s", paused)
+        table.add_row(*map(str, texts), f"{ready_s:.1f} s", paused, str(workers))
     if not as_json:
         show_table(table)
 
@@ -140,9 +140,9 @@ def _what(queue: str, kind: str) -> str:
 @command.command("show")
 @click.argument("name")
 def show(name: str) -> None:
-    """Tell all that is known of a job as JSON, with every failure."""
+    """Tell all that is known of a job as JSON; of one that is over neither request nor failures are kept."""
 
-    async def work() -> tuple[JobState, tuple[bytes, list[bytes]]]:
+    async def work() -> tuple[JobState, Details]:
         id_ = job_of(name)
         async with opened_pools() as pools:
             jobs = jobs_of(pools)
@@ -151,11 +151,15 @@ def show(name: str) -> None:
                 raise NotFoundError(name)
             return found[id_], await jobs.details(id_)
 
-    job, (request, failures) = run(work())
-    facts = facts_of(job) | {
-        "request": _request(job.kind, request),
-        "failures": [_failure(status_pb2.Status.FromString(failure)) for failure in failures],
-    }
+    job, details = run(work())
+    facts = facts_of(job)
+    if details.host is not None:
+        facts["worker"] = {"host": details.host, "process": details.process}
+    if details.trace:
+        facts["trace_id"] = details.trace.split("-")[1]
+    if details.request is not None:
+        facts["request"] = _request(job.kind, details.request)
+        facts["failures"] = [_failure(status_pb2.Status.FromString(one)) for one in details.failures]
     click.echo(json.dumps(facts, indent=2))
 
 

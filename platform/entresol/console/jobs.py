@@ -18,9 +18,9 @@ from entresol.storage.jobs import LAST, Jobs, JobState
 from entresol.storage.timetable import Timetable
 from entresol.transport.web.exchange import code_of
 
-STATES = ("waiting", "ready", "running", "dead", "succeeded", "failed", "cancelled")
+STATES = ("waiting", "ready", "running", "dead", "succeeded", "cancelled")
 _PAGE_SIZE = 50
-_OVER = ("dead", "succeeded", "failed", "cancelled")
+_OVER = ("dead", "succeeded", "cancelled")
 
 
 class JobPages:
@@ -67,15 +67,16 @@ class JobPages:
 
     async def _job(self, ask: Ask) -> View:
         job = await self._found(ask)
-        request, failures = await self._jobs.details(job.id)
+        details = await self._jobs.details(job.id)
         tick = (await self._timetable.ticks_of([job.id])).get(job.id)
-        statuses = [status_pb2.Status.FromString(failure) for failure in failures]
+        statuses = [status_pb2.Status.FromString(failure) for failure in details.failures]
         if not statuses and job.failure is not None:
             statuses = [status_pb2.Status.FromString(job.failure)]
         values = {
             "job": job,
+            "details": details,
             "is_over": job.state in _OVER,
-            "request": self._message(self._request_type(job), request),
+            "request": self._message(self._request_type(job), details.request),
             "result": self._message(self._result_type(job), job.result),
             "failures": [_failure(status) for status in statuses],
             "tick": tick,

@@ -44,6 +44,7 @@ CHECKS: Sequence[Check] = (
     replicas.conflicts,
     queue.vacuum,
     queue.outbox,
+    queue.unserved,
     indexes.tables,
     indexes.missing,
     indexes.invalid,

@@ -34,6 +34,14 @@ def vacuum(facts: Facts) -> Iterator[Finding]:
             yield warning(label, f"has {table.dead} dead rows beside {table.live}", why, remedy)
 
 
+def unserved(facts: Facts) -> Iterator[Finding]:
+    """Look whether every queue that has jobs has a worker."""
+    for one in facts.queue.unserved if facts.queue is not None else ():
+        why = "they never begin"
+        remedy = f"run `entresol work --queue {one.queue}`, or mend the name of the queue in the proto"
+        yield error(f"queue {one.queue}", f"has jobs that are ready ({one.jobs}), and no worker", why, remedy)
+
+
 def outbox(facts: Facts) -> Iterator[Finding]:
     """Look whether jobs for a queue in another cluster wait to be moved there."""
     tables = facts.primary.own_tables if facts.primary is not None else ()

@@ -65,9 +65,12 @@ class Running:
                 await self._end(work)
         if self._told.done():
             raise StoppedError(self._told.result())
-        if work.cancelled() or loop.time() >= self.end_s:
+        if loop.time() >= self.end_s:
             raise DeadlineExceededError(f"the attempt took more than {self.claimed.timeout_s:g} s")
-        return work.result()
+        try:
+            return work.result()
+        except asyncio.CancelledError as error:  # a task of its own was, and nobody has told this one to end
+            raise RuntimeError("the function was cancelled, and not by the platform") from error
 
     def stop(self, why: Why) -> None:
         """Tell the attempt to end."""

@@ -308,9 +308,9 @@ class Worker:
             await asyncio.sleep(KEEP_S)
 
     async def _measure(self) -> None:
+        floors: dict[int, int] = {}
         while True:
-            floors = {lane.id: lane.floor for lane in self._lanes}
-            self._gauges.backlog = await self._insist(partial(self._jobs.backlog, self._queues, floors))
+            self._gauges.backlog = await self._insist(partial(self._jobs.backlog, floors))
             await asyncio.sleep(MEASURE_S)
 
     async def _look(self) -> None:

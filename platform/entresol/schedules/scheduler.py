@@ -121,4 +121,5 @@ def _count(one: Advance) -> None:
         telemetry.TICK_DELAY.record((one.due.now - tick).total_seconds(), schedule)
     for skip in one.skipped:
         telemetry.TICKS_SKIPPED.add(skip.number, {**schedule, telemetry.REASON: skip.reason})
-        log.warning("%d ticks of %s were skipped: %s", skip.number, one.due.name, skip.reason)
+        level = logging.DEBUG if skip.reason == "paused" else logging.WARNING
+        log.log(level, "ticks of %s that were skipped, %s: %d", one.due.name, skip.reason, skip.number)

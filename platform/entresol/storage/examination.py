@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import asyncpg
+
 from entresol.clock import Clock
 from entresol.config import Settings
 from entresol.storage.catalog import read_query
@@ -102,6 +104,14 @@ class OwnTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Unserved:
+    """A queue that no worker serves, and how many of its jobs have been ready for a minute, of at most 1,000 a lane."""
+
+    queue: str
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexUse:
     """An index, and how often this server read it."""
 
@@ -137,6 +147,7 @@ class Examination:
     followers: Sequence[Follower] = ()
     transactions: Sequence[OpenTransaction] = ()
     own_tables: Sequence[OwnTable] = ()
+    unserved: Sequence[Unserved] = ()
     indexes: Sequence[IndexUse] = ()
     statistics: Statistics | None = None
     unread: dict[str, str] = field(default_factory=dict)
@@ -177,6 +188,7 @@ _LISTS: Mapping[str, type] = {
     "followers": Follower,
     "transactions": OpenTransaction,
     "own_tables": OwnTable,
+    "unserved": Unserved,
     "indexes": IndexUse,
 }
 
@@ -184,6 +196,8 @@ _LISTS: Mapping[str, type] = {
 async def _read(found: Examination, name: str, reading: Any) -> None:
     try:
         setattr(found, name, await reading)
+    except asyncpg.UndefinedTableError:  # it is not migrated, which another check tells
+        pass
     except DRIVER_ERRORS as error:
         found.unread[name] = str(error) or type(error).__name__
 

@@ -79,7 +79,7 @@ Share = tuple[LaneState, int]  # of a claim's room
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A job as it is, or as it ended. `state` is waiting, ready, running, dead, succeeded, failed or cancelled."""
+    """A job as it is, or as it ended. `state` is waiting, ready, running, dead, succeeded or cancelled."""
 
     id: uuid.UUID
     queue: str
@@ -99,6 +99,17 @@ class JobState:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What operators are told of a job beside its state. Of one that is over nothing is kept but that."""
+
+    request: bytes | None = None
+    failures: Sequence[bytes] = ()  # the first one first
+    trace: str = ""  # of who put it in, as a W3C header
+    host: str | None = None  # of the worker that it runs on
+    process: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
     """How many jobs of a queue are in each state, for how long the oldest one has been ready, and what is paused."""
 
@@ -110,6 +121,7 @@ class Depth:
     ready_s: float
     is_paused: bool
     kinds_paused: list[str]
+    workers: int  # that serve it
 
 
 class Jobs:
@@ -126,10 +138,14 @@ class Jobs:
         records = await self._run("survey", [*queues], [*kinds], [*floors], [*floors.values()])
         return [LaneState(record[0], Lane(*record[1:5]), record[5], record[6]) for record in records]
 
-    async def backlog(self, queues: Collection[str], floors: Mapping[int, int]) -> dict[str, Backlog]:
-        """Return what is ready, by queue; `floors` are those of the last survey, by lane."""
-        records = await self._run("backlog", [*queues], [*floors], [*floors.values()])
-        return {record[0]: Backlog(*record[1:]) for record in records}
+    async def backlog(self, floors: dict[int, int]) -> dict[str, Backlog]:
+        """Return what is ready, by queue. `floors`, by lane, is where to look from: kept from one look to the next."""
+        found: dict[str, Backlog] = {}
+        for lane, queue, ready, ready_s, floor in await self._run("backlog", [*floors], [*floors.values()]):
+            floors[lane] = floor
+            before = found.get(queue, Backlog(0, 0.0))
+            found[queue] = Backlog(before.ready + ready, max(before.ready_s, ready_s))
+        return found
 
     async def claim(self, worker: uuid.UUID, wanted: Sequence[Share]) -> list[Claimed]:
         """Claim up to so many jobs of each lane; none for a worker whose lease is over."""
@@ -255,10 +271,10 @@ class Jobs:
         records = await self._run("list", queue, kind, state, after, limit)
         return [JobState(**record) for record in records]
 
-    async def details(self, id_: uuid.UUID) -> tuple[bytes, list[bytes]]:
-        """Return the request of a job that is not over, or is dead, and every failure, the first one first."""
+    async def details(self, id_: uuid.UUID) -> Details:
+        """Return what there is to tell of a job that is not over, or is dead."""
         records = await self._run("details", id_)
-        return (records[0][0], [*records[0][1]]) if records else (b"", [])
+        return Details(*records[0]) if records else Details()
 
     async def retry(
         self, *, queue: str = "", kind: str = "", ids: Sequence[uuid.UUID] | None = None

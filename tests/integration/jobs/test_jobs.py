@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 import urllib.request
 from collections.abc import Callable
@@ -92,6 +93,21 @@ def test_a_job_that_waits_is_cancelled_at_once_and_one_that_runs_soon(workshop: 
     assert workshop.marks() == []
 
 
+def test_what_is_cancelled_is_not_begun_again_though_its_worker_dies_before_it_hears_of_it(
+    workshop: Workshop,
+) -> None:
+    name = workshop.begin(label="a", steps=1, pause="1s")
+    with workshop.worker() as first:
+        until(lambda: state(workshop, name) == "RUNNING")
+        first.send_signal(signal.SIGSTOP)
+        workshop.api.call("CancelOperation", name=name)
+        first.kill()
+    with workshop.worker():
+        assert workshop.wait(name).error.code == Code.CANCELLED
+    metadata = workshop.unpacked(METADATA, workshop.operation(name).metadata)
+    assert (metadata.attempt, workshop.marks()) == (1, [])
+
+
 def test_a_killed_worker_s_jobs_are_begun_again_by_another(workshop: Workshop) -> None:
     with workshop.worker() as first, workshop.worker():
         names = [workshop.begin(label=f"t{n}", steps=8, pause="0.5s") for n in range(10)]
@@ -122,8 +138,6 @@ def test_a_job_whose_worker_is_not_known_is_begun_again(workshop: Workshop) -> N
 def test_a_worker_that_stands_still_longer_than_its_lease_commits_nothing(
     workshop: Workshop, stopped: str
 ) -> None:
-    import signal
-
     block = f"{LEASE_S * 3}s" if stopped == "blocked" else "0s"
     name = workshop.begin(label="a", steps=1, pause="0.5s", block=block)
     with workshop.worker() as first:
@@ -145,8 +159,6 @@ def test_a_worker_that_stands_still_longer_than_its_lease_commits_nothing(
 def test_a_worker_that_is_stopped_within_its_transaction_keeps_nobody_from_its_jobs(
     workshop: Workshop,
 ) -> None:
-    import signal
-
     names = [workshop.begin(label=label, steps=1, stay="60s") for label in ("a", "b")]
     idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
     with workshop.worker() as first:

@@ -12,9 +12,10 @@ from tests.integration.jobs.conftest import CROWD, put
 from entresol.config import Settings
 from entresol.embedded.polling import until
 from entresol.errors import StoreUnavailableError
+from entresol.jobs.attempts import Running
 from entresol.jobs.kinds import Kind, Reports
 from entresol.jobs.worker import Worker
-from entresol.storage.jobs import Claimed, Jobs, Share
+from entresol.storage.jobs import Attempt, Claimed, Jobs, Share
 from entresol.storage.pools import Pools
 from entresol.testing.servers import Database
 
@@ -113,6 +114,20 @@ async def test_what_cannot_be_kept_of_one_job_s_reports_harms_no_other(
     assert await until(are_done, 20.0)
     worker.stop()
     await running
+
+
+async def test_a_function_whose_own_task_is_cancelled_has_failed_and_not_run_out_of_time() -> None:
+    async def run(_claimed: Claimed, _reports: Reports) -> bytes:
+        inner = asyncio.create_task(asyncio.sleep(60))
+        inner.cancel()
+        await inner
+        return b""
+
+    claimed = Claimed(Attempt(uuid.uuid4(), 1), 1, CROWD, 1, 3, 60.0, "", "", b"", None, None)
+    kind = Kind(CROWD, run, lambda error, claimed: b"")
+    attempt = Running(claimed, kind, asyncio.get_running_loop().time() + 60.0)
+    with pytest.raises(RuntimeError, match="cancelled, and not by the platform"):
+        await attempt.run()
 
 
 async def test_an_attempt_that_fails_when_it_was_told_to_end_is_cancelled(

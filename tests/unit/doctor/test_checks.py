@@ -13,7 +13,7 @@ from entresol.config import UnknownVariable
 from entresol.doctor import cache, database, fleet, process, queue, replicas, settings, slots
 from entresol.doctor.facts import PROTOS, Asked, Facts, Fleet, Silent
 from entresol.doctor.finding import Severity, size
-from entresol.storage.examination import Follower, OpenTransaction, OwnTable, SlotState, Statistics
+from entresol.storage.examination import Follower, OpenTransaction, OwnTable, SlotState, Statistics, Unserved
 from entresol.storage.migrate import MigrationState
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -211,6 +211,13 @@ def test_jobs_that_do_not_leave_the_outbox_are_told(
     primary = server(own_tables=[OwnTable("outbox", waiting, 0, is_off=False)])
     found = told(queue.outbox, facts(primary=primary, settings={"database_jobs": url}))
     assert [one for one, _ in found] == ([] if severity is None else [severity])
+
+
+def test_a_queue_that_no_worker_serves_is_an_error() -> None:
+    primary = server(unserved=[Unserved("typo", 3)])
+    severity, told_ = one(queue.unserved, facts(primary=primary))
+    assert (severity, told_) == (ERROR, "queue typo has jobs that are ready (3), and no worker")
+    assert told(queue.unserved, facts(primary=server())) == []
 
 
 def test_what_a_server_keeps_to_itself_is_noted() -> None:

@@ -40,11 +40,13 @@ class _JobService:
     async def get(self, request: Any, context: Context) -> Any:
         found = await self._found(request.name)
         (told,) = await self._told([found], context)
-        _, failures = await self._jobs.details(found.id)
-        if failures:
+        details = await self._jobs.details(found.id)
+        if details.failures:
             del told.failures[:]
-            for failure in failures:
+            for failure in details.failures:
                 told.failures.add().MergeFromString(failure)
+        if details.host is not None:
+            told.worker = f"{details.host}:{details.process}"
         return told
 
     async def page(self, request: Any, context: Context) -> Any:
@@ -86,6 +88,7 @@ class _JobService:
                 running=depth.running,
                 dead=depth.dead,
                 ready_age=timedelta(seconds=depth.ready_s),
+                workers=depth.workers,
             )
         return response
 

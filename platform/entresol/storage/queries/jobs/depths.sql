@@ -1,6 +1,8 @@
--- What waits and runs, by queue, and what of it is paused; `ready_s` is the age of the oldest job that is ready.
+-- What waits and runs, by queue, what of it is paused, and how many workers serve it; `ready_s` is the age of the oldest job
+-- that is ready.
 SELECT queue, coalesce(waiting, 0), coalesce(ready, 0), coalesce(running, 0), coalesce(dead, 0), coalesce(ready_s, 0),
-       coalesce(is_paused, false), coalesce(kinds_paused, '{}')
+       coalesce(is_paused, false), coalesce(kinds_paused, '{}'),
+       (SELECT count(*) FROM entresol.workers WHERE queue = ANY (queues) AND lease_time > clock_timestamp()) AS workers
 FROM (
     SELECT queue,
            count(*) FILTER (WHERE state = 'waiting') AS waiting,

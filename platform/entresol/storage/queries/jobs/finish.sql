@@ -6,5 +6,7 @@ WITH ended AS (
     RETURNING jobs.id, lane, said.outcome, create_time, start_time, attempt, percent, step, caller, said.result
 )
 INSERT INTO entresol.jobs_done (id, lane, outcome, create_time, start_time, done_time, attempt, percent, step, caller, result)
-SELECT id, lane, outcome, create_time, start_time, now(), attempt, percent, step, caller, result FROM ended
+SELECT id, lane, outcome, create_time, start_time, now(), attempt, CASE outcome WHEN 'succeeded' THEN 100 ELSE percent END, step,
+       caller, result
+FROM ended
 RETURNING id, (SELECT entresol.is_awaited(ARRAY(SELECT id FROM ended))) AS is_awaited

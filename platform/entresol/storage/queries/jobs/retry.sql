@@ -16,7 +16,7 @@ chosen AS (
 changed AS (
     UPDATE entresol.jobs
     SET state = 'ready', position = pg_current_xact_id()::text::bigint, due_time = now(), update_time = now(),
-        attempts_given = coalesce(attempts_given, attempts_max),
+        is_cancelled = false, attempts_given = coalesce(attempts_given, attempts_max),
         attempts_max = attempt + coalesce(attempts_given, attempts_max)
     FROM chosen
     WHERE jobs.id = chosen.id AND state = 'dead'

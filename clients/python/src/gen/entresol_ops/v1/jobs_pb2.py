@@ -29,41 +29,41 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65ntresol_ops/v1/jobs.proto\x12\x0f\x65ntresol.ops.v1\x1a\x1f\x65ntresol_ops/v1/schedules.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xff\x01\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05queue\x18\x02 \x01(\tR\x05queue\x12\x38\n\x08metadata\x18\x03 \x01(\x0b\x32\x1c.entresol.ops.v1.JobMetadataR\x08metadata\x12!\n\x0c\x61ttempts_max\x18\x04 \x01(\x05R\x0b\x61ttemptsMax\x12\x16\n\x06\x63\x61ller\x18\x05 \x01(\tR\x06\x63\x61ller\x12)\n\x04tick\x18\x06 \x01(\x0b\x32\x15.entresol.ops.v1.TickR\x04tick\x12.\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32\x12.google.rpc.StatusR\x08\x66\x61ilures\"\xb3\x01\n\x05Queue\x12\x14\n\x05queue\x18\x01 \x01(\tR\x05queue\x12\x18\n\x07waiting\x18\x02 \x01(\x03R\x07waiting\x12\x14\n\x05ready\x18\x03 \x01(\x03R\x05ready\x12\x18\n\x07running\x18\x04 \x01(\x03R\x07running\x12\x12\n\x04\x64\x65\x61\x64\x18\x05 \x01(\x03R\x04\x64\x65\x61\x64\x12\x36\n\tready_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08readyAge\"\x84\x03\n\x0bJobMetadata\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12/\n\x05state\x18\x02 \x01(\x0e\x32\x19.entresol.ops.v1.JobStateR\x05state\x12\x18\n\x07percent\x18\x03 \x01(\x05R\x07percent\x12\x12\n\x04step\x18\x04 \x01(\tR\x04step\x12\x18\n\x07\x61ttempt\x18\x05 \x01(\x05R\x07\x61ttempt\x12\x35\n\x16requested_cancellation\x18\x06 \x01(\x08R\x15requestedCancellation\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x39\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"#\n\rGetJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xac\x01\n\x0fListJobsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n\x05queue\x18\x03 \x01(\tR\x05queue\x12\x16\n\x06method\x18\x04 \x01(\tR\x06method\x12/\n\x05state\x18\x05 \x01(\x0e\x32\x19.entresol.ops.v1.JobStateR\x05state\"d\n\x10ListJobsResponse\x12(\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.entresol.ops.v1.JobR\x04jobs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"&\n\x10\x43\x61ncelJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"h\n\x10RetryJobsRequest\x12\x14\n\x05names\x18\x01 \x03(\tR\x05names\x12\x14\n\x05queue\x18\x02 \x01(\tR\x05queue\x12\x16\n\x06method\x18\x03 \x01(\tR\x06method\x12\x10\n\x03\x61ll\x18\x04 \x01(\x08R\x03\x61ll\")\n\x11RetryJobsResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x05R\x05\x63ount\"h\n\x10PurgeJobsRequest\x12\x14\n\x05names\x18\x01 \x03(\tR\x05names\x12\x14\n\x05queue\x18\x02 \x01(\tR\x05queue\x12\x16\n\x06method\x18\x03 \x01(\tR\x06method\x12\x10\n\x03\x61ll\x18\x04 \x01(\x08R\x03\x61ll\")\n\x11PurgeJobsResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x05R\x05\x63ount\"\x13\n\x11ListQueuesRequest\"D\n\x12ListQueuesResponse\x12.\n\x06queues\x18\x01 \x03(\x0b\x32\x16.entresol.ops.v1.QueueR\x06queues*\xae\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x13\n\x0fJOB_STATE_READY\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x12\n\x0eJOB_STATE_DEAD\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06\x32\xe4\x03\n\nJobService\x12>\n\x06GetJob\x12\x1e.entresol.ops.v1.GetJobRequest\x1a\x14.entresol.ops.v1.Job\x12O\n\x08ListJobs\x12 .entresol.ops.v1.ListJobsRequest\x1a!.entresol.ops.v1.ListJobsResponse\x12\x46\n\tCancelJob\x12!.entresol.ops.v1.CancelJobRequest\x1a\x16.google.protobuf.Empty\x12R\n\tRetryJobs\x12!.entresol.ops.v1.RetryJobsRequest\x1a\".entresol.ops.v1.RetryJobsResponse\x12R\n\tPurgeJobs\x12!.entresol.ops.v1.PurgeJobsRequest\x1a\".entresol.ops.v1.PurgeJobsResponse\x12U\n\nListQueues\x12\".entresol.ops.v1.ListQueuesRequest\x1a#.entresol.ops.v1.ListQueuesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65ntresol_ops/v1/jobs.proto\x12\x0f\x65ntresol.ops.v1\x1a\x1f\x65ntresol_ops/v1/schedules.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x97\x02\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n\x05queue\x18\x02 \x01(\tR\x05queue\x12\x38\n\x08metadata\x18\x03 \x01(\x0b\x32\x1c.entresol.ops.v1.JobMetadataR\x08metadata\x12!\n\x0c\x61ttempts_max\x18\x04 \x01(\x05R\x0b\x61ttemptsMax\x12\x16\n\x06\x63\x61ller\x18\x05 \x01(\tR\x06\x63\x61ller\x12)\n\x04tick\x18\x06 \x01(\x0b\x32\x15.entresol.ops.v1.TickR\x04tick\x12.\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32\x12.google.rpc.StatusR\x08\x66\x61ilures\x12\x16\n\x06worker\x18\x08 \x01(\tR\x06worker\"\xcd\x01\n\x05Queue\x12\x14\n\x05queue\x18\x01 \x01(\tR\x05queue\x12\x18\n\x07waiting\x18\x02 \x01(\x03R\x07waiting\x12\x14\n\x05ready\x18\x03 \x01(\x03R\x05ready\x12\x18\n\x07running\x18\x04 \x01(\x03R\x07running\x12\x12\n\x04\x64\x65\x61\x64\x18\x05 \x01(\x03R\x04\x64\x65\x61\x64\x12\x36\n\tready_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08readyAge\x12\x18\n\x07workers\x18\x07 \x01(\x03R\x07workers\"\x84\x03\n\x0bJobMetadata\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12/\n\x05state\x18\x02 \x01(\x0e\x32\x19.entresol.ops.v1.JobStateR\x05state\x12\x18\n\x07percent\x18\x03 \x01(\x05R\x07percent\x12\x12\n\x04step\x18\x04 \x01(\tR\x04step\x12\x18\n\x07\x61ttempt\x18\x05 \x01(\x05R\x07\x61ttempt\x12\x35\n\x16requested_cancellation\x18\x06 \x01(\x08R\x15requestedCancellation\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x39\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"#\n\rGetJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xac\x01\n\x0fListJobsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x14\n\x05queue\x18\x03 \x01(\tR\x05queue\x12\x16\n\x06method\x18\x04 \x01(\tR\x06method\x12/\n\x05state\x18\x05 \x01(\x0e\x32\x19.entresol.ops.v1.JobStateR\x05state\"d\n\x10ListJobsResponse\x12(\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.entresol.ops.v1.JobR\x04jobs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"&\n\x10\x43\x61ncelJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"h\n\x10RetryJobsRequest\x12\x14\n\x05names\x18\x01 \x03(\tR\x05names\x12\x14\n\x05queue\x18\x02 \x01(\tR\x05queue\x12\x16\n\x06method\x18\x03 \x01(\tR\x06method\x12\x10\n\x03\x61ll\x18\x04 \x01(\x08R\x03\x61ll\")\n\x11RetryJobsResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x05R\x05\x63ount\"h\n\x10PurgeJobsRequest\x12\x14\n\x05names\x18\x01 \x03(\tR\x05names\x12\x14\n\x05queue\x18\x02 \x01(\tR\x05queue\x12\x16\n\x06method\x18\x03 \x01(\tR\x06method\x12\x10\n\x03\x61ll\x18\x04 \x01(\x08R\x03\x61ll\")\n\x11PurgeJobsResponse\x12\x14\n\x05\x63ount\x18\x01 \x01(\x05R\x05\x63ount\"\x13\n\x11ListQueuesRequest\"D\n\x12ListQueuesResponse\x12.\n\x06queues\x18\x01 \x03(\x0b\x32\x16.entresol.ops.v1.QueueR\x06queues*\xae\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x13\n\x0fJOB_STATE_READY\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x12\n\x0eJOB_STATE_DEAD\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06\x32\xe4\x03\n\nJobService\x12>\n\x06GetJob\x12\x1e.entresol.ops.v1.GetJobRequest\x1a\x14.entresol.ops.v1.Job\x12O\n\x08ListJobs\x12 .entresol.ops.v1.ListJobsRequest\x1a!.entresol.ops.v1.ListJobsResponse\x12\x46\n\tCancelJob\x12!.entresol.ops.v1.CancelJobRequest\x1a\x16.google.protobuf.Empty\x12R\n\tRetryJobs\x12!.entresol.ops.v1.RetryJobsRequest\x1a\".entresol.ops.v1.RetryJobsResponse\x12R\n\tPurgeJobs\x12!.entresol.ops.v1.PurgeJobsRequest\x1a\".entresol.ops.v1.PurgeJobsResponse\x12U\n\nListQueues\x12\".entresol.ops.v1.ListQueuesRequest\x1a#.entresol.ops.v1.ListQueuesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'entresol_ops.v1.jobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=1774
-  _globals['_JOBSTATE']._serialized_end=1948
+  _globals['_JOBSTATE']._serialized_start=1824
+  _globals['_JOBSTATE']._serialized_end=1998
   _globals['_JOB']._serialized_start=200
-  _globals['_JOB']._serialized_end=455
-  _globals['_QUEUE']._serialized_start=458
-  _globals['_QUEUE']._serialized_end=637
-  _globals['_JOBMETADATA']._serialized_start=640
-  _globals['_JOBMETADATA']._serialized_end=1028
-  _globals['_GETJOBREQUEST']._serialized_start=1030
-  _globals['_GETJOBREQUEST']._serialized_end=1065
-  _globals['_LISTJOBSREQUEST']._serialized_start=1068
-  _globals['_LISTJOBSREQUEST']._serialized_end=1240
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1242
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1342
-  _globals['_CANCELJOBREQUEST']._serialized_start=1344
-  _globals['_CANCELJOBREQUEST']._serialized_end=1382
-  _globals['_RETRYJOBSREQUEST']._serialized_start=1384
-  _globals['_RETRYJOBSREQUEST']._serialized_end=1488
-  _globals['_RETRYJOBSRESPONSE']._serialized_start=1490
-  _globals['_RETRYJOBSRESPONSE']._serialized_end=1531
-  _globals['_PURGEJOBSREQUEST']._serialized_start=1533
-  _globals['_PURGEJOBSREQUEST']._serialized_end=1637
-  _globals['_PURGEJOBSRESPONSE']._serialized_start=1639
-  _globals['_PURGEJOBSRESPONSE']._serialized_end=1680
-  _globals['_LISTQUEUESREQUEST']._serialized_start=1682
-  _globals['_LISTQUEUESREQUEST']._serialized_end=1701
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=1703
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=1771
-  _globals['_JOBSERVICE']._serialized_start=1951
-  _globals['_JOBSERVICE']._serialized_end=2435
+  _globals['_JOB']._serialized_end=479
+  _globals['_QUEUE']._serialized_start=482
+  _globals['_QUEUE']._serialized_end=687
+  _globals['_JOBMETADATA']._serialized_start=690
+  _globals['_JOBMETADATA']._serialized_end=1078
+  _globals['_GETJOBREQUEST']._serialized_start=1080
+  _globals['_GETJOBREQUEST']._serialized_end=1115
+  _globals['_LISTJOBSREQUEST']._serialized_start=1118
+  _globals['_LISTJOBSREQUEST']._serialized_end=1290
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1292
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1392
+  _globals['_CANCELJOBREQUEST']._serialized_start=1394
+  _globals['_CANCELJOBREQUEST']._serialized_end=1432
+  _globals['_RETRYJOBSREQUEST']._serialized_start=1434
+  _globals['_RETRYJOBSREQUEST']._serialized_end=1538
+  _globals['_RETRYJOBSRESPONSE']._serialized_start=1540
+  _globals['_RETRYJOBSRESPONSE']._serialized_end=1581
+  _globals['_PURGEJOBSREQUEST']._serialized_start=1583
+  _globals['_PURGEJOBSREQUEST']._serialized_end=1687
+  _globals['_PURGEJOBSRESPONSE']._serialized_start=1689
+  _globals['_PURGEJOBSRESPONSE']._serialized_end=1730
+  _globals['_LISTQUEUESREQUEST']._serialized_start=1732
+  _globals['_LISTQUEUESREQUEST']._serialized_end=1751
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=1753
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=1821
+  _globals['_JOBSERVICE']._serialized_start=2001
+  _globals['_JOBSERVICE']._serialized_end=2485
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,7 @@ JOB_STATE_DEAD: JobState
 JOB_STATE_CANCELLED: JobState
 
 class Job(_message.Message):
-    __slots__ = ("name", "queue", "metadata", "attempts_max", "caller", "tick", "failures")
+    __slots__ = ("name", "queue", "metadata", "attempts_max", "caller", "tick", "failures", "worker")
     NAME_FIELD_NUMBER: _ClassVar[int]
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class Job(_message.Message):
     CALLER_FIELD_NUMBER: _ClassVar[int]
     TICK_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
     name: str
     queue: str
     metadata: JobMetadata
@@ -47,23 +48,26 @@ class Job(_message.Message):
     caller: str
     tick: _schedules_pb2.Tick
     failures: _containers.RepeatedCompositeFieldContainer[_status_pb2.Status]
-    def __init__(self, name: _Optional[str] = ..., queue: _Optional[str] = ..., metadata: _Optional[_Union[JobMetadata, _Mapping]] = ..., attempts_max: _Optional[int] = ..., caller: _Optional[str] = ..., tick: _Optional[_Union[_schedules_pb2.Tick, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[_status_pb2.Status, _Mapping]]] = ...) -> None: ...
+    worker: str
+    def __init__(self, name: _Optional[str] = ..., queue: _Optional[str] = ..., metadata: _Optional[_Union[JobMetadata, _Mapping]] = ..., attempts_max: _Optional[int] = ..., caller: _Optional[str] = ..., tick: _Optional[_Union[_schedules_pb2.Tick, _Mapping]] = ..., failures: _Optional[_Iterable[_Union[_status_pb2.Status, _Mapping]]] = ..., worker: _Optional[str] = ...) -> None: ...
 
 class Queue(_message.Message):
-    __slots__ = ("queue", "waiting", "ready", "running", "dead", "ready_age")
+    __slots__ = ("queue", "waiting", "ready", "running", "dead", "ready_age", "workers")
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     DEAD_FIELD_NUMBER: _ClassVar[int]
     READY_AGE_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     queue: str
     waiting: int
     ready: int
     running: int
     dead: int
     ready_age: _duration_pb2.Duration
-    def __init__(self, queue: _Optional[str] = ..., waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., dead: _Optional[int] = ..., ready_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    workers: int
+    def __init__(self, queue: _Optional[str] = ..., waiting: _Optional[int] = ..., ready: _Optional[int] = ..., running: _Optional[int] = ..., dead: _Optional[int] = ..., ready_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., workers: _Optional[int] = ...) -> None: ...
 
 class JobMetadata(_message.Message):
     __slots__ = ("method", "state", "percent", "step", "attempt", "requested_cancellation", "create_time", "start_time", "end_time")
