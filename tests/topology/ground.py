@@ -195,8 +195,6 @@ class Ground:
             "ENTRESOL_DRAIN_DELAY_S": "4",
             # While one server does the work of two on such a machine, calls wait rather than are refused.
             "ENTRESOL_DATABASE_WAIT_S": "5",
-            # A primary that is stopped in order waits until what it sent was confirmed; that must not be kept back.
-            **({"ENTRESOL_RELAY_RETAIN_S": "0"} if self._cluster else {}),
         }
         argv = ["/usr/bin/env", *(f"{key}={value}" for key, value in settings.items())]
         argv += [sys.executable, "-m", "entresol.cli.main", *arguments]

@@ -7,6 +7,7 @@ again from the last acknowledged position after every reconnect, so the consumer
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 import time
 from collections.abc import AsyncIterator, Collection
@@ -58,17 +59,26 @@ class ReplicationStream:
     """An open stream of one slot. Iterate over it in one task; `acknowledge` whenever it suits.
 
     While nothing is committed it yields keepalives, at least one for each `status_s`. A slow consumer slows the
-    server down and nothing piles up here; the connection stays alive meanwhile.
+    server down and nothing piles up here; the connection stays alive meanwhile. A server that shuts down waits until
+    what it sent is acknowledged; while it is read it is let go instead, as one that is away.
     """
 
     def __init__(
-        self, wire: Wire, system: System, start_lsn: int, decoder: Decoder, silence_s: float
+        self,
+        wire: Wire,
+        system: System,
+        start_lsn: int,
+        decoder: Decoder,
+        silence_s: float,
+        lease_s: float,
     ) -> None:
         self.system = system
         self.start_lsn = start_lsn
         self._wire = wire
         self._decoder = decoder
         self._silence_s = silence_s
+        self._lease_s = lease_s
+        self._asked_s = -math.inf  # when the server asked for a status last, monotonic
         self._received = start_lsn
         self._acknowledged = start_lsn
         self._failure: BaseException | None = None
@@ -106,7 +116,7 @@ class ReplicationStream:
         wire, system = await _connect(url, lease_s)
         try:
             start_lsn = await (_start_temporary if temporary else _start)(wire, slot, publication)
-            stream = cls(wire, system, start_lsn, Decoder(columns, changes_max), silence_s)
+            stream = cls(wire, system, start_lsn, Decoder(columns, changes_max), silence_s, lease_s)
             beat = asyncio.create_task(stream._beat(status_s), name="replication status")
             try:
                 yield stream
@@ -154,8 +164,23 @@ class ReplicationStream:
         _, wal_end, _, asked = _KEEPALIVE.unpack_from(message)
         self._received = max(self._received, wal_end)
         if asked:
-            self._send_status(ask=False)
+            self._answer()
         return Keepalive(wal_end)
+
+    def _answer(self) -> None:
+        """Answer a server that asks for a status.
+
+        It asks who has been silent for half a lease; and, when it shuts down, again and again until all that it sent
+        is confirmed. What is not confirmed by then was kept back on purpose, and must not hold it up: it is there
+        when the server, or the one that takes its place with the slot, is read again.
+
+        Raises:
+            StoreUnavailableError: it shuts down.
+        """
+        asked_s, self._asked_s = self._asked_s, time.monotonic()
+        if self._asked_s - asked_s < self._lease_s / 4:
+            raise StoreUnavailableError("the database shuts down and is let go")
+        self._send_status(ask=False)
 
     def _send_status(self, *, ask: bool) -> None:
         """Tell what is received and acknowledged; `ask` for a keepalive in return."""
