@@ -157,19 +157,13 @@ class Pools:
             alone = bool(self._primary.reason)  # whether replicas are all there is
             needed = at_least if alone else max(at_least, hint)
             try:
-                for replica in [] if primary else self._choices(needed):
+                for replica in [] if primary else self._choices(needed, alone=alone):
                     try:
                         async with replica.pool.lend(deadline) as connection:
-                            standing = await replica.look(connection)
-                            if standing is not None:
-                                position = standing.position(connection.replayed, connection.made_s)
-                                if position >= needed:
-                                    lent = True
-                                    source = Source("replica", str(replica.address_of(standing)))
-                                    yield Lease(connection, source, position)
-                                    return
-                            if standing is None or alone:
-                                connection.terminate()  # the next one may lead to another server
+                            if lease := await self._lease(replica, connection, needed, alone=alone):
+                                lent = True
+                                yield lease
+                                return
                     except Exception as error:
                         if lent or not is_server_gone(error):
                             raise
@@ -181,6 +175,19 @@ class Pools:
                 if lent or primary or time.monotonic() > until_s or not self._may_replicas_come():
                     raise
             await asyncio.sleep(self.settings.replica_poll_s / 2)
+
+    async def _lease(
+        self, replica: Replica, connection: ServerConnection, needed: int, *, alone: bool
+    ) -> Lease | None:
+        """Return the lease of a connection for reads; None where the server that it leads to may not answer."""
+        standing = await replica.look(connection)
+        if standing is not None:
+            position = standing.position(connection.replayed, connection.made_s)
+            if position >= needed:
+                return Lease(connection, Source("replica", str(replica.address_of(standing))), position)
+        if standing is None or (alone and replica.leads_to_several):
+            connection.terminate()  # the next one may lead to another server
+        return None
 
     def _may_replicas_come(self) -> bool:
         """Tell whether a replica answers, or did a moment ago: one that has been away for longer is not waited for."""
@@ -281,12 +288,12 @@ class Pools:
     def _is_replica(self, address: Address) -> bool:
         return any(replica.live and replica.address == address for replica in self._replicas)
 
-    def _choices(self, at_least: int) -> Iterable[Replica]:
+    def _choices(self, at_least: int, *, alone: bool) -> Iterable[Replica]:
         """Return the replicas that may answer, the one with the least to do first, equals in turn."""
         self._turn += 1
         first = self._turn % max(1, len(self._replicas))
         around = self._replicas[first:] + self._replicas[:first]
-        serving = [replica for replica in around if replica.serves(at_least)]
+        serving = [replica for replica in around if replica.serves(at_least, alone=alone)]
         return sorted(serving, key=lambda replica: replica.pool.outstanding)
 
     def _pools(self) -> list[ServerPool]:
