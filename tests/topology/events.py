@@ -204,9 +204,8 @@ async def cache(ground: Ground, found: Findings) -> None:
         await ground.until(partial(_has_role, other, "master"), "Sentinel promoted nobody")
         found.figures["promoted after, s"] = round(time.monotonic() - began_s, 1)
         await asyncio.to_thread(killed.start)
-        await ground.until(
-            partial(_has_role, killed, "slave"), "who was killed did not follow the new primary"
-        )
+        follows = partial(_has_role, killed, "slave")
+        await ground.until(follows, "who was killed did not follow the new primary", FOLLOWED_S)
     found.losses(ground.load.since(began_s), {})
 
 
