@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -201,16 +200,22 @@ async def cache(ground: Ground, found: Findings) -> None:
     async with _under_load(ground) as began_s:
         await asyncio.to_thread(killed.kill)
 
-        await ground.until(partial(_has_role, other, "master"), "Sentinel promoted nobody")
+        async def is_promoted() -> bool:
+            return await _role(other) == "master"
+
+        await ground.until(is_promoted, "Sentinel promoted nobody")
         found.figures["promoted after, s"] = round(time.monotonic() - began_s, 1)
         await asyncio.to_thread(killed.start)
-        follows = partial(_has_role, killed, "slave")
-        await ground.until(follows, "who was killed did not follow the new primary", FOLLOWED_S)
+
+        async def is_whole() -> bool:  # Sentinel may have made who was killed the primary again, by then
+            return sorted([await _role(killed), await _role(other)]) == ["master", "slave"]
+
+        await ground.until(is_whole, "neither Redis follows the other", FOLLOWED_S)
     found.losses(ground.load.since(began_s), {})
 
 
-async def _has_role(cache: RedisProcess, role: str) -> bool:
-    return bool((await asyncio.to_thread(cache.client.info, "replication"))["role"] == role)
+async def _role(cache: RedisProcess) -> str:
+    return str((await asyncio.to_thread(cache.client.info, "replication"))["role"])
 
 
 async def switchover(ground: Ground, found: Findings) -> None:
