@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.haproxy import haproxy
 from tests.integration.cache.several import RedisProcess, redis_sentinels
 from tests.topology.load import Load
-from tests.topology.patroni import Cluster
+from tests.topology.patroni import TTL_S, Cluster
 
 from entresol.app import load_model
 from entresol.cli.folders import migration_folders
@@ -195,8 +195,8 @@ class Ground:
             "ENTRESOL_DRAIN_DELAY_S": "4",
             # While one server does the work of two on such a machine, calls wait rather than are refused.
             "ENTRESOL_DATABASE_WAIT_S": "5",
-            # A primary that is stopped in order waits until what it sent was confirmed; that must not be kept back.
-            **({"ENTRESOL_RELAY_RETAIN_S": "0"} if self._cluster else {}),
+            # Until another node leads, nobody can tell a replica that it has everything.
+            **({"ENTRESOL_REPLICA_LAG_MAX_S": str(2 * TTL_S)} if self._cluster else {}),
         }
         argv = ["/usr/bin/env", *(f"{key}={value}" for key, value in settings.items())]
         argv += [sys.executable, "-m", "entresol.cli.main", *arguments]

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -68,8 +68,13 @@ class Applier:
         start, database = hexed(feed.start_lsn), feed.database.encode()
         return all(watermark and watermark >= start and known == database for watermark, known in replies)
 
-    async def apply(self, batch: Batch, expected: int, feed: Feed) -> list[bytes]:
+    async def apply(
+        self, batch: Batch, expected: int, feed: Feed, ask_primary: Callable[[], Awaitable[object]]
+    ) -> list[bytes]:
         """Apply the batch to every partition, again and again while Redis is away: twice is as good as once.
+
+        Meanwhile nobody reads the feed, and so nobody would hear that the primary shuts down, which waits for who
+        reads it. So before each further attempt it is asked.
 
         Of a cluster some servers of which are away, it goes on with the others. When one is there again its partitions
         lack what was applied before: that is a rewind, or else a new generation.
@@ -78,6 +83,7 @@ class Applier:
 
         Raises:
             RewoundError: a partition lacks what was applied before, and the slot still has it.
+            Whatever `ask_primary` raises.
         """
         parts: dict[int, Sequence[Change]] = self._parts(batch)
         script, generation = self.connection.scripts.advance, self.new_generation()
@@ -98,6 +104,7 @@ class Applier:
             except CacheError as error:
                 log.warning("the cache does not take changes: %s", error)
                 await asyncio.sleep(pause_s)
+                await ask_primary()
                 pause_s = min(2 * pause_s, PAUSE_S_MAX)
 
     async def publish(self, progress: Progress) -> None:

@@ -175,7 +175,7 @@ class Relay:
                 self.progress.hear(events)
                 batch = Batch.of(events, applied, self._layout, self._scopes)
                 lag_s = await self._pass_gate(batch)
-                dropped = await self.applier.apply(batch, applied, feed)
+                dropped = await self.applier.apply(batch, applied, feed, self._take_snapshot)
                 if self.refill is not None:
                     self.refill.note(dropped)
                 applied = batch.newest

@@ -71,9 +71,12 @@ class Listings:
             if listing is not None:
                 return listing
         # Who knows of a newer change of the scope must not be given what another read before it.
-        position = max(position, look.newest)
+        flight = resource.type, digest, max(position, look.newest)
         load = partial(self._load, self.lists, resource, query, look, position, scope.ttl_s)
-        return _of_page(await self._flights.join((resource.type, digest, position), load))
+        page = await self._flights.join(flight, load)
+        if page.position is not None and page.position < position:
+            page = await load()  # who began it needed less, and while the primary is away was given no more
+        return _of_page(page)
 
     async def _shown(
         self, resource: Resource, look: Look, position: int, demand: Demand, timeout_s: float | None
@@ -113,7 +116,7 @@ class Listings:
         # Shared by callers who may be more patient than the first, so it has the time of a statement.
         timeout_s = self._records.settings.database_statement_timeout_s
         page = await self._records.store.list(
-            resource, query, at_least=position, seen=True, timeout_s=timeout_s
+            resource, query, at_least=position, hint=look.newest, seen=True, timeout_s=timeout_s
         )
         rows = tuple([(row.name, row.version) for row in page.rows])
         listed = Listed(rows, page.last if page.more else (), page.seen)

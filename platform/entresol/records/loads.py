@@ -208,7 +208,8 @@ class Loads:
         read = await self.store.get(
             resource,
             names,
-            at_least=max(wanted.at_least, fill.hint if fill else 0),
+            at_least=wanted.at_least,
+            hint=fill.hint if fill else 0,
             primary=wanted.source is not _Source.ANY,
             timeout_s=wanted.timeout_s,
         )

@@ -139,46 +139,61 @@ class Pools:
 
     @asynccontextmanager
     async def read(
-        self, at_least: int = 0, *, primary: bool = False, timeout_s: float | None = None
+        self, at_least: int = 0, *, hint: int = 0, primary: bool = False, timeout_s: float | None = None
     ) -> AsyncIterator[Lease]:
-        """Lend a connection to a replica that has replayed `at_least`, or else to the primary.
+        """Lend a connection to a replica that has replayed `at_least`, and `hint`, too, or else to the primary.
 
-        While the primary is away and the replicas have not replayed enough, they are given `database_wait_s` to do so.
+        The caller can do without `hint`: while the primary is away a replica that has `at_least` will do. While no
+        server that may answer can be had, one is waited for `database_wait_s`, for roles may just be changing hands.
 
         Raises:
             ResourceExhaustedError: none became free within `database_wait_s`.
             StoreUnavailableError: no server that may answer can be reached.
         """
         deadline = self.deadline(timeout_s)
-        if self._primary.reason and not primary:
-            await self._catch_up(at_least)
-        for replica in [] if primary else self._choices(at_least):
-            lent = False
-            try:
-                async with replica.pool.lend(deadline) as connection:
-                    standing = await replica.look(connection)
-                    if standing is None:
-                        connection.terminate()  # the next one may lead to another server
-                        continue
-                    position = standing.position(connection.replayed, connection.made_s)
-                    if position >= at_least:
-                        lent = True
-                        source = Source("replica", str(replica.address_of(standing)))
-                        yield Lease(connection, source, position)
-                        return
-            except Exception as error:
-                if lent or not is_server_gone(error):
-                    raise
-        async with self._primary.reads.lend(deadline) as connection:
-            yield Lease(connection, Source("primary", str(self._primary.address)), None)
-
-    async def _catch_up(self, at_least: int) -> None:
-        """Return when a replica has replayed this much, when the primary is back, or when neither comes in time."""
         until_s = time.monotonic() + self.settings.database_wait_s
-        while self._primary.reason and not any(self._choices(at_least)):
-            if not any(replica.live for replica in self._replicas) or time.monotonic() > until_s:
-                return
+        while True:
+            lent = False
+            alone = bool(self._primary.reason)  # whether replicas are all there is
+            needed = at_least if alone else max(at_least, hint)
+            try:
+                for replica in [] if primary else self._choices(needed, alone=alone):
+                    try:
+                        async with replica.pool.lend(deadline) as connection:
+                            if lease := await self._lease(replica, connection, needed, alone=alone):
+                                lent = True
+                                yield lease
+                                return
+                    except Exception as error:
+                        if lent or not is_server_gone(error):
+                            raise
+                async with self._primary.reads.lend(deadline) as connection:
+                    lent = True
+                    yield Lease(connection, Source("primary", str(self._primary.address)), None)
+                    return
+            except StoreUnavailableError:
+                if lent or primary or time.monotonic() > until_s or not self._may_replicas_come():
+                    raise
             await asyncio.sleep(self.settings.replica_poll_s / 2)
+
+    async def _lease(
+        self, replica: Replica, connection: ServerConnection, needed: int, *, alone: bool
+    ) -> Lease | None:
+        """Return the lease of a connection for reads; None where the server that it leads to may not answer."""
+        standing = await replica.look(connection)
+        if standing is not None:
+            position = standing.position(connection.replayed, connection.made_s)
+            if position >= needed:
+                return Lease(connection, Source("replica", str(replica.address_of(standing))), position)
+        if standing is None or (alone and replica.leads_to_several):
+            connection.terminate()  # the next one may lead to another server
+        return None
+
+    def _may_replicas_come(self) -> bool:
+        """Tell whether a replica answers, or did a moment ago: one that has been away for longer is not waited for."""
+        return any(
+            replica.live or replica.seen_lag_s < self.settings.database_wait_s for replica in self._replicas
+        )
 
     def servers(self) -> list[ServerState]:
         """Return what is known of each server, the primary first."""
@@ -273,12 +288,12 @@ class Pools:
     def _is_replica(self, address: Address) -> bool:
         return any(replica.live and replica.address == address for replica in self._replicas)
 
-    def _choices(self, at_least: int) -> Iterable[Replica]:
+    def _choices(self, at_least: int, *, alone: bool) -> Iterable[Replica]:
         """Return the replicas that may answer, the one with the least to do first, equals in turn."""
         self._turn += 1
         first = self._turn % max(1, len(self._replicas))
         around = self._replicas[first:] + self._replicas[:first]
-        serving = [replica for replica in around if replica.serves(at_least)]
+        serving = [replica for replica in around if replica.serves(at_least, alone=alone)]
         return sorted(serving, key=lambda replica: replica.pool.outstanding)
 
     def _pools(self) -> list[ServerPool]:

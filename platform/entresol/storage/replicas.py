@@ -54,9 +54,18 @@ class Replica:
         """Return what was replayed here, by the furthest server."""
         return self.standings.replayed
 
-    def serves(self, at_least: int) -> bool:
-        """Whether reads that need the changes up to this position may try here; `look` decides, by the connection."""
-        return self.live and self.lag_s <= self.settings.replica_lag_max_s and self.replayed >= at_least
+    def serves(self, at_least: int, *, alone: bool = False) -> bool:
+        """Whether reads that need the changes up to this position may try here; `look` decides, by the connection.
+
+        `alone`: the primary is away. Then a balancer is tried though nobody has heard of a server there with so much.
+        """
+        is_near = self.live and self.lag_s <= self.settings.replica_lag_max_s
+        return is_near and (self.replayed >= at_least or (alone and self.leads_to_several))
+
+    @property
+    def leads_to_several(self) -> bool:
+        """Whether another connection may lead to another server."""
+        return self.standings.are_several
 
     @property
     def seen_lag_s(self) -> float:
@@ -158,7 +167,7 @@ class Replica:
         return standing
 
     def _lost(self, error: BaseException) -> None:
-        if not self.standings.are_several:  # else the balancer leads the next connection to one that is there
+        if not self.leads_to_several:  # else the balancer leads the next connection to one that is there
             self.leave(error)
         self.pool.distrust()
 

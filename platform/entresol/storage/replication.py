@@ -7,6 +7,7 @@ again from the last acknowledged position after every reconnect, so the consumer
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 import time
 from collections.abc import AsyncIterator, Collection
@@ -62,13 +63,23 @@ class ReplicationStream:
     """
 
     def __init__(
-        self, wire: Wire, system: System, start_lsn: int, decoder: Decoder, silence_s: float
+        self,
+        wire: Wire,
+        system: System,
+        start_lsn: int,
+        decoder: Decoder,
+        silence_s: float,
+        lease_s: float,
+        lets_go: bool,
     ) -> None:
         self.system = system
         self.start_lsn = start_lsn
         self._wire = wire
         self._decoder = decoder
         self._silence_s = silence_s
+        self._lease_s = lease_s
+        self._lets_go = lets_go
+        self._asked_s = -math.inf  # when the server asked for a status last, monotonic
         self._received = start_lsn
         self._acknowledged = start_lsn
         self._failure: BaseException | None = None
@@ -87,6 +98,7 @@ class ReplicationStream:
         status_s: float = STATUS_S,
         silence_s: float = SILENCE_S,
         lease_s: float = LEASE_S,
+        lets_go: bool = False,
     ) -> AsyncIterator[Self]:
         """Connect to the server of `url` that accepts writes, and stream from the slot's acknowledged position.
 
@@ -97,6 +109,9 @@ class ReplicationStream:
         The server takes this process for lost after `lease_s` without a status, and the slot is free: one that is
         frozen, or whose host is gone, would keep its connection open.
 
+        A server that shuts down waits until all that it sent is acknowledged, for as long as that takes. With
+        `lets_go` the stream ends instead: for who acknowledges late on purpose.
+
         Raises:
             SlotBusyError: another process reads the slot; ask again later.
             SlotLostError: the slot is gone or was invalidated; `slots.prepare` makes a new one.
@@ -106,7 +121,7 @@ class ReplicationStream:
         wire, system = await _connect(url, lease_s)
         try:
             start_lsn = await (_start_temporary if temporary else _start)(wire, slot, publication)
-            stream = cls(wire, system, start_lsn, Decoder(columns, changes_max), silence_s)
+            stream = cls(wire, system, start_lsn, Decoder(columns, changes_max), silence_s, lease_s, lets_go)
             beat = asyncio.create_task(stream._beat(status_s), name="replication status")
             try:
                 yield stream
@@ -154,8 +169,21 @@ class ReplicationStream:
         _, wal_end, _, asked = _KEEPALIVE.unpack_from(message)
         self._received = max(self._received, wal_end)
         if asked:
-            self._send_status(ask=False)
+            self._answer()
         return Keepalive(wal_end)
+
+    def _answer(self) -> None:
+        """Answer a server that asks for a status.
+
+        It asks who has been silent for half a lease, and, when it shuts down, at once again after each answer.
+
+        Raises:
+            StoreUnavailableError: it shuts down, and is let go.
+        """
+        asked_s, self._asked_s = self._asked_s, time.monotonic()
+        if self._lets_go and self._asked_s - asked_s < self._lease_s / 4:
+            raise StoreUnavailableError("the database shuts down and is let go")
+        self._send_status(ask=False)
 
     def _send_status(self, *, ask: bool) -> None:
         """Tell what is received and acknowledged; `ask` for a keepalive in return."""
@@ -187,10 +215,15 @@ async def open_stream(
 ) -> AsyncIterator[ReplicationStream]:
     """Make what is missing of publication and slot, then open the stream: what a relay calls, each time it starts.
 
+    What a relay has not acknowledged it keeps back for when Redis forgets, so a server that shuts down is let go: it
+    still has that when it starts again, and one that takes its place and has not is read with a new generation.
+
     Raises: what `slots.prepare` and `ReplicationStream.open` raise, except SlotLostError in all but rare races.
     """
     await prepare(url, slot, publication, tables)
-    async with ReplicationStream.open(url, slot, publication, status_s=status_s, lease_s=lease_s) as stream:
+    async with ReplicationStream.open(
+        url, slot, publication, status_s=status_s, lease_s=lease_s, lets_go=True
+    ) as stream:
         yield stream
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.message import Message
 
@@ -96,10 +97,13 @@ class Store:
         names: Sequence[str],
         *,
         at_least: int = 0,
+        hint: int = 0,
         primary: bool = False,
         timeout_s: float | None = None,
     ) -> Read:
         """Return the rows of these names from a replica that has replayed `at_least`, or else from the primary.
+
+        While the primary is there, the replica has replayed `hint`, too.
 
         Raises:
             StoreUnavailableError: no server can answer.
@@ -107,7 +111,9 @@ class Store:
             DeadlineExceededError: the answer did not come in time.
         """
         table = self._schema.table(resource)
-        answer = await self._read(resource, table.read_by_names(names), "get", at_least, primary, timeout_s)
+        answer = await self._read(
+            resource, table.read_by_names(names), "get", _Position(at_least, hint), primary, timeout_s
+        )
         rows = [table.codec.row(record) for record in answer.records if record["name"] is not None]
         return Read({row.name: row for row in rows}, answer.source, answer.position, answer.records[0][-1])
 
@@ -117,6 +123,7 @@ class Store:
         query: ListQuery,
         *,
         at_least: int = 0,
+        hint: int = 0,
         primary: bool = False,
         seen: bool = False,
         timeout_s: float | None = None,
@@ -124,7 +131,9 @@ class Store:
         """Return one page; where from, and what is raised, is as for `get`. Only with `seen` the page tells that."""
         table = self._schema.table(resource)
         page = select_page(table, query)
-        answer = await self._read(resource, page, "list", at_least, primary, timeout_s, seen=seen)
+        answer = await self._read(
+            resource, page, "list", _Position(at_least, hint), primary, timeout_s, seen=seen
+        )
         records = answer.records[: query.limit]
         return Page(
             rows=tuple([table.codec.row(record) for record in records]),
@@ -150,7 +159,9 @@ class Store:
     ) -> int:
         """Return how many records `selection` has; where from, and what is raised, is as for `get`."""
         statement = selection.count(self._schema.table(resource))
-        answer = await self._read(resource, statement, "count", at_least, primary=False, timeout_s=timeout_s)
+        answer = await self._read(
+            resource, statement, "count", _Position(at_least), primary=False, timeout_s=timeout_s
+        )
         return int(answer.records[0][0])
 
     async def sample(
@@ -164,7 +175,9 @@ class Store:
     ) -> Sequence[str]:
         """Return the first names that `selection` has; where from, and what is raised, is as for `get`."""
         statement = selection.first(self._schema.table(resource), limit)
-        answer = await self._read(resource, statement, "sample", at_least, primary=False, timeout_s=timeout_s)
+        answer = await self._read(
+            resource, statement, "sample", _Position(at_least), primary=False, timeout_s=timeout_s
+        )
         return [record[0] for record in answer.records]
 
     async def update(
@@ -273,7 +286,7 @@ class Store:
         resource: Resource,
         statement: Statement,
         operation: str,
-        at_least: int,
+        position: _Position,
         primary: bool,
         timeout_s: float | None,
         *,
@@ -282,30 +295,39 @@ class Store:
         deadline = self._pools.deadline(timeout_s)
         with translated(self._schema.by_table):
             try:
-                return await self._ask(resource, statement, operation, at_least, primary, deadline, seen)
+                return await self._ask(resource, statement, operation, position, primary, deadline, seen)
             except DRIVER_ERRORS as error:
                 # A read may be repeated: elsewhere when the server is gone, on the primary when replay was in the way.
                 conflict = is_recovery_conflict(error)
                 if not conflict and not is_server_gone(error):
                     raise
                 primary = primary or conflict
-                return await self._ask(resource, statement, operation, at_least, primary, deadline, seen)
+                return await self._ask(resource, statement, operation, position, primary, deadline, seen)
 
     async def _ask(
         self,
         resource: Resource,
         statement: Statement,
         operation: str,
-        at_least: int,
+        position: _Position,
         primary: bool,
         deadline: Deadline,
         seen: bool,
     ) -> _Answer:
-        async with self._pools.read(at_least, primary=primary, timeout_s=deadline.left_s()) as lease:
+        async with self._pools.read(
+            position.at_least, hint=position.hint, primary=primary, timeout_s=deadline.left_s()
+        ) as lease:
             connection = lease.connection
             records = await run(connection, statement, deadline, resource.type, operation)
-            position = await connection.fetchval(sql.SEEN, timeout=deadline.left_s()) if seen else 0
-            return _Answer(records, lease.source, lease.position, position)
+            seen_lsn = await connection.fetchval(sql.SEEN, timeout=deadline.left_s()) if seen else 0
+            return _Answer(records, lease.source, lease.position, seen_lsn)
+
+
+class _Position(NamedTuple):
+    """What a replica must have replayed to answer, and what it had better."""
+
+    at_least: int
+    hint: int = 0
 
 
 @dataclass(frozen=True, slots=True)

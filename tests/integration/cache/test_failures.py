@@ -33,6 +33,25 @@ async def test_a_killed_redis_is_a_miss_and_an_empty_one_is_filled_again(
         assert (await stage.cache("a")).message == b"new"
 
 
+@pytest.mark.parametrize("redis_too", [False, True])
+async def test_a_relay_holds_no_primary_up_that_shuts_down_whether_redis_is_there_or_not(
+    stage: Stage, own_servers: EmbeddedServers, redis_too: bool
+) -> None:
+    async with stage.relaying() as relay:
+        await stage.write("a", "body")
+        await stage.applied()
+        if redis_too:
+            await own_servers.redis.kill()
+        await stage.write("b", "body")  # the relay keeps it back, or has yet to apply it
+        await own_servers.primary.stop()
+        assert await own_servers.primary.was_stopped_in_order()
+        await own_servers.primary.start()
+        if redis_too:
+            await own_servers.redis.start()
+        async with asyncio.timeout(20):
+            await relay.reached((await stage.write("b", "new", await stage.connect())).lsn)
+
+
 async def test_a_silent_redis_opens_the_breaker_which_closes_by_itself(
     stage: Stage, own_servers: EmbeddedServers
 ) -> None:

@@ -112,6 +112,27 @@ async def _promised(pools: Pools) -> tuple[int, int]:
         return lease.position, await lease.connection.fetchval("SELECT pg_last_wal_replay_lsn()")
 
 
+@pytest.mark.parametrize("lagging", [0, 1])
+async def test_while_the_primary_is_away_who_wrote_is_led_to_a_replica_that_has_it(
+    balanced: EmbeddedServers, settings: Settings, zoo: Model, house: Resource, lagging: int
+) -> None:
+    name = f"houses/away{lagging}"
+    async with opened(settings) as pools:
+        store = Store(pools, zoo)
+        await asyncio.gather(*(store.get(house, ["houses/none"]) for _ in range(AT_ONCE)))
+        await balanced.replicas[lagging].set_delay(60_000)
+        position = await write(store, house, name)
+        await balanced.replicas[1 - lagging].wait_for(position)
+        await balanced.primary.kill()
+        try:
+            reads = await asyncio.gather(
+                *(store.get(house, [name], at_least=position) for _ in range(AT_ONCE))
+            )
+            assert [list(read.rows) for read in reads] == [[name]] * AT_ONCE
+        finally:
+            await balanced.primary.start()
+
+
 async def test_reads_leave_a_balancer_that_falls_back_to_the_primary_and_return_with_the_replicas(
     balanced: EmbeddedServers,
     balancer: Proxy,

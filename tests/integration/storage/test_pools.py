@@ -288,6 +288,23 @@ async def test_while_the_primary_is_away_a_read_waits_for_a_replica_to_replay_wh
     await database.servers.primary.start()
 
 
+async def test_while_the_primary_is_away_reads_do_without_what_they_need_not(
+    store: Store, house: Resource, database: Database
+) -> None:
+    for replica in database.servers.replicas:
+        await replica.set_delay(60_000)
+    position = await write(store, house, "houses/a")
+    read = await store.get(house, ["houses/a"], hint=position)
+    assert (read.source.kind, list(read.rows)) == ("primary", ["houses/a"])
+    await database.servers.primary.kill()
+    reads = await asyncio.gather(*(store.get(house, ["houses/a"], hint=position) for _ in range(4)))
+    assert {read.source.kind for read in reads} == {"replica"}
+    assert all(read.position is not None and read.position < position for read in reads)
+    with pytest.raises(StoreUnavailableError):
+        await store.get(house, ["houses/a"], at_least=position)
+    await database.servers.primary.start()
+
+
 async def test_without_replicas_the_primary_reads_and_without_a_primary_nothing_writes(
     store: Store, house: Resource, pools: Pools, database: Database
 ) -> None:

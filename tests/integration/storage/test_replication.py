@@ -439,3 +439,61 @@ async def test_words_that_a_stranger_puts_before_tls_are_not_taken_for_the_serve
         with pytest.raises(StoreUnavailableError):
             async with ReplicationStream.open(proxy.url("sslmode=require"), slot, slot):
                 pass
+
+
+async def test_a_server_that_shuts_down_is_let_go_and_keeps_what_was_not_acknowledged(
+    migrate_database: Migrate,
+) -> None:
+    async with await EmbeddedServers.start(replicas=0, redis=False) as servers:
+        url = servers.write_url
+        await migrate_database(url)
+        async with open_stream(url, "relay", "relay", TABLES, status_s=QUICK_S) as stream:
+            await servers.primary.psql("INSERT INTO users (name) VALUES ('users/a')", database="entresol")
+            sent = await transaction(stream)
+            stopping = asyncio.create_task(servers.primary.stop())
+            with pytest.raises(StoreUnavailableError, match="shuts down"):
+                await past(stream, 1 << 62)
+        await stopping
+        assert await servers.primary.was_stopped_in_order()
+        await servers.primary.start()
+        async with open_stream(url, "relay", "relay", TABLES, status_s=QUICK_S) as stream:
+            assert await transaction(stream) == sent
+
+
+async def test_a_server_that_asks_after_a_silence_is_answered_and_not_let_go(
+    database: Database, slot: str, connection: asyncpg.Connection
+) -> None:
+    await prepare(database.write_url, slot, slot, TABLES)
+    async with ReplicationStream.open(
+        database.write_url, slot, slot, status_s=3600, lease_s=0.4, lets_go=True
+    ) as stream:  # so it is asked after each 0.2 s
+        async with asyncio.timeout(10):
+            for _ in range(5):
+                await anext(aiter(stream))
+        await insert(connection, "users/a")
+        assert names(await transaction(stream)) == [("insert", "users/a")]
+
+
+async def test_a_server_that_shuts_down_waits_for_who_does_not_let_go(migrate_database: Migrate) -> None:
+    async with await EmbeddedServers.start(replicas=0, redis=False) as servers:
+        url = servers.write_url
+        await migrate_database(url)
+        await prepare(url, "slow", "slow", TABLES)
+        async with ReplicationStream.open(url, "slow", "slow", status_s=QUICK_S) as stream:
+            await servers.primary.psql("INSERT INTO users (name) VALUES ('users/a')", database="entresol")
+            stopping = asyncio.create_task(servers.primary.stop())
+            assert await transaction(stream)
+            with pytest.raises(StoreUnavailableError) as ended:
+                await _acknowledge_late(stream)
+            assert "is let go" not in str(ended.value)
+        await stopping
+        assert await servers.primary.was_stopped_in_order()
+
+
+async def _acknowledge_late(stream: ReplicationStream) -> None:
+    told = 0
+    async for event in stream:
+        assert isinstance(event, Keepalive)
+        told += 1
+        if told > 200:  # which takes some seconds, but for a server that asks again and again
+            stream.acknowledge(event.wal_end)
