@@ -14,7 +14,6 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
-    set_span_in_context,
     use_span,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -53,7 +52,7 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
     finally:
         telemetry.method.reset(token)
         ended = {**kind, telemetry.OUTCOME: attempt.outcome}
-        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended, set_span_in_context(span))
+        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended, span)
 
 
 def handed_on(claimed: Claimed) -> Claimed:

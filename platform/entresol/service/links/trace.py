@@ -17,7 +17,6 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
     format_trace_id,
-    set_span_in_context,
     use_span,
 )
 
@@ -99,9 +98,8 @@ def record(method: Method, started: float, code: int, span: Span | None = None) 
 
     Its exemplar is `span`, if that is recorded; without one, the span that this is called in.
     """
-    context = None if span is None else set_span_in_context(span)
     duration_s = time.perf_counter() - started
-    telemetry.CALL_DURATION.record(duration_s, _outcome(method.full_name, code), context)
+    telemetry.CALL_DURATION.record(duration_s, _outcome(method.full_name, code), span)
 
 
 def note(method: Method, started: float) -> None:
