@@ -137,13 +137,6 @@ def _exporter() -> MetricExporter:
 
 
 def _send_traces(resource: Resource) -> None:
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from entresol.tracing import Provider
 
-    from entresol.sampling import drawing
-
-    provider = TracerProvider(resource=resource)
-    provider.sampler = drawing(provider.sampler)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
+    trace.set_tracer_provider(Provider(resource))

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
-from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
 Attributes = Mapping[str, str | int | float]
 _KNOWN_MAX = 8192
@@ -87,7 +87,7 @@ class _Distribution:
         self.counts = [0] * buckets
         self.total = 0.0
         self.lowest, self.highest = float("inf"), float("-inf")
-        self.exemplars: dict[int, tuple[float, float, SpanContext]] = {}  # by bucket: value, time, span
+        self.exemplars: dict[int, tuple[float, float, Span]] = {}  # by bucket: value, time, span
 
 
 class Durations:
@@ -105,7 +105,7 @@ class Durations:
         self._began_ns = time.time_ns()
 
     def record(self, duration_s: float, attributes: Attributes = _NONE, span: Span | None = None) -> None:
-        """Count a duration; `span`, or the current one, is its exemplar if it is recorded."""
+        """Count a duration; `span`, or the current one, is its exemplar while it is recorded, so before it ends."""
         if not self.is_counting:
             self._library.record(duration_s, attributes, None if span is None else set_span_in_context(span))
             return
@@ -117,9 +117,10 @@ class Durations:
             point.lowest = duration_s
         if duration_s > point.highest:
             point.highest = duration_s
-        seen = (get_current_span() if span is None else span).get_span_context()
-        if seen.trace_flags.sampled:
-            point.exemplars[at] = duration_s, time.time(), seen
+        if span is None:
+            span = get_current_span()
+        if span.is_recording():
+            point.exemplars[at] = duration_s, time.time(), span
 
     def metric(self) -> Any:
         """Return what was counted, as the library's readers give it (`Metric`); None of nothing."""
@@ -137,9 +138,9 @@ class Durations:
 
         since_s = time.time() - _EXEMPLAR_S
         exemplars = [
-            Exemplar({}, value, int(when_s * 1e9), span.span_id, span.trace_id)
+            Exemplar({}, value, int(when_s * 1e9), seen.span_id, seen.trace_id)
             for value, when_s, span in list(point.exemplars.values())
-            if when_s > since_s
+            if when_s > since_s and (seen := span.get_span_context()).trace_flags.sampled
         ]
         counts = list(point.counts)
         return HistogramDataPoint(

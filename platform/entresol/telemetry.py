@@ -5,9 +5,10 @@ Until `collection.start` is called the instruments record nothing and cost a dic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from functools import lru_cache
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -18,8 +19,9 @@ from entresol.instruments import Counter, Durations
 
 __all__ = ["CallbackOptions", "Observation"]
 
-meter = metrics.get_meter("entresol")
-tracer = trace.get_tracer("entresol")
+NAME = "entresol"  # of who measures
+meter = metrics.get_meter(NAME)
+tracer = trace.get_tracer(NAME)
 
 # Attributes.
 METHOD = "rpc.method"
@@ -99,6 +101,9 @@ TICKS_SKIPPED = Counter(
     meter, "entresol.schedules.ticks.skipped", "Ticks that put no job in, by schedule and reason"
 )
 
+# Telemetry itself.
+SPANS_LOST = Counter(meter, "entresol.telemetry.spans.lost", "Recorded spans that were not sent, by reason")
+
 # `entresol verify`, beside production.
 VERIFY_READS = Counter(meter, "entresol.verify.reads", "Writes read back, by age and outcome")
 VERIFY_STALENESS = Durations(
@@ -141,7 +146,8 @@ def sampled() -> bool:
 
 def look() -> None:
     """Find out whether anybody asks for traces: the library looks into the environment each time that it is asked."""
-    global _wanted, _sampler
+    global tracer, _wanted, _sampler
+    tracer = trace.get_tracer(NAME)  # what was given before there was a provider looks for it each time
     provider = trace.get_tracer_provider()
     _wanted = not isinstance(provider, trace.ProxyTracerProvider)
     _sampler = getattr(getattr(provider, "sampler", None), "draw", None)
@@ -156,8 +162,13 @@ def span(name: str, operation: str, resource: str = "") -> AbstractContextManage
     """Return a span below the current one while a block lasts; nothing where the trace is not recorded."""
     if not recording():
         return _NO_SPAN
-    attributes = {OPERATION: operation, **({RESOURCE: resource} if resource else {})}
+    attributes = _attributes(operation, resource)
     return tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+@lru_cache(maxsize=4096)
+def _attributes(operation: str, resource: str) -> Mapping[str, str]:
+    return {OPERATION: operation, **({RESOURCE: resource} if resource else {})}
 
 
 def traceparent() -> str:
