@@ -1,7 +1,7 @@
 """Where metrics and traces go: out over OTLP, to who scrapes them, or both at the cost of one.
 
 Each reader of the library keeps figures of its own, which every measurement pays for. So one reader serves both, and
-calls, which are measured most, are counted by `durations`; but not where OTLP is asked for differences, or for
+durations, which are measured most, are counted by `instruments`; but not where OTLP is asked for differences, or for
 exponential buckets (`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`, `…_DEFAULT_HISTOGRAM_AGGREGATION`).
 """
 
@@ -28,7 +28,7 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from entresol.telemetry import CALL_DURATION, meter
+from entresol.telemetry import DURATIONS, meter
 
 _collect: Callable[[], MetricsData | None] | None = None
 
@@ -53,7 +53,8 @@ def start(service: str, *, send: bool, keep: bool) -> None:
         kept = _KeptReader(resource)
         readers.append(kept)
         _collect = kept.get_metrics_data
-    CALL_DURATION.is_counting = is_cumulative
+    for durations in DURATIONS:
+        durations.is_counting = is_cumulative
     metrics.set_meter_provider(MeterProvider(readers, resource=resource))
 
 
@@ -78,7 +79,7 @@ class _KeptReader(InMemoryMetricReader):
         super().__init__()
 
     def get_metrics_data(self) -> MetricsData | None:
-        return _with_calls(super().get_metrics_data(), self._resource)
+        return _with_durations(super().get_metrics_data(), self._resource)
 
 
 class _SharedReader(PeriodicExportingMetricReader):
@@ -107,16 +108,17 @@ class _SharedReader(PeriodicExportingMetricReader):
     def _receive_metrics(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> None:
-        found = _with_calls(metrics_data, self._resource)
+        found = _with_durations(metrics_data, self._resource)
         if getattr(self._asking, "is_true", False):
             self._asking.found = found
         else:
             super()._receive_metrics(found, timeout_millis, **kwargs)
 
 
-def _with_calls(data: MetricsData | None, resource: Resource) -> MetricsData:
-    """Return metrics with what was counted of calls, if it was not the library that did."""
-    if not CALL_DURATION.is_counting:
+def _with_durations(data: MetricsData | None, resource: Resource) -> MetricsData:
+    """Return metrics with the durations that were counted, if it was not the library that did."""
+    counted = [metric for one in DURATIONS if one.is_counting and (metric := one.metric()) is not None]
+    if not counted:
         return MetricsData([]) if data is None else data
     # In the place where the library would have it: the exporter takes one entry for each resource and scope.
     wholes = [] if data is None else list(data.resource_metrics)
@@ -124,7 +126,7 @@ def _with_calls(data: MetricsData | None, resource: Resource) -> MetricsData:
     scopes = list(whole.scope_metrics)
     at = next((at for at, one in enumerate(scopes) if one.scope.name == meter.name), None)
     scope = ScopeMetrics(InstrumentationScope(meter.name), [], "") if at is None else scopes.pop(at)
-    scope = replace(scope, metrics=[*scope.metrics, CALL_DURATION.metric()])
+    scope = replace(scope, metrics=[*scope.metrics, *counted])
     return MetricsData([replace(whole, scope_metrics=[*scopes, scope]), *wholes])
 
 
@@ -135,13 +137,6 @@ def _exporter() -> MetricExporter:
 
 
 def _send_traces(resource: Resource) -> None:
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from entresol.tracing import Provider
 
-    from entresol.sampling import drawing
-
-    provider = TracerProvider(resource=resource)
-    provider.sampler = drawing(provider.sampler)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
+    trace.set_tracer_provider(Provider(resource))

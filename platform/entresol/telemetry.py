@@ -5,21 +5,23 @@ Until `collection.start` is called the instruments record nothing and cost a dic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from functools import lru_cache
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from entresol.durations import Durations
+from entresol.instruments import Counter, Durations
 
 __all__ = ["CallbackOptions", "Observation"]
 
-meter = metrics.get_meter("entresol")
-tracer = trace.get_tracer("entresol")
+NAME = "entresol"  # of who measures
+meter = metrics.get_meter(NAME)
+tracer = trace.get_tracer(NAME)
 
 # Attributes.
 METHOD = "rpc.method"
@@ -43,91 +45,76 @@ QUEUE = "entresol.queue"
 _CALLS_S = tuple(round(unit * 10**power, 6) for power in range(-5, 2) for unit in (1, 2.5, 5))
 _JOBS_S = tuple(round(unit * 10**power, 3) for power in range(-3, 5) for unit in (1, 3))
 
-
-def _durations(name: str, description: str, bounds_s: Sequence[float]) -> metrics.Histogram:
-    return meter.create_histogram(
-        name, unit="s", description=description, explicit_bucket_boundaries_advisory=bounds_s
-    )
-
-
 # Rate, errors and duration of every method.
 CALL_DURATION = Durations(
     meter, "rpc.server.call.duration", "Duration of calls, by method and status", _CALLS_S
 )
 
 # The cache: hits, misses and refusals per reason.
-CACHE_READS = meter.create_counter(
-    "entresol.cache.reads", description="Keys looked up, by resource and hit, miss or failure"
-)
-CACHE_WRITES = meter.create_counter(
-    "entresol.cache.writes", description="Puts, fills and lists, by what the cache answered"
-)
-CACHE_LISTS = meter.create_counter(
-    "entresol.cache.lists", description="Lists looked up, by resource and hit or why not"
-)
-CACHE_FAILURES = meter.create_counter(
-    "entresol.cache.failures", description="Cache commands that failed, by reason"
-)
-RELAY_CHANGES = meter.create_counter("entresol.relay.changes", description="Row changes applied by the relay")
-RELAY_REFILLS = meter.create_counter(
-    "entresol.relay.refills", description="Dropped entries, by read, skipped or failed"
-)
+CACHE_READS = Counter(meter, "entresol.cache.reads", "Keys looked up, by resource and hit, miss or failure")
+CACHE_WRITES = Counter(meter, "entresol.cache.writes", "Puts, fills and lists, by what the cache answered")
+CACHE_LISTS = Counter(meter, "entresol.cache.lists", "Lists looked up, by resource and hit or why not")
+CACHE_FAILURES = Counter(meter, "entresol.cache.failures", "Cache commands that failed, by reason")
+RELAY_CHANGES = Counter(meter, "entresol.relay.changes", "Row changes applied by the relay")
+RELAY_REFILLS = Counter(meter, "entresol.relay.refills", "Dropped entries, by read, skipped or failed")
 RELAY_LAG = "entresol.relay.lag"  # gauge, seconds
-RELAY_REWINDS = meter.create_counter(
-    "entresol.relay.rewinds", description="Cache fail-overs that were replayed"
-)
+RELAY_REWINDS = Counter(meter, "entresol.relay.rewinds", "Cache fail-overs that were replayed")
 
 # The database.
 POOL_USE = "entresol.storage.pool.connections"  # gauge, by server and state
-POOL_WAIT = _durations("entresol.storage.pool.wait", "Wait for a connection", _CALLS_S)
+POOL_WAIT = Durations(meter, "entresol.storage.pool.wait", "Wait for a connection", _CALLS_S)
 REPLICA_LAG = "entresol.storage.replica.lag"  # gauge, seconds, by server
-QUERY_DURATION = _durations(
-    "entresol.storage.query.duration", "Duration of statements, by resource and operation", _CALLS_S
+QUERY_DURATION = Durations(
+    meter, "entresol.storage.query.duration", "Duration of statements, by resource and operation", _CALLS_S
 )
 
 # Jobs.
-JOB_DURATION = _durations(
-    "entresol.jobs.attempt.duration", "Duration of attempts, by kind and how they ended", _JOBS_S
+JOB_DURATION = Durations(
+    meter, "entresol.jobs.attempt.duration", "Duration of attempts, by kind and how they ended", _JOBS_S
 )
-JOB_WAIT = _durations("entresol.jobs.wait", "From when a job is ready to its claim, by kind", _JOBS_S)
-JOBS_SWEPT = meter.create_counter(
-    "entresol.jobs.swept", description="Jobs taken back from workers whose lease was over"
-)
-JOBS_RELAYED = meter.create_counter("entresol.jobs.relayed", description="Jobs told to RabbitMQ, by queue")
-JOBS_RELAYED_AGAIN = meter.create_counter(
+JOB_WAIT = Durations(meter, "entresol.jobs.wait", "From when a job is ready to its claim, by kind", _JOBS_S)
+JOBS_SWEPT = Counter(meter, "entresol.jobs.swept", "Jobs taken back from workers whose lease was over")
+JOBS_RELAYED = Counter(meter, "entresol.jobs.relayed", "Jobs told to RabbitMQ, by queue")
+JOBS_RELAYED_AGAIN = Counter(
+    meter,
     "entresol.jobs.relayed.again",
-    description="Jobs that had not begun long after they were relayed, by queue",
+    "Jobs that had not begun long after they were relayed, by queue",
 )
 JOBS_RUNNING = "entresol.jobs.running"  # gauge, of this worker
 JOBS_READY = "entresol.jobs.ready"  # gauge, by queue; at most 1,000 of a lane are counted
 JOBS_AGE = "entresol.jobs.ready.age"  # gauge, seconds, by queue: of the oldest job that is ready
 
 # Events.
-EVENTS_PUBLISHED = meter.create_counter(
-    "entresol.events.published", description="Events that RabbitMQ has confirmed, by resource"
+EVENTS_PUBLISHED = Counter(
+    meter, "entresol.events.published", "Events that RabbitMQ has confirmed, by resource"
 )
-EVENTS_DELAY = _durations("entresol.events.delay", "From a commit to its events being confirmed", _JOBS_S)
+EVENTS_DELAY = Durations(
+    meter, "entresol.events.delay", "From a commit to its events being confirmed", _JOBS_S
+)
 EVENTS_HELD = "entresol.events.slot.held"  # gauge, bytes: the log that the server keeps for the slot
 
 # Schedules.
-TICK_DELAY = _durations(
-    "entresol.schedules.tick.delay", "How late ticks put their jobs in, by schedule", _JOBS_S
+TICK_DELAY = Durations(
+    meter, "entresol.schedules.tick.delay", "How late ticks put their jobs in, by schedule", _JOBS_S
 )
-TICKS_SKIPPED = meter.create_counter(
-    "entresol.schedules.ticks.skipped", description="Ticks that put no job in, by schedule and reason"
+TICKS_SKIPPED = Counter(
+    meter, "entresol.schedules.ticks.skipped", "Ticks that put no job in, by schedule and reason"
 )
 
+# Telemetry itself.
+SPANS_LOST = Counter(meter, "entresol.telemetry.spans.lost", "Recorded spans that were not sent, by reason")
+
 # `entresol verify`, beside production.
-VERIFY_READS = meter.create_counter(
-    "entresol.verify.reads", description="Writes read back, by age and outcome"
+VERIFY_READS = Counter(meter, "entresol.verify.reads", "Writes read back, by age and outcome")
+VERIFY_STALENESS = Durations(
+    meter, "entresol.verify.staleness", "Age of the first change that a read did not show", _JOBS_S
 )
-VERIFY_STALENESS = _durations(
-    "entresol.verify.staleness", "Age of the first change that a read did not show", _JOBS_S
-)
-VERIFY_DIFFERENCES = meter.create_counter(
-    "entresol.verify.differences", description="Hits that were not what the primary had"
-)
-VERIFY_SKIPPED = meter.create_counter("entresol.verify.skipped", description="Reads not made, by reason")
+VERIFY_DIFFERENCES = Counter(meter, "entresol.verify.differences", "Hits that were not what the primary had")
+VERIFY_SKIPPED = Counter(meter, "entresol.verify.skipped", "Reads not made, by reason")
+
+DURATIONS = (
+    CALL_DURATION, POOL_WAIT, QUERY_DURATION, JOB_DURATION, JOB_WAIT, EVENTS_DELAY, TICK_DELAY, VERIFY_STALENESS,
+)  # fmt: skip
 
 # The method or the kind of jobs for which this task works, for its log lines.
 method: ContextVar[str] = ContextVar("entresol.method", default="")
@@ -159,7 +146,8 @@ def sampled() -> bool:
 
 def look() -> None:
     """Find out whether anybody asks for traces: the library looks into the environment each time that it is asked."""
-    global _wanted, _sampler
+    global tracer, _wanted, _sampler
+    tracer = trace.get_tracer(NAME)  # what was given before there was a provider looks for it each time
     provider = trace.get_tracer_provider()
     _wanted = not isinstance(provider, trace.ProxyTracerProvider)
     _sampler = getattr(getattr(provider, "sampler", None), "draw", None)
@@ -174,8 +162,13 @@ def span(name: str, operation: str, resource: str = "") -> AbstractContextManage
     """Return a span below the current one while a block lasts; nothing where the trace is not recorded."""
     if not recording():
         return _NO_SPAN
-    attributes = {OPERATION: operation, **({RESOURCE: resource} if resource else {})}
+    attributes = _attributes(operation, resource)
     return tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+@lru_cache(maxsize=4096)
+def _attributes(operation: str, resource: str) -> Mapping[str, str]:
+    return {OPERATION: operation, **({RESOURCE: resource} if resource else {})}
 
 
 def traceparent() -> str:

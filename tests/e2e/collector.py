@@ -18,6 +18,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2
 
     def __init__(self) -> None:
         self.spans: list[Any] = []
+        self.resources: list[Any] = []  # whose spans they are
         self.metrics: set[str] = set()
         self.bounds: dict[str, list[float]] = {}  # of histograms
         self.changed = threading.Condition()
@@ -32,6 +33,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2
     def Export(self, request: Any, _: grpc.ServicerContext) -> Any:  # noqa: N802 - the name of the rpc
         with self.changed:
             if isinstance(request, trace_service_pb2.ExportTraceServiceRequest):
+                self.resources += request.resource_spans
                 for resource in request.resource_spans:
                     self.spans += [span for scope in resource.scope_spans for span in scope.spans]
                 reply: Any = trace_service_pb2.ExportTraceServiceResponse()

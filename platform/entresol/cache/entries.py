@@ -348,9 +348,7 @@ def _by_partition(places: Iterable[tuple[str, Place]]) -> dict[int, list[tuple[s
 
 def _count_writes(operation: str, answers: list[str]) -> list[str]:
     for answer in set(answers):
-        telemetry.CACHE_WRITES.add(
-            answers.count(answer), {telemetry.OPERATION: operation, telemetry.REASON: answer}
-        )
+        telemetry.CACHE_WRITES.add(answers.count(answer), _written(operation, answer))
     return answers
 
 
@@ -379,6 +377,11 @@ def _answers(resource: Resource, places: Sequence[Place], found: Found) -> list[
 def _count_reads(resource: Resource, count: int, reason: str) -> None:
     if count:
         telemetry.CACHE_READS.add(count, _attributes(resource.type, reason))
+
+
+@lru_cache(maxsize=4096)
+def _written(operation: str, answer: str) -> Mapping[str, str]:
+    return {telemetry.OPERATION: operation, telemetry.REASON: answer}
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from entresol import telemetry
 from entresol.cache.connection import Connection
@@ -17,6 +19,7 @@ from entresol.schema.pages import pack, unpack
 
 # An entry is generation(8) asof(16) revision(8) seen(16) size(8) in hex digits, so much of `last`, names and versions.
 _HEADER_BYTES = 56
+_FAILED = {telemetry.OPERATION: "list", telemetry.REASON: "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +114,17 @@ class Lists:
         try:
             await self._connection.execute(("SET", look.key, value, "PX", max(1, round(ttl_s * 1000))))
         except CacheError:
-            telemetry.CACHE_WRITES.add(1, {telemetry.OPERATION: "list", telemetry.REASON: "failed"})
+            telemetry.CACHE_WRITES.add(1, _FAILED)
 
 
 def count(resource: Resource, reason: str) -> None:
     """Count a list that was looked up: `hit`, or why it was none."""
-    telemetry.CACHE_LISTS.add(1, {telemetry.RESOURCE: resource.type, telemetry.REASON: reason})
+    telemetry.CACHE_LISTS.add(1, _attributes(resource.type, reason))
+
+
+@lru_cache(maxsize=4096)
+def _attributes(type_: str, reason: str) -> Mapping[str, str]:
+    return {telemetry.RESOURCE: type_, telemetry.REASON: reason}
 
 
 def _content(listed: Listed) -> bytes:

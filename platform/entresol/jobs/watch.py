@@ -14,7 +14,6 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
-    set_span_in_context,
     use_span,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -45,7 +44,7 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
     span = _span(claimed, claimed.kind, SpanKind.CONSUMER)
     token = telemetry.method.set(claimed.kind)
     try:
-        with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+        with use_span(span, record_exception=False, set_status_on_exception=False):
             yield attempt
             span.set_attribute(telemetry.OUTCOME, attempt.outcome)
             if attempt.outcome in _FAILED:
@@ -53,7 +52,8 @@ def watched(claimed: Claimed) -> Iterator[Watched]:
     finally:
         telemetry.method.reset(token)
         ended = {**kind, telemetry.OUTCOME: attempt.outcome}
-        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended, set_span_in_context(span))
+        telemetry.JOB_DURATION.record(time.perf_counter() - started, ended, span)
+        span.end()
 
 
 def handed_on(claimed: Claimed) -> Claimed:

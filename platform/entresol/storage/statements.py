@@ -6,8 +6,9 @@ Bulk loads, BEGIN and COMMIT, and the SQL of custom methods go past it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 from entresol import telemetry
 from entresol.storage.connections import Record, ServerConnection
@@ -62,10 +63,14 @@ async def copy(
 
 @contextmanager
 def _measured(resource: str, operation: str) -> Iterator[None]:
-    attributes = {telemetry.RESOURCE: resource, telemetry.OPERATION: operation}
     started_s = time.perf_counter()
     with telemetry.span(telemetry.SPAN_STATEMENT, operation, resource):
         try:
             yield
         finally:
-            telemetry.QUERY_DURATION.record(time.perf_counter() - started_s, attributes)
+            telemetry.QUERY_DURATION.record(time.perf_counter() - started_s, _attributes(resource, operation))
+
+
+@lru_cache(maxsize=4096)
+def _attributes(resource: str, operation: str) -> Mapping[str, str]:
+    return {telemetry.RESOURCE: resource, telemetry.OPERATION: operation}

@@ -15,11 +15,11 @@ from entresol import telemetry
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "platform" / "entresol"
-_KINDS = {"create_counter": "counter", "create_histogram": "histogram", "create_observable_gauge": "gauge"}
-_DURATIONS = {
-    "_durations": 0,
-    "Durations": 1,
-}  # what makes histograms of seconds, and which argument is the name
+_KINDS = {"create_observable_gauge": "gauge"}
+_OURS = {
+    "Counter": ("counter", ""),
+    "Durations": ("histogram", "s"),
+}  # by class: what it is; the name is second
 _UNITS = {"s": "seconds", "By": "bytes"}
 _INSTEAD = {"$__rate_interval": "5m"}  # of Grafana's own, for who parses
 # Labels that are not the code's: of histograms, of who collects, and the state of a connection.
@@ -56,8 +56,9 @@ def _made() -> Iterator[Instrument]:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue
-            if isinstance(node.func, ast.Name) and node.func.id in _DURATIONS:
-                yield Instrument(_name(node.args[_DURATIONS[node.func.id]]), "histogram", "s")
+            of_meter = node.args and isinstance(node.args[0], ast.Name) and node.args[0].id == "meter"
+            if of_meter and isinstance(node.func, ast.Name) and node.func.id in _OURS:
+                yield Instrument(_name(node.args[1]), *_OURS[node.func.id])
             made_of_a_name = node.args and isinstance(node.args[0], ast.Name)  # by one of those
             if isinstance(node.func, ast.Attribute) and node.func.attr in _KINDS and not made_of_a_name:
                 units = [item.value for item in node.keywords if item.arg == "unit"]

@@ -119,6 +119,16 @@ DASHBOARD = Dashboard(
                 {"{{entresol_queue}}": "max by (entresol_queue) (entresol_jobs_ready_age_seconds{FLEET})"},
                 worst=300,
             ),
+            Panel(
+                "Spans that were not sent",
+                "ops",
+                {
+                    "{{entresol_reason}}": "sum by (entresol_reason) "
+                    "(rate(entresol_telemetry_spans_lost_total{FLEET}[RATE]))"
+                },
+                "full: recorded faster than sent (OTEL_BSP_MAX_QUEUE_SIZE); failed: the collector took none; "
+                "late: left when a process ended.",
+            ),
         ],
     },
 )

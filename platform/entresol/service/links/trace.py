@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.propagate import extract
 from opentelemetry.trace import (
     INVALID_SPAN,
@@ -27,6 +27,7 @@ from entresol.schema.model import Method
 from entresol.service.call import Answer, Call, Handler, Reply, finished, is_awaitable, replies
 from entresol.service.status import CallFailedError
 
+_NOWHERE = Context()  # in which there is no span
 _OURS = (Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 
 
@@ -90,8 +91,8 @@ async def _followed(following: Handler, request: Any, call: Call, started: float
         code = Code.CANCELLED
         raise
     finally:
-        span.end()
         record(call.method, started, code, span)
+        span.end()
 
 
 def record(method: Method, started: float, code: int, span: Span | None = None) -> None:
@@ -99,43 +100,46 @@ def record(method: Method, started: float, code: int, span: Span | None = None) 
 
     Its exemplar is `span`, if that is recorded; without one, the span that this is called in.
     """
-    context = None if span is None else set_span_in_context(span)
     duration_s = time.perf_counter() - started
-    telemetry.CALL_DURATION.record(duration_s, _outcome(method.full_name, code), context)
+    telemetry.CALL_DURATION.record(duration_s, _outcome(method.full_name, code), span)
 
 
 def note(method: Method, started: float) -> None:
     """Note a call without links that went well: its duration, and if it is to be traced a span, now that it is over."""
-    span = None
-    if telemetry.sampled():
-        end_ns = time.time_ns()
-        start_ns = end_ns - int((time.perf_counter() - started) * 1e9)
-        attributes = _attributes(method.full_name)
-        span = telemetry.tracer.start_span(
-            _name(attributes), Context(), SpanKind.SERVER, attributes, start_time=start_ns
-        )
-        span.end(end_ns)
+    if not telemetry.sampled():
+        record(method, started, 0, INVALID_SPAN)
+        return
+    end_ns = time.time_ns()
+    start_ns = end_ns - int((time.perf_counter() - started) * 1e9)
+    name, attributes = _named(method.full_name)
+    span = telemetry.tracer.start_span(name, _NOWHERE, SpanKind.SERVER, attributes, None, start_ns)
     record(method, started, 0, span)
+    span.end(end_ns)
 
 
 @lru_cache(maxsize=4096)
 def _outcome(full_name: str, code: int) -> Mapping[str, str | int]:
-    return {**_attributes(full_name), telemetry.STATUS: code}
+    return {**_named(full_name)[1], telemetry.STATUS: code}
 
 
-def _attributes(full_name: str) -> dict[str, str | int]:
+@lru_cache(maxsize=4096)
+def _named(full_name: str) -> tuple[str, Mapping[str, str]]:
+    """Return the name and the attributes of a method's spans."""
     service, _, name = full_name.rpartition(".")
-    return {telemetry.SERVICE: service, telemetry.METHOD: name}
+    return f"{service}/{name}", {telemetry.SERVICE: service, telemetry.METHOD: name}
 
 
 async def _traced(following: Handler, request: Any, call: Call, started: float) -> Reply:
     span = _span(call)
-    with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-        try:
-            return await _measured(_begun(following, request, call), call, started)
-        except CallFailedError as error:
-            _tell(span, error)
-            raise
+    within = attach(set_span_in_context(span))
+    try:
+        return await _measured(_begun(following, request, call), call, started)
+    except CallFailedError as error:
+        _tell(span, error)
+        raise
+    finally:
+        detach(within)
+        span.end()
 
 
 async def _begun(following: Handler, request: Any, call: Call) -> Reply:
@@ -146,14 +150,10 @@ def _span(call: Call) -> Span:
     """Begin a span in the caller's trace, and tell the call its trace id; nothing when no traces are wanted."""
     if not telemetry.tracing():
         return INVALID_SPAN
-    attributes = _attributes(call.method.full_name)
-    span = telemetry.tracer.start_span(_name(attributes), extract(call.metadata), SpanKind.SERVER, attributes)
+    name, attributes = _named(call.method.full_name)
+    span = telemetry.tracer.start_span(name, extract(call.metadata), SpanKind.SERVER, attributes)
     call.trace_id = format_trace_id(span.get_span_context().trace_id)
     return span
-
-
-def _name(attributes: Mapping[str, str | int]) -> str:
-    return f"{attributes[telemetry.SERVICE]}/{attributes[telemetry.METHOD]}"
 
 
 def _tell(span: Span, error: CallFailedError) -> None:

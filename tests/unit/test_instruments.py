@@ -6,12 +6,12 @@ import random
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics import Counter as LibraryCounter
+from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import set_span_in_context
 
-from entresol.durations import Durations
+from entresol.instruments import Counter, Durations
 
 BOUNDS_S = (0.001, 0.01, 0.1, 1.0)
 SEED = random.SystemRandom().randrange(2**32)
@@ -56,8 +56,31 @@ def test_a_recorded_span_is_the_exemplar_of_its_bucket_and_no_other() -> None:
     ours = histogram(MeterProvider().get_meter("test"), is_counting=True)
     spans = [tracer.start_span("call") for _ in range(3)]
     for value, span in zip((0.005, 0.006, 0.5), spans, strict=True):
-        ours.record(value, {}, set_span_in_context(span))
+        ours.record(value, {}, span)
     ours.record(0.005, {})
     (point,) = ours.metric().data.data_points
     found = {one.value: one.trace_id for one in point.exemplars}
     assert found == {0.006: spans[1].get_span_context().trace_id, 0.5: spans[2].get_span_context().trace_id}
+
+
+@pytest.mark.parametrize("temporality", [AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA])
+def test_a_counter_tells_every_reader_what_the_librarys_would(temporality: AggregationTemporality) -> None:
+    reader = InMemoryMetricReader({LibraryCounter: temporality, ObservableCounter: temporality})
+    meter, dice = MeterProvider([reader]).get_meter("test"), random.Random(SEED)
+    ours, theirs = Counter(meter, "ours", "Reads"), meter.create_counter("theirs", description="Reads")
+    kinds = [{"resource": name, "reason": reason} for name in "ab" for reason in ("hit", "miss")]
+    for _ in range(2):  # collections
+        for _ in range(100):
+            amount, kind = dice.randrange(9), dice.choice(kinds)
+            ours.add(amount, kind if dice.random() < 0.5 else dict(kind))  # equal, but another object
+            theirs.add(amount, kind)
+        data = reader.get_metrics_data()
+        assert data is not None
+        found = {metric.name: metric for metric in data.resource_metrics[0].scope_metrics[0].metrics}
+        sums = [
+            {frozenset((one.attributes or {}).items()): one.value for one in found[name].data.data_points}  # type: ignore[union-attr]  # of sums
+            for name in ("ours", "theirs")
+        ]
+        assert sums[0] == sums[1], SEED
+        data_of = found["ours"].data
+        assert (data_of.is_monotonic, data_of.aggregation_temporality) == (True, temporality)  # type: ignore[union-attr]
