@@ -8,6 +8,8 @@ BROWSER := $(VENV)/.browser
 PEERS  := .venv-peers/.ready
 CHART  := .venv-chart/.ready
 SPARK  := .venv-spark/.ready
+# Of batches, Spark is measured where it is installed.
+BENCHER := $(if $(and $(filter batch,$(BENCH)),$(wildcard .venv-spark/.ready)),.venv-spark/bin,$(VENV)/bin)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check chart bench peers chaos offline-faults consistency topology-test fuzz-transport interop spark-test e2e fmt constraints clean
@@ -47,10 +49,10 @@ $(CHART): $(READY) tests/chart/constraints.txt tests/chart/operators/package.jso
 	@if command -v npm >/dev/null; then npm install --prefix tests/chart/operators --ignore-scripts --no-package-lock --no-audit --no-fund --silent; fi
 	@touch $(CHART)
 
-# A client of Spark Connect, as the extra `spark` has it, and beside it the server, of some 500 MB.
-$(SPARK): platform/constraints.txt platform/constraints-spark.txt tests/spark/constraints.txt pyproject.toml
+# All engines of batches, with the thin client of Spark Connect, and beside it the server, of some 500 MB.
+$(SPARK): platform/constraints.txt platform/constraints-batches.txt platform/constraints-spark.txt tests/spark/constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv-spark
-	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r platform/constraints.txt -r platform/constraints-spark.txt
+	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r platform/constraints.txt -r platform/constraints-batches.txt -r platform/constraints-spark.txt
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	rm -rf .venv-spark/server
 	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation --target .venv-spark/server -r tests/spark/constraints.txt
@@ -75,7 +77,7 @@ chart: $(CHART) ## check the chart and the image: rules, schemas, its life under
 peers: $(PEERS) ## install the services that `make bench` compares with
 
 bench: $(PEERS) $(if $(filter batch,$(BENCH)),$(EXTRA)) ## measure beside services written by hand: make bench ARGS=--quick, or BENCH=coherence, queue, batch, growth, tracing, clients
-	PYTHONPATH=clients/python/src:clients/python/src/gen $(BIN)/python -m tests.bench$(if $(BENCH),.$(BENCH)) $(ARGS)
+	PYTHONPATH=clients/python/src:clients/python/src/gen $(BENCHER)/python -m tests.bench$(if $(BENCH),.$(BENCH)) $(ARGS)
 
 chaos: $(READY) ## break everything in turn, and check what clients saw: make chaos ARGS=--quick
 	$(BIN)/python -m tests.chaos $(ARGS)

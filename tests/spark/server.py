@@ -55,8 +55,9 @@ class Spark:
         """Return the file that the server writes to."""
         return self.folder / "spark.log"
 
-    def start(self) -> None:
-        """Return once it answers. It does two tasks at once."""
+    @property
+    def words(self) -> list[str]:
+        """Return the command that starts it. It does two tasks at once."""
         settings = {
             "spark.connect.grpc.binding.address": "127.0.0.1",
             "spark.connect.grpc.binding.port": str(self.port),
@@ -69,11 +70,19 @@ class Spark:
         words = [str(HOME / "bin" / "spark-submit"), "--class", CLASS, "--master", f"local[2,{self.tries}]"]
         for name, value in settings.items():
             words += ["--conf", f"{name}={value}"]
-        own = {"SPARK_HOME": str(HOME), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": self.python}
+        return [*words, "spark-internal"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what the command is told beside."""
+        return {"SPARK_HOME": str(HOME), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": self.python}
+
+    def start(self) -> None:
+        """Return once it answers."""
         before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*words, "spark-internal"], env=os.environ | own, stdout=log, stderr=log, cwd=self.folder
+                self.words, env=os.environ | self.environment, stdout=log, stderr=log, cwd=self.folder
             )
         end_s = time.monotonic() + START_S
         while b"server started at" not in self.log.read_bytes()[before:]:

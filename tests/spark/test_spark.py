@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,23 @@ def test_a_cancelled_run_is_cancelled_on_the_server_too_and_publishes_nothing(
         # The tasks are given up, too: what there are two places for is done at once.
         market.rows("UPDATE sales SET pause_s = 0")
         market.done(market.begin("AddTotals", engine="spark"))
+    assert market.totals() == market.sold()
+
+
+def test_a_server_that_stands_still_keeps_nobody_from_cancelling(market: Market, spark: Spark) -> None:
+    name, shown_before = begin_slowly(market, "spark")
+    assert spark.process is not None
+    with market.worker(batches_spark=spark.address):
+        until(lambda: market.metadata(name).percent >= 10)
+        spark.process.send_signal(signal.SIGSTOP)
+        try:
+            market.api.call("CancelOperation", name=name)
+            until(lambda: market.operation(name).done, 10)
+            assert market.operation(name).error.code == Code.CANCELLED
+            assert market.shown() == shown_before
+            market.done(market.begin(engine="sql"))
+        finally:
+            spark.process.send_signal(signal.SIGCONT)
     assert market.totals() == market.sold()
 
 

@@ -24,7 +24,7 @@ from entresol.storage.arrow import required
 
 EXTRA = "spark"
 TRIES, PAUSE_MS_MAX = 6, 1000  # of a call that the server does not answer: within some five seconds
-LEAVE_S = 10.0
+LEAVE_S = 2.5  # within what an attempt has that is told to end
 RECORDS_OPTION = "spark.sql.execution.arrow.maxRecordsPerBatch"
 RECORDS_AT_ONCE = 4  # that a process of Spark's is given, each of the size of a part
 _FAILED = -1  # the pile of what cannot be done
