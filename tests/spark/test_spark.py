@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.batches.conftest import Market, until
+from tests.integration.batches.conftest import DAY, Market, until
 from tests.integration.batches.test_faults import begin_slowly, check
 from tests.integration.batches.test_referrers import EXPECTED, counted
 from tests.integration.batches.test_suggestions import (
@@ -77,11 +77,24 @@ def test_a_day_without_sales_is_published_empty(
     assert (run.input_rows, run.output_rows) == (0, 0)
 
 
+def test_an_input_larger_than_its_memory_is_spilt(market: Market, spark: Spark) -> None:
+    count = 120_000
+    market.rows(
+        f"""INSERT INTO sales (name, shop, amount, sell_time)
+        SELECT 'sales/' || n, 'shop-' || repeat(md5(n::text), 7), 1, '{DAY} 12:00Z'
+        FROM generate_series(1, {count}) AS n"""
+    )
+    with market.worker(batches_spark=spark.address, batches_memory_bytes=16 * 1024 * 1024):
+        run = market.done(market.begin(engine="spark"), 100)
+    assert (run.input_rows, run.output_rows) == (count, count)
+    assert market.rows("SELECT count(*), sum(sales)::bigint FROM totals")[0] == (count, count)
+
+
 def test_rows_that_come_and_go_during_a_run_do_not_show(market: Market, spark: Spark) -> None:
     name, _ = begin_slowly(market, "spark")
     before = market.sold()
     with market.worker(batches_spark=spark.address):
-        until(lambda: market.metadata(name).percent >= 10)
+        until(lambda: market.metadata(name).percent >= 10, 90)
         market.rows("DELETE FROM sales WHERE shop = 'shop-3'")
         market.sell(700)
         assert market.sold() != before
@@ -92,7 +105,7 @@ def test_rows_that_come_and_go_during_a_run_do_not_show(market: Market, spark: S
 def test_a_killed_task_is_done_again_by_spark(market: Market, spark: Spark) -> None:
     name, shown_before = begin_slowly(market, "spark")
     with market.worker(batches_spark=spark.address):
-        until(lambda: market.metadata(name).percent >= 10)
+        until(lambda: market.metadata(name).percent >= 10, 90)
         killed = spark.tasks()
         for pid in killed:
             os.kill(pid, 9)
@@ -106,7 +119,7 @@ def test_a_killed_task_is_done_again_by_spark(market: Market, spark: Spark) -> N
 def test_a_killed_server_lets_the_run_be_made_again(market: Market, spark: Spark) -> None:
     name, shown_before = begin_slowly(market, "spark")
     with market.worker(batches_spark=spark.address):
-        until(lambda: market.metadata(name).percent >= 10)
+        until(lambda: market.metadata(name).percent >= 10, 90)
         spark.kill()
         until(lambda: "failed" in [one["state"] for one in market.generations()])
         assert market.shown() == shown_before
@@ -120,7 +133,7 @@ def test_a_cancelled_run_is_cancelled_on_the_server_too_and_publishes_nothing(
 ) -> None:
     name, shown_before = begin_slowly(market, "spark")
     with market.worker(batches_spark=spark.address):
-        until(lambda: market.metadata(name).percent >= 10)
+        until(lambda: market.metadata(name).percent >= 10, 90)
         assert spark.running() == 1
         market.api.call("CancelOperation", name=name)
         until(lambda: market.operation(name).done, 10)
@@ -137,7 +150,7 @@ def test_a_server_that_stands_still_keeps_nobody_from_cancelling(market: Market,
     name, shown_before = begin_slowly(market, "spark")
     assert spark.process is not None
     with market.worker(batches_spark=spark.address):
-        until(lambda: market.metadata(name).percent >= 10)
+        until(lambda: market.metadata(name).percent >= 10, 90)
         spark.process.send_signal(signal.SIGSTOP)
         try:
             market.api.call("CancelOperation", name=name)
