@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.batches.conftest import market, market_ready
+from tests.integration.batches.conftest import market, market_ready, queue_url
 from tests.spark.server import Spark, missing
 
-__all__ = ["market", "market_ready"]
+__all__ = ["market", "market_ready", "queue_url"]
 
 
 @pytest.fixture(scope="session")
