@@ -7,9 +7,12 @@ EXTRA  := $(VENV)/.extra
 BROWSER := $(VENV)/.browser
 PEERS  := .venv-peers/.ready
 CHART  := .venv-chart/.ready
+SPARK  := .venv-spark/.ready
+# Of batches, Spark is measured where it is installed.
+BENCHER := $(if $(and $(filter batch,$(BENCH)),$(wildcard .venv-spark/.ready)),.venv-spark/bin,$(VENV)/bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chart bench peers chaos offline-faults consistency topology-test fuzz-transport interop e2e fmt constraints clean
+.PHONY: help demo up test check chart bench peers chaos offline-faults consistency topology-test fuzz-transport interop spark-test e2e fmt constraints clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +49,15 @@ $(CHART): $(READY) tests/chart/constraints.txt tests/chart/operators/package.jso
 	@if command -v npm >/dev/null; then npm install --prefix tests/chart/operators --ignore-scripts --no-package-lock --no-audit --no-fund --silent; fi
 	@touch $(CHART)
 
+# All engines of batches, with the thin client of Spark Connect, and beside it the server, of some 500 MB.
+$(SPARK): platform/constraints.txt platform/constraints-batches.txt platform/constraints-spark.txt tests/spark/constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r platform/constraints.txt -r platform/constraints-batches.txt -r platform/constraints-spark.txt
+	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	rm -rf .venv-spark/server
+	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation --target .venv-spark/server -r tests/spark/constraints.txt
+	@touch $(SPARK)
+
 demo: $(READY) ## start everything, load stories, tour the platform: make demo [ARGS="--once --json"] [DATA=posts.csv]
 	$(BIN)/entresol demo $(if $(DATA),--data $(DATA)) $(ARGS)
 
@@ -65,7 +77,7 @@ chart: $(CHART) ## check the chart and the image: rules, schemas, its life under
 peers: $(PEERS) ## install the services that `make bench` compares with
 
 bench: $(PEERS) $(if $(filter batch,$(BENCH)),$(EXTRA)) ## measure beside services written by hand: make bench ARGS=--quick, or BENCH=coherence, queue, batch, growth, tracing, clients
-	PYTHONPATH=clients/python/src:clients/python/src/gen $(BIN)/python -m tests.bench$(if $(BENCH),.$(BENCH)) $(ARGS)
+	PYTHONPATH=clients/python/src:clients/python/src/gen $(BENCHER)/python -m tests.bench$(if $(BENCH),.$(BENCH)) $(ARGS)
 
 chaos: $(READY) ## break everything in turn, and check what clients saw: make chaos ARGS=--quick
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -85,6 +97,9 @@ fuzz-transport: $(READY) ## an hour of proper and broken connections to the HTTP
 interop: $(READY) ## the protocols' own suites, and clients of other people, built by Go: make interop [ARGS="-k connect"]
 	$(BIN)/python -m pytest tests/interop $(ARGS)
 
+spark-test: $(READY) ## batches on a real Spark Connect server (needs Java 17 or newer): make spark-test [ARGS="-k cancelled"]
+	@if $(BIN)/python -m tests.spark.server; then $(MAKE) --no-print-directory $(SPARK) && .venv-spark/bin/python -m pytest tests/spark $(ARGS); fi
+
 e2e: $(BROWSER) ## the console in a real browser, with screenshots (needs chromium): make e2e [ARGS="-k playground"]
 	$(BIN)/python -m pytest tests/e2e/console $(ARGS)
 
@@ -98,6 +113,10 @@ constraints: $(READY) ## pin every dependency again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header --constraint platform/constraints.txt --extra batches --extra dask pyproject.toml \
 	  -o platform/constraints-batches.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --constraint platform/constraints.txt --extra spark pyproject.toml -o platform/constraints-spark.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --no-deps tests/spark/requirements.in -o tests/spark/constraints.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header tests/bench/peers/requirements.in -o tests/bench/peers/constraints.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

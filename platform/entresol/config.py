@@ -246,10 +246,13 @@ class Settings:
         "A batch that reads more rows, by the planner's estimate, is done by DuckDB, not by PostgreSQL.",
     )
     batches_duckdb_rows_max: int = _setting(
-        200_000_000, "A batch that reads more rows is done by the Dask cluster, where there is one."
+        200_000_000, "A batch that reads more rows is done by Dask, else by Spark, where it is set."
     )
     batches_dask: str = _setting(
         "", "Address of the Dask cluster's scheduler: tls://host:port or tcp://host:port. Empty: none."
+    )
+    batches_spark: str = _setting(
+        "", "Address of the Spark Connect server: sc://host:port, maybe with /;use_ssl=true. Empty: none."
     )
     batches_memory_bytes: int = _setting(
         1024**3, "Memory for DuckDB in one batch; what does not fit goes to batches_folder."

@@ -16,7 +16,9 @@ _ANY = "google.protobuf.Any"
 
 # `user:password@`, up to the last @ before the path: passwords may hold one.
 _CREDENTIALS = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@]*):[^\s/]*@", re.IGNORECASE)
-_PARAMETER = re.compile(r"(?P<name>\b(?:password|passwd|secret|sslpassword)=)[^\s&;,'\")]+", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"(?P<name>\b(?:password|passwd|secret|sslpassword|token)=)[^\s&;,'\")]+", re.IGNORECASE
+)
 # What PostgreSQL tells, in any language, of a row that it refuses: `Key (email)=(ann@example.com) already ...`, or the
 # whole row in parentheses. The driver puts the word before it.
 _DETAIL = re.compile(r"\bDETAIL:.*?(?=\nHINT:|\n\n|\Z)", re.DOTALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import itertools
 import json
@@ -10,6 +11,7 @@ import statistics
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ from tests.bench.batch_notes import BEGUN, DONE, NOTES, PROCESSES
 from tests.bench.processes import BenchError, Cores, cpu_s, free_address, run_to_end, started
 from tests.bench.stores import Stores
 from tests.bench.systems import Entresol
+from tests.spark.server import START_S, Spark, missing
 
 from entresol.schema.model import Model
 
 HERE = Path(__file__).parent
-ENGINES = ("sql", "duckdb", "dask")
+CLUSTERS = ("dask", "spark") if find_spec("pyspark") and not missing() else ("dask",)
+ENGINES = ("sql", "duckdb", *CLUSTERS)
 BY_HAND = "by_hand"
 DASK = str(Path(sys.executable).parent / "dask")
 # The step that ends each part: what `sql` reads is counted beside, and read again by its one statement.
@@ -63,7 +67,7 @@ class Field:
 
 @contextlib.asynccontextmanager
 async def worker(field: Field) -> AsyncIterator[Path]:
-    """Give the file of notes of a worker, beside a scheduler of Dask with two workers, all on the other cores."""
+    """Give the file of notes of a worker, beside Dask with two workers, and Spark, all on the other cores."""
     notes, address = field.folder / "notes", f"tcp://{free_address()}"
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     async with contextlib.AsyncExitStack() as stack:
@@ -80,8 +84,15 @@ async def worker(field: Field) -> AsyncIterator[Path]:
             one = (DASK, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
             folder = ("--local-directory", str(field.folder / "dask"))
             pids[f"dask_{number}"] = await begun(f"dask-{number}", (*one, *folder), {})
+        spark = Spark(field.folder)
+        if "spark" in ENGINES:
+            pids["spark"] = await begun("spark", spark.words, spark.environment)
+            async with asyncio.timeout(START_S):
+                while not await _answers(spark.port):  # noqa: ASYNC110 - another process tells nobody
+                    await asyncio.sleep(0.1)
         settings = {
             **field.settings,
+            "ENTRESOL_BATCHES_SPARK": spark.address,
             "ENTRESOL_FUNCTIONS": f"{HERE / 'batch_notes.py'},{field.settings['ENTRESOL_FUNCTIONS']}",
             "ENTRESOL_BATCHES_DASK": address,
             NOTES: str(notes),
@@ -91,14 +102,26 @@ async def worker(field: Field) -> AsyncIterator[Path]:
         yield notes
 
 
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 async def measure(field: Field, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what a run from an empty result costs on each engine, and by hand, in turns."""
+    if "spark" not in ENGINES:
+        report.say("spark is left out: `make spark-test` installs it, where there is Java")
     text = clicks.statement(field.model, field.day)
     ways = (BY_HAND, *ENGINES)
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     expected: list[tuple[str, int]] = []
     async with worker(field) as notes:
-        await _by_engine(field, notes, "dask")  # so that every process has imported what it needs
+        for engine in CLUSTERS:
+            await _by_engine(field, notes, engine)  # so that every process has imported what it needs
         for number in range(arguments.rounds):
             for name in ways if number % 2 == 0 else reversed(ways):
                 await field.execute(f"TRUNCATE referrers, {clicks.BY_HAND}")

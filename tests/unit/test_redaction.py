@@ -28,6 +28,7 @@ SECRET = "hunter2"
             f"postgresql:///app?user=ann&password={SECRET}&port=1",
             f"postgresql:///app?user=ann&password={HIDDEN}&port=1",
         ),
+        (f"sc://spark:443/;token={SECRET};use_ssl=true", f"sc://spark:443/;token={HIDDEN};use_ssl=true"),
         (
             f"DETAIL:  Key (email)=({SECRET}@example.com) already exists.",
             f"DETAIL:  Key (email)=({HIDDEN}) already exists.",

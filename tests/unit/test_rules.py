@@ -135,7 +135,7 @@ def test_the_public_api_is_small_sorted_and_real() -> None:
 
 
 def test_the_constraints_name_hashes_and_no_address() -> None:
-    for name in ("constraints.txt", "constraints-batches.txt"):
+    for name in ("constraints.txt", "constraints-batches.txt", "constraints-spark.txt"):
         text = (ROOT / "platform" / name).read_text()
         assert "--hash=sha256:" in text
         assert "http" not in text

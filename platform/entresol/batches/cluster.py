@@ -6,18 +6,15 @@ die are made up for by Dask: what they had made is made again, of the same momen
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
-from entresol.batches.embedded import database, iter_rows, map_table
-from entresol.batches.functions import BUCKETS, Pair, pairs_of, reduce_pairs
+from entresol.batches.functions import BUCKETS, Pair
 from entresol.batches.plan import Plan, Rows, Running
+from entresol.batches.remote import map_rows, map_tables, portable, reduce_pile, reduce_tables
 from entresol.errors import UnavailableError
-from entresol.storage.arrow import Table, read, required
+from entresol.storage.arrow import Table, required
 
 CONNECT_S = 10.0
 PILES = 8
@@ -27,7 +24,7 @@ _RETRY_S = 2.0
 async def on_dask(running: Running) -> AsyncGenerator[Rows]:
     """Give the result of SQL texts, or of functions."""
     distributed = required("distributed", "dask")
-    plan = _portable(running.plan)
+    plan = portable(running.plan)
     is_text = plan.pushed_down is not None
     with _translated(distributed):
         async with distributed.Client(
@@ -46,7 +43,7 @@ async def on_dask(running: Running) -> AsyncGenerator[Rows]:
                 running.input_rows += await rows
             running.report(90, "reducing")
             if is_text:
-                yield await submit(reduce_tables, plan, mapped)
+                yield await submit(reduce_parts, plan, mapped)
                 return
             reduced = [
                 submit(reduce_pile, plan, [submit(pile_of, part, number) for part in mapped])
@@ -56,34 +53,9 @@ async def on_dask(running: Running) -> AsyncGenerator[Rows]:
                 yield await reduced.pop(0)
 
 
-def map_tables(plan: Plan, text: str) -> tuple[int, Table]:
-    """Return how many rows a part of the input has, and what comes of them."""
-    arrow = required("pyarrow", "dask")
-    rows, made = 0, []
-    with _database(plan) as connection:
-        for table in read(plan.moment, text):
-            rows += table.num_rows
-            made.append(map_table(connection, plan.map, table))
-    return rows, arrow.concat_tables(made)
-
-
-def reduce_tables(plan: Plan, mapped: Sequence[tuple[int, Table]]) -> Rows:
-    """Return the result of all that was mapped."""
-    arrow = required("pyarrow", "dask")
-    with _database(plan) as connection:
-        connection.register("mapped", arrow.concat_tables([table for _, table in mapped]))
-        return [row for rows in iter_rows(connection, plan.reduce) for row in rows]
-
-
-def map_rows(plan: Plan, text: str) -> tuple[int, dict[int, list[Pair]]]:
-    """Return how many rows a part of the input has, and the pairs that come of them, by bucket."""
-    own = _usable(plan)
-    rows, made = 0, dict[int, list[Pair]]()
-    for table in read(plan.moment, text):
-        rows += table.num_rows
-        for bucket, pair in pairs_of(table, own.map):
-            made.setdefault(bucket, []).append(pair)
-    return rows, made
+def reduce_parts(plan: Plan, mapped: Sequence[tuple[int, Table]]) -> Rows:
+    """Return the result of all parts."""
+    return [row for rows in reduce_tables(plan, [table for _, table in mapped]) for row in rows]
 
 
 def rows_of(part: tuple[int, Any]) -> int:
@@ -94,37 +66,6 @@ def rows_of(part: tuple[int, Any]) -> int:
 def pile_of(part: tuple[int, dict[int, list[Pair]]], number: int) -> list[Pair]:
     """Return the pairs of one pile: every so many buckets, for each task costs its time."""
     return [pair for bucket in range(number, BUCKETS, PILES) for pair in part[1].get(bucket, [])]
-
-
-def reduce_pile(plan: Plan, pairs: Sequence[list[Pair]]) -> Rows:
-    """Return the result of the keys of one pile."""
-    return reduce_pairs(_usable(plan), [pair for some in pairs for pair in some])
-
-
-@contextmanager
-def _database(plan: Plan) -> Iterator[Any]:
-    with (
-        tempfile.TemporaryDirectory(prefix="entresol-batch-", dir=plan.spill) as folder,
-        database(folder, plan.memory_bytes, file=False) as connection,
-    ):
-        yield connection
-
-
-def _portable(plan: Plan) -> Plan:
-    """Return the plan with its functions as bytes: workers have no module of the application's."""
-    if plan.pushed_down is not None:
-        return plan
-    pickle = required("cloudpickle", "dask")
-    for function in (plan.map, plan.reduce):
-        module = sys.modules.get(function.__module__)
-        if module is not None and module.__name__ not in pickle.list_registry_pickle_by_value():
-            pickle.register_pickle_by_value(module)
-    return replace(plan, map=pickle.dumps(plan.map), reduce=pickle.dumps(plan.reduce))
-
-
-def _usable(plan: Plan) -> Plan:
-    pickle = required("cloudpickle", "dask")
-    return replace(plan, map=pickle.loads(plan.map), reduce=pickle.loads(plan.reduce))
 
 
 @contextmanager

@@ -40,12 +40,12 @@ class Plan:
 
 @dataclass(slots=True)
 class Running:
-    """A plan that is carried out. `input_rows` is known once the engine's rows have been read."""
+    """A plan that is carried out. `input_rows` is known once the engine has given all rows of the result."""
 
     plan: Plan
     analytics: Analytics
     report: Callable[[int, str], None]
-    cluster: str  # address of Dask's scheduler
+    cluster: str  # address of the engine's cluster, if it has one
     input_rows: int = field(default=0)
 
     def read(self, parts: int, rows: int) -> None:

@@ -43,7 +43,7 @@ def command() -> None:
 @command.command("run")
 @click.argument("name")
 @click.option("--key", default="", help="The day, such as 2026-01-31. Default: yesterday.")
-@click.option("--engine", default="", help="sql, duckdb, python or dask. Default: what fits the size.")
+@click.option("--engine", default="", help="sql, duckdb, python, dask or spark. Default: what fits the size.")
 @click.option("--wait", is_flag=True, help="Wait until it is published.")
 @click.option("--protos", help="Folder of .proto files, or a descriptor set.")
 @click.option("--functions", help="Modules, files or folders with functions, separated by commas.")

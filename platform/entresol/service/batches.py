@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from entresol.batches.definition import Batch, Run
-from entresol.batches.engines import ENGINES, engine_for
+from entresol.batches.engines import ENGINES, cluster_of, engine_for
 from entresol.batches.plan import Plan, Rows, Running
 from entresol.errors import EntresolError
 from entresol.schema.model import Model, Resource
@@ -79,12 +79,12 @@ class BatchJob:
                 settings.batches_memory_bytes,
                 settings.batches_folder,
             )
-            running = Running(plan, analytics, job.report, settings.batches_dask)
+            running = Running(plan, analytics, job.report, cluster_of(engine, settings))
             log.info("%s of %s: about %d rows, by %s", self.batch.name, run.key, rows, engine)
             async with aclosing(ENGINES[engine](running)) as made:
                 first = await anext(made, None) or ()  # a tuple as its default fails in Python 3.11
                 job.report(95, "publishing")
-                computed = Computed(engine, analytics.moment, _all(first, made), running.input_rows)
+                computed = Computed(engine, analytics.moment, _all(first, made), lambda: running.input_rows)
                 async with job.transaction() as transaction:
                     return await publish(
                         transaction,

@@ -307,7 +307,7 @@ class Registry:
         returns one row, a mapping of those columns.
 
         A run replaces the records of the parent `scope`, such as `days/{key}`, or, when that is empty, all of them.
-        `engine` is sql, duckdb, python (of functions), dask, or auto, which looks at the size.
+        `engine` is sql, duckdb, python (of functions), dask, spark, or auto, which looks at the size.
 
         Raises:
             ConfigurationError: another batch has this name already; the text names the places of both.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -53,12 +53,12 @@ class Generation:
 
 @dataclass(slots=True)
 class Computed:
-    """What an engine made, to be published. `input_rows` is known once `rows` has been read."""
+    """What an engine made, to be published. `input_rows` is asked once `rows` has been read."""
 
     engine: str
     moment: Moment
     rows: Rows
-    input_rows: int = 0
+    input_rows: Callable[[], int]
 
 
 async def begin(transaction: Transaction, batch: str, key: str, job: uuid.UUID, attempt: int) -> Generation:
@@ -122,7 +122,7 @@ async def publish(
         inserted = _count(await transaction.execute(text.insert))
     except (NotFoundError, ReferenceMissingError) as error:
         raise SnapshotLostError(f"what was read is gone meanwhile: {error.message}") from error
-    counts = (computed.input_rows, rows.count, inserted, updated, deleted)
+    counts = (computed.input_rows(), rows.count, inserted, updated, deleted)
     return _generation((await transaction.system(_statement("publish", *of, *counts)))[0])
 
 

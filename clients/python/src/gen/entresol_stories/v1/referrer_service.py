@@ -99,8 +99,8 @@ class ReferrerServiceClient(runtime.ServiceClient):
         Args:
             request: The whole `CountReferrersRequest`, with no other field.
             key: The day, such as `2026-01-31`. Default: yesterday, in UTC.
-            engine: What counts them: `sql`, `duckdb` or `dask`. Default: what fits how many clicks
-                there were.
+            engine: What counts them: `sql`, `duckdb`, `dask` or `spark`. Default: what fits how many
+                clicks there were.
             options: What `entresol_client.CallOptions` lists.
         """
         request = _COUNT_REFERRERS.request(request, key=key, engine=engine)
@@ -170,8 +170,8 @@ class AsyncReferrerServiceClient(runtime.AsyncServiceClient):
         Args:
             request: The whole `CountReferrersRequest`, with no other field.
             key: The day, such as `2026-01-31`. Default: yesterday, in UTC.
-            engine: What counts them: `sql`, `duckdb` or `dask`. Default: what fits how many clicks
-                there were.
+            engine: What counts them: `sql`, `duckdb`, `dask` or `spark`. Default: what fits how many
+                clicks there were.
             options: What `entresol_client.CallOptions` lists.
         """
         request = _COUNT_REFERRERS.request(request, key=key, engine=engine)

@@ -123,8 +123,8 @@ class SuggestionServiceClient(runtime.ServiceClient):
         Args:
             request: The whole `RelateStoriesRequest`, with no other field.
             key: The last of the seven days, such as `2026-01-31`. Default: yesterday, in UTC.
-            engine: What makes them: `sql`, `duckdb` or `dask`. Default: what fits how many clicks there
-                were.
+            engine: What makes them: `sql`, `duckdb`, `dask` or `spark`. Default: what fits how many
+                clicks there were.
             options: What `entresol_client.CallOptions` lists.
         """
         request = _RELATE_STORIES.request(request, key=key, engine=engine)
@@ -212,8 +212,8 @@ class AsyncSuggestionServiceClient(runtime.AsyncServiceClient):
         Args:
             request: The whole `RelateStoriesRequest`, with no other field.
             key: The last of the seven days, such as `2026-01-31`. Default: yesterday, in UTC.
-            engine: What makes them: `sql`, `duckdb` or `dask`. Default: what fits how many clicks there
-                were.
+            engine: What makes them: `sql`, `duckdb`, `dask` or `spark`. Default: what fits how many
+                clicks there were.
             options: What `entresol_client.CallOptions` lists.
         """
         request = _RELATE_STORIES.request(request, key=key, engine=engine)
