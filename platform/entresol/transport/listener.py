@@ -132,6 +132,18 @@ class Listener:
                     self.lost(connection)
 
 
+def end_writing(transport: asyncio.Transport) -> None:
+    """Tell the peer that nothing more comes, for it to close the connection.
+
+    Who closes while something comes in resets the connection, and what was written last may never arrive. TLS sees to
+    that itself.
+    """
+    if transport.can_write_eof():
+        transport.write_eof()
+    else:
+        transport.close()
+
+
 def cannot_listen(address: str, setting: str) -> ConfigurationError:
     """Return the error for an address that cannot be listened on."""
     return ConfigurationError(

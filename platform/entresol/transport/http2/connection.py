@@ -23,7 +23,7 @@ from entresol.transport.http2.endings import Endings
 from entresol.transport.http2.head import Head
 from entresol.transport.http2.plain import Plain
 from entresol.transport.http2.stream import HEAD, UNSENT_BYTES_MAX, Stream
-from entresol.transport.listener import Owner
+from entresol.transport.listener import Owner, end_writing
 from entresol.transport.wire import ENCODINGS, PREFIX_BYTES, check_encoding
 
 # The engine ends a connection at its 4,096th stream and its 257th reset one: leave before, while calls can finish.
@@ -99,6 +99,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Work on what the peer sent; what is answered at once goes out as one write."""
+        if self._closed_s is not None:
+            return
         self._heard_s = self.loop.time()
         self._pinged_s = None
         self._reading = True
@@ -153,8 +155,10 @@ class Connection(asyncio.Protocol):
             self._outgoing.clear()
             self._sent_bytes += len(outgoing)
             self._transport.write(outgoing)
-        if self._left and not self._streams and not self.engine.has_pending_send():
-            self._transport.close()
+        is_over = self._left and not self._streams and not self.engine.has_pending_send()
+        if is_over and self._closed_s is None:
+            self._closed_s = self.loop.time()
+            end_writing(self._transport)
 
     def collect(self) -> None:
         """Take what the engine has to send, for the next flush."""
@@ -205,12 +209,13 @@ class Connection(asyncio.Protocol):
         error = UnavailableError(f"the server is going away: {reason}")
         for stream in list(self._streams.values()):
             stream.fail(failure(error, stream.call))
-        self._close(reason, at_once=self.is_paused)
+        self._close(reason, at_once=self.is_paused or self._closed_s is not None)
 
     def tick(self, now_s: float) -> None:
         """Look after time: called about once a second."""
         settings = self._settings
-        for stream in [item for item in self._streams.values() if self._is_late(item, now_s)]:
+        late = (one for one in self._streams.values() if one.is_waiting and one.latest_s(settings) < now_s)
+        for stream in list(late):
             error = DeadlineExceededError("the deadline passed before the whole request was here")
             stream.fail(failure(error, stream.call))
         is_stuck = self.is_paused or self.engine.has_pending_send()
@@ -218,6 +223,8 @@ class Connection(asyncio.Protocol):
             self._progress_s = now_s
         self._seen_bytes = self._sent_bytes
         self._look_at_the_end(now_s)
+        if self._closed_s is not None:
+            return
         if self._holders:
             self._heard_s, self._pinged_s = now_s, None  # nobody listens: a silent peer says nothing by it
         quiet_s = now_s - self._heard_s
@@ -232,12 +239,6 @@ class Connection(asyncio.Protocol):
                 self._transport.write(_PING + _ALIVE)
         elif settings.connection_age_max_s and now_s - self._began_s > settings.connection_age_max_s:
             self.leave("age")
-
-    def _is_late(self, stream: Stream, now_s: float) -> bool:
-        """Tell whether the request of a call should be whole by now."""
-        allowed_s = stream.head.timeout_s
-        most_s = self._settings.deadline_default_s if allowed_s is None else allowed_s
-        return stream.is_waiting and stream.began_s + min(most_s, self._settings.deadline_max_s) < now_s
 
     def _look_at_the_end(self, now_s: float) -> None:
         """See that a connection that should end does, whatever its peer does or leaves undone."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import zttp
 
+from entresol.config import Settings
 from entresol.errors import DeadlineExceededError, InvalidArgumentError
 from entresol.records import CACHE, NEAR
 from entresol.service.call import ANSWERED_BY_KEY, Call, Reply, finished, is_awaitable
@@ -115,6 +116,11 @@ class Stream:
         """Return the bytes of requests that are not whole."""
         waiting = self._requests.size_bytes if self._requests is not None else 0
         return len(self.body) + waiting + (self._unframer.size_bytes if self._unframer is not None else 0)
+
+    def latest_s(self, settings: Settings) -> float:
+        """Return when its request should be whole, on the loop's clock."""
+        allowed_s = settings.deadline_default_s if self.head.timeout_s is None else self.head.timeout_s
+        return self.began_s + min(allowed_s, settings.deadline_max_s)
 
     @property
     def is_waiting(self) -> bool:
