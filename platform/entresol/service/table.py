@@ -27,7 +27,7 @@ from entresol.service.links.log import ALL, logged
 from entresol.service.links.quota import quota
 from entresol.service.links.trace import trace
 from entresol.service.links.validate import validate
-from entresol.service.ops.access import is_ops, nobody
+from entresol.service.ops.access import LIST_OPERATIONS, is_ops, nobody
 from entresol.service.quick import Look, Quick, quick, token_of
 from entresol.service.registry import Function, Registry
 from entresol.service.singletons import Inserter
@@ -72,7 +72,11 @@ def build(
     table = {}
     for path, method in model.methods.items():
         check = RequestCheck(method, model, batch_size_max=settings.batch_size_max)
-        policy = (registry.operator_policy or nobody) if is_ops(method.full_name) else registry.policy
+        # Whoever knows an operation's name may follow it; a list tells the names of all.
+        is_operators = is_ops(method.full_name) or (
+            registry.policy is None and method.full_name == LIST_OPERATIONS
+        )
+        policy = (registry.operator_policy or nobody) if is_operators else registry.policy
         function = provided.get(method.full_name) or registry.functions.get(method.full_name)
         if function:
             handler = custom(method, function, records, model)

@@ -43,9 +43,11 @@ def ticks_when_declared(workshop: Workshop, name: str) -> list[Any]:
 
 
 def test_only_operators_may_call_and_the_others_are_told_nothing(workshop: Workshop) -> None:
-    for method in ("ListSchedules", "ListJobs", "ListQueues"):
+    for method in ("ListSchedules", "ListJobs", "ListQueues", "ListOperations"):
         workshop.api.refused(Code.PERMISSION_DENIED, method)
     assert list(workshop.operate("ListSchedules").schedules) == []
+    name = workshop.begin(label="a")
+    assert [one.name for one in workshop.operate("ListOperations").operations] == [name]
 
 
 def test_a_schedule_is_made_shown_and_deleted(workshop: Workshop) -> None:

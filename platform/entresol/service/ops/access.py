@@ -6,6 +6,7 @@ from entresol.errors import PermissionDeniedError
 from entresol.service.call import Call
 
 PACKAGE = "entresol.ops.v1"
+LIST_OPERATIONS = "google.longrunning.Operations.ListOperations"
 
 
 def is_ops(full_name: str) -> bool:
