@@ -26,7 +26,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import Attributes
 
-from entresol.outbox import Outbox
+from entresol.span_sender import SpanSender
 from entresol.varint import varint
 
 TRACE_BITS, SPAN_BITS = 128, 64
@@ -45,18 +45,18 @@ def context_of(ids: int, parent: SpanContext | None, flag: int) -> SpanContext:
 class Template:
     """What is the same of all spans that begin with these attributes."""
 
-    __slots__ = ("_encoded", "_theirs", "attributes", "kind", "name", "outbox")
+    __slots__ = ("_encoded", "_theirs", "attributes", "kind", "name", "sender")
 
     def __init__(
         self,
         theirs: library.Tracer,
-        outbox: Outbox,
+        sender: SpanSender,
         name: str,
         kind: SpanKind,
         attributes: Attributes,
     ) -> None:
         self._theirs = theirs
-        self.outbox = outbox
+        self.sender = sender
         self.name = name
         self.kind = kind
         self.attributes = attributes
@@ -122,7 +122,7 @@ class PlatformSpan(Span):
             return
         self.end_ns = end_time or time.time_ns()
         if self._whole is None:
-            self._template.outbox.put(self)
+            self._template.sender.put(self)
         else:
             self._whole.end(self.end_ns)
 

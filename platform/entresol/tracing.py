@@ -28,8 +28,8 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import Attributes
 
 from entresol import telemetry
-from entresol.outbox import Outbox
 from entresol.sampling import Lot, drawing
+from entresol.span_sender import SpanSender
 from entresol.spans import SPAN_BITS, TRACE_BITS, PlatformSpan, Template, context_of
 
 _TEMPLATES_MAX = 4096
@@ -41,8 +41,8 @@ class Provider(library.TracerProvider):
     def __init__(self, resource: Resource) -> None:
         super().__init__(resource=resource)
         self.sampler = drawing(self.sampler)
-        self.outbox = Outbox()
-        super().add_span_processor(self.outbox)
+        self.sender = SpanSender()
+        super().add_span_processor(self.sender)
         self.has_others = not isinstance(self.sampler, Lot)
 
     def add_span_processor(self, span_processor: library.SpanProcessor) -> None:
@@ -124,6 +124,6 @@ class PlatformTracer(Tracer):
         if len(self._templates) >= _TEMPLATES_MAX:
             self._templates.clear()
         known = self._templates[id(attributes), name] = Template(
-            self.theirs, self.provider.outbox, name, kind, attributes
+            self.theirs, self.provider.sender, name, kind, attributes
         )
         return known

@@ -41,7 +41,7 @@ class Encoded(Protocol):
         """Return what the library would have made of it."""
 
 
-class Outbox(SpanProcessor):
+class SpanSender(SpanProcessor):
     """What is to be sent. It is bounded as the library's own (`OTEL_BSP_*`); what finds no room is counted."""
 
     def __init__(self) -> None:
