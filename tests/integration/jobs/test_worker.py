@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -13,6 +14,7 @@ from entresol.config import Settings
 from entresol.embedded.polling import until
 from entresol.errors import StoreUnavailableError
 from entresol.jobs.attempts import Running
+from entresol.jobs.heart import Heart
 from entresol.jobs.kinds import Kind, Reports
 from entresol.jobs.worker import Worker
 from entresol.storage.jobs import Attempt, Claimed, Jobs, Share
@@ -141,3 +143,21 @@ async def test_an_attempt_that_fails_when_it_was_told_to_end_is_cancelled(
     await jobs.cancel([claimed.attempt.id])
     assert await jobs.fail([(claimed.attempt, 1.0, b"")]) == {claimed.attempt.id}
     assert [job.state for job in await jobs.page()] == ["cancelled"]
+
+
+@pytest.mark.timeout(60)
+async def test_a_heart_that_is_stopped_between_two_beats_does_not_wait_for_the_next(
+    database: Database, jobs: Jobs
+) -> None:
+    worker, lease_s = uuid.uuid4(), 3600.0
+    await jobs.join(worker, "here", 1, ["tasks"], lease_s=1800)
+    heart = Heart(database.write_url, lease_s, lambda: None)
+    heart.start(worker)
+
+    async def has_beaten() -> bool:
+        late = "SELECT count(*) FROM entresol.workers WHERE lease_time > now() + interval '50 min'"
+        return await database.psql(late) == "1"
+
+    assert await until(has_beaten, 20)
+    await heart.stop()
+    assert "entresol heart" not in {thread.name for thread in threading.enumerate()}
