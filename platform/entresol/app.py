@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from entresol import telemetry
-from entresol.background import kept_running
+from entresol.background import kept_running, noticed
 from entresol.cache.gate import Snapshot
 from entresol.cache.refill import Read
 from entresol.cache.relay import Relay
@@ -190,6 +190,25 @@ async def open_worker(
         if life is not None:
             life.add("worker", worker.facts)
         yield worker
+
+
+@asynccontextmanager
+async def working(
+    settings: Settings, model: Model, *, functions: Registry | None = None, life: Life | None = None
+) -> AsyncIterator[None]:
+    """Run a worker of all queues of the model, if there are any, while the block lasts, and let it end what it runs."""
+    queues = sorted({method.job.queue for method in model.methods.values() if method.job})
+    if not queues:
+        yield
+        return
+    async with open_worker(settings, queues, functions=functions, life=life) as worker:
+        task = asyncio.create_task(worker.run(), name="entresol worker")
+        task.add_done_callback(noticed)
+        try:
+            yield
+        finally:
+            worker.stop()
+            await asyncio.wait((task,))
 
 
 def _relayed(jobs: Jobs, known: Kinds, queues: Sequence[str], settings: Settings) -> Relayed | None:

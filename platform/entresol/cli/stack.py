@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from entresol.app import Platform, load_model, open_worker, relaying
-from entresol.background import noticed
+from entresol.app import Platform, load_model, relaying, working
 from entresol.cli.folders import migration_folders
 from entresol.cli.run import living
 from entresol.config import Settings
 from entresol.embedded.servers import EmbeddedServers
-from entresol.life import Life
 from entresol.schema.model import Model
 from entresol.storage.check import Lacks, check_schema
 from entresol.storage.migrate import migrate
@@ -75,26 +72,10 @@ async def serving(stores: Stores) -> AsyncIterator[Stack]:
         living(settings, "up", say=False) as life,
         relaying(settings, life=life),
         await Platform.open(settings, life=life) as platform,
-        _working(stores, life),
+        working(settings, stores.model, life=life),
     ):
         server = await platform.serve()
         web = await platform.serve_web()
         address = f"{settings.listen.rpartition(':')[0]}:{server.port}"
         web_address = f"{settings.web_listen.rpartition(':')[0]}:{web.port}" if web else ""
         yield Stack(stores.servers, settings, platform, address, web_address, life.address)
-
-
-@asynccontextmanager
-async def _working(stores: Stores, life: Life) -> AsyncIterator[None]:
-    queues = sorted({method.job.queue for method in stores.model.methods.values() if method.job})
-    if not queues:
-        yield
-        return
-    async with open_worker(stores.settings, queues, life=life) as worker:
-        working = asyncio.create_task(worker.run(), name="entresol worker")
-        working.add_done_callback(noticed)
-        try:
-            yield
-        finally:
-            worker.stop()
-            await asyncio.wait([working])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from google.rpc import status_pb2
 
 from entresol.app import load_model
+from entresol.cache.session import Session
 from entresol.cli.folders import migration_folders, system_folder
 from entresol.config import Settings
 from entresol.errors import InvalidArgumentError
@@ -26,7 +29,14 @@ from entresol.testing.running import RunningPlatform
 from entresol.testing.servers import Database, Databases, Migrate, run
 from entresol.transport.caller import Caller, Metadata
 
-_POLL_S = 0.02  # of replicas and relay, so that no test waits for them
+_POLL_S = 0.02  # of replicas, relay and workers, so that no test waits for them
+_WAIT = "google.longrunning.Operations/WaitOperation"
+
+
+_MISSING = {
+    False: "no worker runs; wait for it within `with platform.working():`",
+    True: "it was not over in time; why an attempt failed is in the log",
+}
 
 
 class ServedPlatform:
@@ -73,6 +83,40 @@ class ServedPlatform:
         if SESSION_KEY in answer.trailing:
             self._session = {SESSION_KEY: answer.trailing[SESSION_KEY]}
         return answer.reply
+
+    def working(self) -> AbstractContextManager[None]:
+        """Run a worker of all queues, as `entresol work` does, while the block lasts; none runs outside of it."""
+        return self.running.working()
+
+    def wait(self, operation: str, metadata: Metadata | None = None, /, *, timeout_s: float = 10.0) -> Any:
+        """Return the response of the operation of this name once it is over; later calls see what its job wrote.
+
+        Raises:
+            CallFailedError: the job failed for good, or was cancelled.
+            TimeoutError: it is not over within `timeout_s`; without a worker it is not waited for.
+        """
+        __tracebackhide__ = True
+        has_worker = bool(self.running.workers)
+        end_s = time.monotonic() + (timeout_s if has_worker else 0.0)
+        told = self.call(_WAIT, metadata, name=operation, timeout="0s")
+        while not told.done and (left_s := end_s - time.monotonic()) > 0:
+            told = self.call(_WAIT, metadata, name=operation, timeout=f"{left_s:.3f}s")
+        if not told.done:
+            raise TimeoutError(f"{operation} is {self._state(told)}: {_MISSING[has_worker]}")
+        if told.HasField("error"):
+            raise CallFailedError(status_pb2.Status.FromString(told.error.SerializeToString()))
+        position = run(self.database.servers.primary.position())
+        token = self.running.platform.records.tokens.encode(Session(position, position))
+        self._session = {SESSION_KEY: token}
+        return self._caller.unpacked(told.response)
+
+    def run_schedule(self, name: str) -> str:
+        """Put in the job of a schedule now, as `entresol schedules run` does, and return its operation's name."""
+        return self.running.run_schedule(name)
+
+    def _state(self, operation: Any) -> str:
+        told = MessageToDict(self._caller.unpacked(operation.metadata))
+        return f"{told['state']}, attempt {told.get('attempt', 0)}, {told.get('step') or 'no step told'}"
 
 
 def _written(value: Any) -> Any:
@@ -124,6 +168,7 @@ class Platforms:
             "relay_slot": database.name,
             "replica_poll_s": _POLL_S,
             "relay_tick_s": _POLL_S,
+            "jobs_poll_s": _POLL_S,
         }
         return dataclasses.replace(self._settings, **{**own, **changes})
 

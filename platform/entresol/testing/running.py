@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Self, TypeVar
 
-from entresol.app import Platform, relaying
+from entresol.app import Platform, relaying, working
 from entresol.config import Settings
-from entresol.service.registry import Registry
+from entresol.schedules.by_hand import next_time, run_now
+from entresol.service.enqueue import operation_name
+from entresol.service.registry import Registry, registry
+from entresol.service.schedules import declared, policies
+from entresol.storage.schedules import Schedules
+from entresol.storage.timetable import Timetable
 
 Result = TypeVar("Result")
 START_S = 30.0
@@ -29,6 +34,7 @@ class RunningPlatform:
         self.settings = settings
         self.address = ""
         self.web_address = ""  # when `settings.web_listen` is given
+        self.workers = 0
         self._relay = relay
         self._functions = functions
         self._ready: Future[Platform] = Future()
@@ -44,6 +50,29 @@ class RunningPlatform:
     def run(self, work: Coroutine[Any, Any, Result], *, timeout_s: float = 30.0) -> Result:
         """Run `work` in the platform's own event loop and return its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Run a worker of all queues, in the platform's own event loop, while the block lasts.
+
+        What runs at the block's end may end for `drain_s`; then, and if it was not begun, it is left to other workers.
+        """
+        over, begun = asyncio.Event(), Future[None]()
+        work = asyncio.run_coroutine_threadsafe(self._work(begun, over), self._loop)
+        wait((begun, work), START_S, FIRST_COMPLETED)
+        if not begun.done():
+            work.result(0)  # why it was not begun
+        self.workers += 1
+        try:
+            yield
+        finally:
+            self.workers -= 1
+            self._loop.call_soon_threadsafe(over.set)
+            work.result(START_S + self.settings.drain_s)
+
+    def run_schedule(self, name: str) -> str:
+        """Declare the schedules as a worker does, put in the job of this one, and return its operation's name."""
+        return self.run(_run_schedule(self.platform, self._functions or registry, name))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -71,6 +100,12 @@ class RunningPlatform:
                     raise
                 self._ready.set_exception(error)
 
+    async def _work(self, begun: Future[None], over: asyncio.Event) -> None:
+        # In one task from start to end, as the command does.
+        async with working(self.settings, self.platform.model, functions=self._functions):
+            begun.set_result(None)
+            await over.wait()
+
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
@@ -85,3 +120,11 @@ class RunningPlatform:
                 self.web_address = f"127.0.0.1:{web.port}"
             self._ready.set_result(platform)
             await self._stop.wait()
+
+
+async def _run_schedule(platform: Platform, functions: Registry, name: str) -> str:
+    schedules, timetable = Schedules(platform.pools), Timetable(platform.pools)
+    now = await schedules.now()
+    for one in declared(platform.model, functions):
+        await schedules.declare(one, next_time(one, now))
+    return operation_name(await run_now(timetable, policies(platform.model), name))

@@ -103,6 +103,11 @@ class Caller:
         """Return an empty message of this type."""
         return GetMessageClass(descriptor)()
 
+    def unpacked(self, packed: Any) -> Message:
+        """Return what a `google.protobuf.Any` holds, of a type that the server knows."""
+        name = packed.type_url.rpartition("/")[2]
+        return GetMessageClass(self._pool.FindMessageTypeByName(name)).FromString(packed.value)
+
     def request(self, method: MethodDescriptor, assignments: Sequence[str]) -> Message:
         """Return the request that `path.to.field=value` texts describe; a repeated field is given several times.
 
