@@ -16,12 +16,16 @@ from entresol.testing import Databases
 
 README = Path(__file__).parents[2] / "protos" / "README.md"
 SECTION = "## Testing your service"
-FILES = ("conftest.py", "tests/test_books.py", "tests/test_conformance.py")
-PASSED = "14 passed"
+FILES = ("conftest.py", "tests/test_books.py", "tests/test_counting.py", "tests/test_conformance.py")
+PASSED = "19 passed"
 
 
 def blocks(language: str, text: str) -> Iterator[str]:
     return iter(re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL))
+
+
+def _of(language: str, text: str, mark: str) -> str:
+    return next(block for block in blocks(language, text) if mark in block)
 
 
 @pytest.fixture
@@ -30,6 +34,8 @@ def folder(tmp_path: Path) -> Path:
     files = {
         "protos/library/v1/library.proto": next(blocks("proto", before)),
         "protos/functions.py": next(blocks("python", before)),
+        "protos/library/v1/counting.proto": _of("proto", before, "service CountingService"),
+        "protos/library/functions.py": _of("python", before, "entresol.batch("),
         **dict(zip(FILES, blocks("python", section), strict=False)),
     }
     for name, text in files.items():
@@ -56,7 +62,7 @@ def test_the_tests_of_the_readme_pass_again_and_in_parallel(folder: Path) -> Non
 
 def test_under_the_policy_of_the_readme_they_pass_with_what_it_asks_for(folder: Path) -> None:
     functions = folder / "protos" / "functions.py"
-    policy = next(block for block in blocks("python", README.read_text()) if "@entresol.authorizer" in block)
+    policy = _of("python", README.read_text(), "@entresol.authorizer")
     functions.write_text(f"{functions.read_text()}\n\n{policy}")
     code, output = run(folder, "pytest")
     assert code == 1
@@ -65,6 +71,7 @@ def test_under_the_policy_of_the_readme_they_pass_with_what_it_asks_for(folder: 
     for test in (folder / "tests").iterdir():
         if test.is_file():
             called = re.sub(r'(platform\.call\("[^"]+"), ', rf"\1, {card}, ", test.read_text())
+            called = re.sub(r"(platform\.wait\([\w.]+)", rf"\1, {card}", called)
             test.write_text(
                 called.replace("case.run(platform.address)", f"case.run(platform.address, {card})")
             )

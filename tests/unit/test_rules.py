@@ -21,8 +21,10 @@ TOP_LEVEL_ALSO = {"Makefile", "LICENSE"}
 OF_THE_READER = {
     "platform/__init__.py",
     "protos/functions.py",
+    "protos/library/functions.py",
     "tests/test_conformance.py",
     "tests/test_books.py",
+    "tests/test_counting.py",
 }
 LINES_MAX = 400
 LINES_MEDIAN_MAX = 130

@@ -1,8 +1,9 @@
-"""The service that protos/README.md shows is a whole one: it loads, and buf finds nothing in it."""
+"""The files that protos/README.md shows are whole ones: they load, and buf finds nothing in them."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,18 @@ def test_the_example_loads(folder: Path) -> None:
     model = load(compile_protos(folder))
     custom = [method.full_name for method in model.methods.values() if method.kind is MethodKind.CUSTOM]
     assert custom == ["library.v1.BookService.LendBook"]
+
+
+def test_the_example_of_jobs_and_batches_loads_beside_it_and_is_clean(folder: Path, tmp_path: Path) -> None:
+    whole = shutil.copytree(folder, tmp_path / "protos")
+    found = re.findall(r"```proto\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    counting = next(text for text in found if "service CountingService" in text)
+    (whole / "library/v1/counting.proto").write_text(counting, encoding="utf-8")
+    model = load(compile_protos(whole))
+    assert [name.rpartition("/")[2] for name, method in model.methods.items() if method.job] == [
+        "CountBooks", "CountLoans",
+    ]  # fmt: skip
+    assert lint(whole) == ()
 
 
 def test_both_readmes_have_the_command_that_is_printed_for_it(folder: Path) -> None:
