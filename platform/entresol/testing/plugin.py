@@ -102,7 +102,7 @@ def platforms(
 
 @pytest.fixture
 def platform(platforms: Platforms) -> Iterator[ServedPlatform]:
-    """Give the protos and their functions, served over a database and a cache of the test's own."""
+    """Give the protos and their functions, served over stores of the test's own; jobs wait for its `working`."""
     with platforms.serve() as served:
         yield served
 
