@@ -1,4 +1,4 @@
-"""A service's own tests, as protos/README.md shows them, pass in a new folder: again, in parallel, over migrations."""
+"""A service's own tests, as protos/testing.md shows them, pass in a new folder: again, in parallel, over migrations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 from entresol.testing import Databases
 
 README = Path(__file__).parents[2] / "protos" / "README.md"
-SECTION = "## Testing your service"
 FILES = ("conftest.py", "tests/test_books.py", "tests/test_counting.py", "tests/test_conformance.py")
 PASSED = "19 passed"
 
@@ -30,13 +29,15 @@ def _of(language: str, text: str, mark: str) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    before, _, section = README.read_text().partition(SECTION)
+    service, jobs, tests = (
+        README.with_name(name).read_text() for name in ("README.md", "jobs.md", "testing.md")
+    )
     files = {
-        "protos/library/v1/library.proto": next(blocks("proto", before)),
-        "protos/functions.py": next(blocks("python", before)),
-        "protos/library/v1/counting.proto": _of("proto", before, "service CountingService"),
-        "protos/library/functions.py": _of("python", before, "entresol.batch("),
-        **dict(zip(FILES, blocks("python", section), strict=False)),
+        "protos/library/v1/library.proto": next(blocks("proto", service)),
+        "protos/functions.py": next(blocks("python", service)),
+        "protos/library/v1/counting.proto": _of("proto", jobs, "service CountingService"),
+        "protos/library/functions.py": _of("python", jobs, "entresol.batch("),
+        **dict(zip(FILES, blocks("python", tests), strict=False)),
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The files that protos/README.md shows are whole ones: they load, and buf finds nothing in them."""
+"""The files that protos/README.md and protos/jobs.md show are whole ones: they load, and buf finds nothing in them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def test_the_example_loads(folder: Path) -> None:
 
 def test_the_example_of_jobs_and_batches_loads_beside_it_and_is_clean(folder: Path, tmp_path: Path) -> None:
     whole = shutil.copytree(folder, tmp_path / "protos")
-    found = re.findall(r"```proto\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    jobs = README.with_name("jobs.md").read_text(encoding="utf-8")
+    found = re.findall(r"```proto\n(.*?)```", jobs, re.DOTALL)
     counting = next(text for text in found if "service CountingService" in text)
     (whole / "library/v1/counting.proto").write_text(counting, encoding="utf-8")
     model = load(compile_protos(whole))
