@@ -1,7 +1,8 @@
 """`python -m tests.bench.scaling REPORT.json`: what ten, a hundred and a thousand machines need of everything else.
 
 Arithmetic over what `make bench` measured: CPU of servers, relay, Redis and PostgreSQL for each kind of call. Prints
-the tables of `platform/scaling.md`, which says what each of them means.
+the tables of `platform/scaling.md`, which says what each of them means: where each part ends, and what so many machines
+need, of which those are marked that are more than one relay follows.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any
 from tests.bench.report import aligned
 
 MACHINES = (10, 100, 1000)
-CORES = 8  # of a machine, and a worker for each
+CORES = 8  # of a machine, and a server process for each
 BUSY = 0.6  # of its CPU a machine should be: what is left is for the one that dies, and for bursts
 STORE_CORES = 32  # of a PostgreSQL server
 ZIPF, KEYS = 0.99, 10_000_000  # of what is read
-WRITE_CONNECTIONS, READ_CONNECTIONS, REDIS_CONNECTIONS = 8, 8, 2  # of a worker, at most
+WRITE_CONNECTIONS, READ_CONNECTIONS, REDIS_CONNECTIONS = 8, 8, 2  # of a server process, at most
+RELAY = "one relay"  # the first part that nothing takes over from: several are not built
 POSTGRES_CONNECTIONS = 500  # that a server bears without a pooler in front
 
 
@@ -76,11 +78,12 @@ class Costs:
         )
 
 
-def near_share(reads_per_s: float, workers: int, age_s: float, keys: int = KEYS) -> float:
-    """Return the share of reads that a worker's own copies answer, which are kept for `age_s`.
+def near_share(reads_per_s: float, processes: int, age_s: float, keys: int = KEYS) -> float:
+    """Return the share of reads that a process's own copies answer, which are kept for `age_s`.
 
-    A key that a worker is asked for `r` times a second is fetched once, and then answered r * age times more on average
-    (renewals of a Poisson process): a share of r age / (1 + r age). Summed over keys by zipf, in steps that double.
+    A key that a process is asked for `r` times a second is fetched once, and then answered r * age times more on
+    average (renewals of a Poisson process): a share of r age / (1 + r age). Summed over keys by zipf, in steps that
+    double.
     """
     weights, total, first = [], 0.0, 1
     while first <= keys:
@@ -90,20 +93,20 @@ def near_share(reads_per_s: float, workers: int, age_s: float, keys: int = KEYS)
         weights.append((weight, 1 / middle**ZIPF))
         total += weight
         first = last + 1
-    rate = reads_per_s / workers / total
+    rate = reads_per_s / processes / total
     return sum(weight / total * (rate * one * age_s) / (1 + rate * one * age_s) for weight, one in weights)
 
 
 def needs(mix: Mix, costs: Costs, machines: int, age_s: float) -> dict[str, float]:
     """Return how many calls so many machines answer, and what they need of Redis and PostgreSQL for it."""
-    workers = machines * CORES
-    reads_per_s = workers * BUSY * 1e6 / costs.redis
+    processes = machines * CORES
+    reads_per_s = processes * BUSY * 1e6 / costs.redis
     for _ in range(20):  # more copies make calls cheaper, and more calls make more copies
-        near = near_share(reads_per_s, workers, age_s) if age_s else 0.0
+        near = near_share(reads_per_s, processes, age_s) if age_s else 0.0
         missed = 1 - near
         read_us = near * costs.near + missed * (mix.redis * costs.redis + (1 - mix.redis) * costs.replica)
         call_us = (1 - mix.writes) * read_us + mix.writes * costs.update
-        calls_per_s = workers * BUSY * 1e6 / call_us
+        calls_per_s = processes * BUSY * 1e6 / call_us
         reads_per_s = calls_per_s * (1 - mix.writes)
     writes_per_s = calls_per_s * mix.writes
     from_redis = reads_per_s * missed
@@ -116,8 +119,20 @@ def needs(mix: Mix, costs: Costs, machines: int, age_s: float) -> dict[str, floa
         "updates/s": writes_per_s,
         "primary cores": writes_per_s * costs.primary_update / 1e6,
         "relay cores": writes_per_s * costs.relay / 1e6,
-        "connections to the primary, at most": workers * WRITE_CONNECTIONS,
-        "connections to Redis": workers * REDIS_CONNECTIONS,
+        "servers' connections to the primary, at most": processes * WRITE_CONNECTIONS,
+        "connections to Redis": processes * REDIS_CONNECTIONS,
+    }
+
+
+def ends(mix: Mix, costs: Costs, age_s: float) -> dict[str, float]:
+    """Return at how many machines one of each part is as busy as it should be; what is needed grows with them."""
+    one = needs(mix, costs, 1, age_s)
+    return {
+        "one Redis": BUSY / one["Redis cores"],
+        f"{POSTGRES_CONNECTIONS} connections": POSTGRES_CONNECTIONS
+        / one["servers' connections to the primary, at most"],
+        RELAY: BUSY / one["relay cores"],
+        f"a primary of {STORE_CORES} cores": STORE_CORES * BUSY / one["primary cores"],
     }
 
 
@@ -129,10 +144,10 @@ def limits(costs: Costs) -> list[tuple[str, str]]:
 
     return [
         ("one of each, 60 % busy", "does"),
-        ("worker: Gets from copies", per_s(costs.near)),
-        ("worker: Gets from Redis", per_s(costs.redis)),
-        ("worker: Gets from a replica", per_s(costs.replica)),
-        ("worker: Updates", per_s(costs.update)),
+        ("server process: Gets from copies", per_s(costs.near)),
+        ("server process: Gets from Redis", per_s(costs.redis)),
+        ("server process: Gets from a replica", per_s(costs.replica)),
+        ("server process: Updates", per_s(costs.update)),
         ("Redis: Gets", per_s(costs.redis_get)),
         ("Redis: Updates, put and relayed", per_s(costs.redis_update)),
         (f"replica of {STORE_CORES} cores: rows", per_s(costs.replica_get, STORE_CORES)),
@@ -142,22 +157,39 @@ def limits(costs: Costs) -> list[tuple[str, str]]:
 
 
 def tables(costs: Costs) -> str:
-    """Return the limits, and a table for each mix with a column for each number of machines."""
+    """Return the limits, where each part ends, and a table for each mix with a column for each number of machines."""
+    cases = {
+        f"{mix.name}, {'copies for 1 s' if age_s else 'no copies'}": (mix, age_s)
+        for mix in MIXES
+        for age_s in (0.0, 1.0)
+    }
+    found = {head: ends(mix, costs, age_s) for head, (mix, age_s) in cases.items()}
+    names = next(iter(found.values()))
     parts = [
         f"us of CPU: {', '.join(f'{name} {value:.0f}' for name, value in vars(costs).items())}",
         aligned(limits(costs)),
+        aligned(
+            [("ends at so many machines", *names)]
+            + [(head, *(_number(value) for value in ended.values())) for head, ended in found.items()]
+        ),
     ]
-    for mix in MIXES:
-        for age_s in (0.0, 1.0):
-            columns = {machines: needs(mix, costs, machines, age_s) for machines in MACHINES}
-            head = f"{mix.name}, {'copies for 1 s' if age_s else 'no copies'}"
-            rows = [(head, *(f"{machines} machines" for machines in MACHINES))]
-            rows += [
-                (name, *(_number(columns[machines][name]) for machines in MACHINES))
-                for name in columns[MACHINES[0]]
-            ]
-            parts.append(aligned(rows))
+    for head, (mix, age_s) in cases.items():
+        parts.append(aligned(_columns(head, mix, costs, age_s, found[head][RELAY])))
     return "\n\n".join(parts)
+
+
+def _columns(head: str, mix: Mix, costs: Costs, age_s: float, end: float) -> list[tuple[str, ...]]:
+    """Return what so many machines need, up to where the relay ends; what is beyond is marked."""
+    numbers = sorted({*MACHINES, max(int(end), 1)})
+    columns = [needs(mix, costs, machines, age_s) for machines in numbers]
+    marks = [
+        f"{number} machine{'s'[: number > 1]}{', beyond ' + RELAY if number > end else ''}"
+        for number in numbers
+    ]
+    return [
+        (head, *marks),
+        *((name, *(_number(column[name]) for column in columns)) for name in columns[0]),
+    ]
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,7 @@ import random
 import pytest
 from tests.bench.growth.loss import BACK_S, DIES_S, END_S, shares
 from tests.bench.report import INTERVAL_S
-from tests.bench.scaling import MIXES, Costs, near_share, needs
+from tests.bench.scaling import BUSY, MACHINES, MIXES, RELAY, Costs, ends, near_share, needs, tables
 
 COSTS = Costs(
     near=10,
@@ -62,3 +62,16 @@ def test_more_machines_answer_more_and_each_copies_alike() -> None:
     assert many["calls/s"] == pytest.approx(10 * few["calls/s"], rel=0.01)
     assert many["answered by copies"] == pytest.approx(few["answered by copies"], rel=0.01)
     assert many["primary cores"] == pytest.approx(many["updates/s"] * COSTS.primary_update / 1e6)
+
+
+def test_beyond_what_one_relay_follows_no_column_is_without_a_mark() -> None:
+    for mix in MIXES:
+        for age_s in (0.0, 1.0):
+            end = ends(mix, COSTS, age_s)[RELAY]
+            found = needs(mix, COSTS, int(end), age_s)["relay cores"], needs(mix, COSTS, int(end) + 1, age_s)
+            assert found[0] <= BUSY < found[1]["relay cores"]
+    heads = [
+        line for line in tables(COSTS).splitlines() if line.startswith(MIXES[1].name) and "machines" in line
+    ]
+    assert len(heads) == 2
+    assert all(f"{machines} machines, beyond {RELAY}" in head for head in heads for machines in MACHINES)
