@@ -38,6 +38,7 @@ Result = TypeVar("Result")
 
 SURVEY_S = 0.25  # between two looks at all lanes, while there is something to do
 SURVEY_JOBS = 1000  # or after so many jobs
+SWEEP_S = 0.95  # between two looks for workers that are gone: within a second
 LOOK_S = 0.5  # between two looks at what became of the jobs that run here
 UNSURE_S = 60.0  # for which one looks, after the database was away, though no job is known to run here
 MEASURE_S = 10.0  # between two looks at what waits, for who collects metrics
@@ -290,14 +291,17 @@ class Worker:
         if not self._kinds:
             return
         lost = next(iter(self._kinds.values())).describe(UnavailableError("the worker was lost"), None)
+        loop, swept_s = asyncio.get_running_loop(), float("-inf")
         while True:
-            swept = await self._insist(lambda: self._jobs.sweep(lost))
+            swept = 0
+            if loop.time() - swept_s >= SWEEP_S:
+                swept_s, swept = loop.time(), await self._insist(lambda: self._jobs.sweep(lost))
             if swept:
                 telemetry.JOBS_SWEPT.add(swept)
                 log.warning("%d jobs of workers that are gone are ready again, or dead", swept)
-            if swept or await self._insist(self._jobs.promote):
+            if await self._insist(self._jobs.promote) or swept:
                 self._stirred.set()
-            await asyncio.sleep(min(self._settings.jobs_poll_s * 2, 1.0))
+            await asyncio.sleep(min(self._settings.jobs_poll_s * 2, SWEEP_S))
 
     async def _keep(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,11 +15,14 @@ from entresol.schedules.advance import Advance, advance, jitter_s, job_of
 from entresol.schedules.by_hand import next_time
 from entresol.schema.model import JobPolicy
 from entresol.storage.jobs import Jobs
-from entresol.storage.schedules import UPHOLD_S, Declared, Move, Schedules, Tick
+from entresol.storage.schedules import UPHOLD_S, Declared, Due, Move, Schedules, Tick
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.2
+LOOK_S = 0.9  # between two looks: no tick of a schedule that was added meanwhile is later
+SPREAD_S = 0.1  # over which schedulers come to one tick, so that not all of them ask at its moment
+AGAIN_S = 0.2  # when all that is due is being moved by others
+UNHOLD_S = 1.0  # between two looks at what waits for the run before it
 DUE_MAX = 1000  # schedules in one statement
 FORGET_S = 3600.0  # between two looks at which ticks are to be forgotten
 _HELD = float("inf")
@@ -40,18 +44,17 @@ class Scheduler:
         self._policies = policies
         self._declared = declared
         self._kept_days = kept_days
-        self._uphold_s = self._forget_s = float("-inf")  # when it was last done
+        self._uphold_s = self._unhold_s = self._forget_s = float("-inf")  # when it was last done
 
     async def run(self) -> None:
         """Declare the schedules, then move cursors for ever; while the database is away it is waited for."""
         await insist(self.declare)
         while True:
             await insist(self._uphold)
-            count = await insist(self.tick)
-            await insist(self._schedules.unhold)
+            pause_s = await insist(self.tick)
+            await insist(self._unhold)
             await insist(self._forget)
-            if count < DUE_MAX:
-                await asyncio.sleep(POLL_S)
+            await asyncio.sleep(pause_s)
 
     async def declare(self) -> None:
         """Tell the database what the code declares."""
@@ -59,12 +62,12 @@ class Scheduler:
         for one in self._declared:
             await self._schedules.declare(one, next_time(one, now))
 
-    async def tick(self) -> int:
-        """Move the cursors of what is due, at most `DUE_MAX`, and return how many were due."""
-        due = await self._schedules.due(self._policies, DUE_MAX)
-        advances = {one.name: advance(one) for one in due}
+    async def tick(self) -> float:
+        """Move the cursors of what is due, at most `DUE_MAX`, and return in how many seconds to look again."""
+        near = await self._schedules.near(self._policies, DUE_MAX, LOOK_S)
+        advances = {one.name: advance(one) for one in near if one.next_time <= one.now}
         if not advances:
-            return 0
+            return _pause_s(near)
         moves = [_move(one) for one in advances.values()]
         ticks = [
             (tick, one.due.kind, self._policies[one.due.kind])
@@ -76,7 +79,7 @@ class Scheduler:
         for name in moved:
             _count(advances[name])
         await self._cancel([advances[name] for name in moved])
-        return len(due)
+        return 0.0 if moved else AGAIN_S
 
     async def _uphold(self) -> None:
         """Say what the code declares often enough that it ticks; before the ticks, however long nobody could say so."""
@@ -84,6 +87,12 @@ class Scheduler:
         if self._declared and now_s - self._uphold_s >= UPHOLD_S:
             await self._schedules.uphold([one.name for one in self._declared])
             self._uphold_s = now_s
+
+    async def _unhold(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._unhold_s >= UNHOLD_S:
+            await self._schedules.unhold()
+            self._unhold_s = now_s
 
     async def _forget(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -99,6 +108,14 @@ class Scheduler:
         ]
         if ended:
             await self._jobs.cancel(ended)
+
+
+def _pause_s(near: Sequence[Due]) -> float:
+    """Return for how long nothing is due, by the database's clock, as far as is known."""
+    if not near:
+        return LOOK_S
+    left_s = (near[0].next_time - near[0].now).total_seconds()
+    return min(LOOK_S, left_s + random.uniform(0, SPREAD_S))  # noqa: S311 - no secret
 
 
 def _move(one: Advance) -> Move:

@@ -55,7 +55,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A schedule whose tick `next_time` had come at `now`, by the database's clock."""
+    """A schedule whose tick `next_time` had come at `now`, or is about to, by the database's clock."""
 
     name: str
     kind: str
@@ -126,9 +126,13 @@ class Schedules:
         """Say that code still declares these schedules, without which they tick no more in `DECLARED_S`."""
         await self._run("uphold", [*names], UPHOLD_S / 2)
 
-    async def due(self, kinds: Collection[str], limit: int) -> list[Due]:
-        """Return up to so many schedules whose tick has come, of these kinds, and that are not undeclared."""
-        return [Due(**record) for record in await self._run("due", [*kinds], limit, DECLARED_S, self._salt)]
+    async def near(self, kinds: Collection[str], limit: int, within_s: float) -> list[Due]:
+        """Return up to so many schedules whose tick has come, or does within so long, the next one first.
+
+        They are of these kinds, and not undeclared.
+        """
+        parameters = ([*kinds], limit, DECLARED_S, self._salt, within_s)
+        return [Due(**record) for record in await self._run("near", *parameters)]
 
     async def advance(
         self,

@@ -14,7 +14,7 @@ from tests.integration.jobs.conftest import SERVICE, Workshop
 from tests.integration.jobs.test_jobs import until
 
 from entresol import telemetry
-from entresol.schedules.scheduler import Scheduler
+from entresol.schedules.scheduler import LOOK_S, SPREAD_S, Scheduler
 from entresol.schema.model import JobPolicy
 from entresol.storage.jobs import Jobs
 from entresol.storage.pools import Pools
@@ -57,7 +57,7 @@ def told(workshop: Workshop, sql: str) -> list[str]:
 
 async def tick_until_nothing_is_due(scheduler: Scheduler) -> int:
     count = 0
-    while await scheduler.tick():
+    while not await scheduler.tick():
         count += 1
     return count
 
@@ -80,6 +80,26 @@ def test_ten_thousand_schedules_of_one_second_are_put_in_once_each_by_three_sche
         " (SELECT count(*) FROM entresol.jobs JOIN entresol.ticks ON job = id) FROM entresol.ticks",
     )
     assert counts == [str(COUNT), str(COUNT), "1", str(COUNT), str(COUNT)]
+
+
+def test_a_scheduler_comes_again_for_the_next_tick_and_no_later_than_one_may_be_that_was_added(
+    workshop: Workshop,
+) -> None:
+    pauses: list[float] = []
+
+    async def look() -> None:
+        async with schedulers(workshop, 1) as made:
+            pauses.append(await made[0].tick())
+
+    run(look())
+    add(workshop, timing="every 1h", missed="all", next_time="now() + interval '0.4 s'")
+    run(look())
+    time.sleep(0.4)
+    run(look())
+    run(look())
+    nothing, near, moved, far = pauses
+    assert (nothing, moved, far) == (LOOK_S, 0, LOOK_S)
+    assert 0 < near <= 0.4 + SPREAD_S
 
 
 def test_of_an_outage_of_three_days_the_newest_ticks_are_caught_up_and_the_others_counted_and_listed(
