@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,12 +35,14 @@ class Answer:
 
 
 class Caller:
-    """A client of one server, by its address `host:port`."""
+    """A client of one server, by its address `host:port`. Threads may share it."""
 
     def __init__(self, address: str, *, timeout_s: float = 10.0) -> None:
         self._channel = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)])
         self._pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self._channel))
         self._timeout_s = timeout_s
+        # A pool that asks for files which it does not have breaks when it is asked by another thread meanwhile.
+        self._asking = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +62,8 @@ class Caller:
         """
         service_name, _, name = path.strip("/").replace("/", ".").rpartition(".")
         try:
-            service = self._pool.FindServiceByName(service_name)
+            with self._asking:
+                service = self._pool.FindServiceByName(service_name)
         except grpc.RpcError as error:
             raise CallFailedError(_status(error)) from error
         except KeyError as error:
@@ -106,7 +110,9 @@ class Caller:
     def unpacked(self, packed: Any) -> Message:
         """Return what a `google.protobuf.Any` holds, of a type that the server knows."""
         name = packed.type_url.rpartition("/")[2]
-        return GetMessageClass(self._pool.FindMessageTypeByName(name)).FromString(packed.value)
+        with self._asking:
+            found = self._pool.FindMessageTypeByName(name)
+        return GetMessageClass(found).FromString(packed.value)
 
     def request(self, method: MethodDescriptor, assignments: Sequence[str]) -> Message:
         """Return the request that `path.to.field=value` texts describe; a repeated field is given several times.
