@@ -24,6 +24,7 @@ from entresol.service.enqueue import new_job
 from entresol.service.registry import Context
 from entresol.storage import new_jobs
 from entresol.storage.administration import connect_primary
+from entresol.storage.catalog import read_query
 from entresol.storage.transaction import Transaction
 from entresol.stores import open_records
 from entresol.testing.platforms import make_tables
@@ -71,7 +72,8 @@ class Opened:
             )
 
     async def _put_bare(self, requests: Sequence[Any]) -> None:
-        statement = new_jobs._enqueue([new_job(self._context.call.method, one) for one in requests])
+        jobs = [new_job(self._context.call.method, one) for one in requests]
+        statement = new_jobs.with_jobs(read_query("jobs/enqueue"), jobs)
         text = re.sub(r"\bentresol\.jobs\b", "bare_jobs", statement.text)
         await self._transaction.fetch(text, *statement.parameters)
         if "notify" in self._how:

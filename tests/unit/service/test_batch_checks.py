@@ -56,7 +56,7 @@ def test_what_fits_is_no_mistake(descriptors: bytes) -> None:
         ({"scope": "weeks/{key}"}, "replaces weeks/{key}, no parent of a referrer"),
         ({"reduce": max}, "has a text and a function"),
         ({"map": len, "reduce": max, "engine": "sql"}, "cannot run on 'sql'"),
-        ({"engine": "spark"}, "cannot run on 'spark'"),
+        ({"engine": "hadoop"}, "cannot run on 'hadoop'"),
         ({"zone": "Europe/Nowhere"}, "has the zone 'Europe/Nowhere'"),
         ({"days": 0}, "reads 0 days"),
         ({"window": "", "days": 7}, "reads 7 days"),
