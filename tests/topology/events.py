@@ -61,6 +61,9 @@ class Findings:
             self.figures["failures"] = [f"{count} x {what}" for what, count in failed.most_common(5)]
 
 
+# Until a balancer has read that its connections ended it writes to who is gone.
+NOTICED_S = 0.1
+
 Event = Callable[[Ground, Findings], Awaitable[None]]
 
 
@@ -78,7 +81,7 @@ async def kill(ground: Ground, found: Findings) -> None:
     name = ground.dice.choice(ground.names)
     async with _under_load(ground) as began_s:
         await ground.end_server(name, signal.SIGKILL)
-        gone_s = time.monotonic()
+        gone_s = time.monotonic() + NOTICED_S
         await ground.start_server(name)
     under_way = [call for call in ground.load.since(began_s, gone_s) if call.kind == PLAIN]
     found.losses(ground.load.since(began_s), {PLAIN: len(under_way)})
