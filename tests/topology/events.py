@@ -21,6 +21,7 @@ from tests.topology.patroni import TTL_S
 
 CALM_S = 1.0  # before and after what happens
 LEAVE_S_MAX = 2.0  # from when a replica lags too much
+READ_S = 0.1  # until a balancer has read that connections ended: before, it writes to who is gone
 NOTICED_S = 3.0  # from when a server stands still
 STILL_S = 4.0
 FOLLOWED_S = 40.0  # Sentinel takes its time to tell who comes back that it leads no more
@@ -61,9 +62,6 @@ class Findings:
             self.figures["failures"] = [f"{count} x {what}" for what, count in failed.most_common(5)]
 
 
-# Until a balancer has read that its connections ended it writes to who is gone.
-NOTICED_S = 0.1
-
 Event = Callable[[Ground, Findings], Awaitable[None]]
 
 
@@ -81,7 +79,7 @@ async def kill(ground: Ground, found: Findings) -> None:
     name = ground.dice.choice(ground.names)
     async with _under_load(ground) as began_s:
         await ground.end_server(name, signal.SIGKILL)
-        gone_s = time.monotonic() + NOTICED_S
+        gone_s = time.monotonic() + READ_S
         await ground.start_server(name)
     under_way = [call for call in ground.load.since(began_s, gone_s) if call.kind == PLAIN]
     found.losses(ground.load.since(began_s), {PLAIN: len(under_way)})
