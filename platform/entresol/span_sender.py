@@ -46,9 +46,9 @@ class SpanSender(SpanProcessor):
 
     def __init__(self) -> None:
         self._exporter = _Exporter()
-        self._most = BatchSpanProcessor._default_max_queue_size()  # type: ignore[no-untyped-call]
-        self._batch = BatchSpanProcessor._default_max_export_batch_size()  # type: ignore[no-untyped-call]
-        self._delay_s = BatchSpanProcessor._default_schedule_delay_millis() / 1000  # type: ignore[no-untyped-call]
+        self._most = BatchSpanProcessor._default_max_queue_size()  # type: ignore[no-untyped-call]  # the SDK has no types there
+        self._batch = BatchSpanProcessor._default_max_export_batch_size()  # type: ignore[no-untyped-call]  # the SDK has no types there
+        self._delay_s = BatchSpanProcessor._default_schedule_delay_millis() / 1000  # type: ignore[no-untyped-call]  # the SDK has no types there
         self._waiting: deque[Encoded | ReadableSpan] = deque()
         self._refused = 0
         self._quiet_until_s = 0.0
@@ -143,7 +143,7 @@ class _Exporter(OTLPSpanExporter):
             return False
 
     def _initialize_channel_and_stub(self) -> None:
-        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
+        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]  # the SDK has no types there
         self._client: Any = _Stub(self._channel)
 
     def _translate_data(self, data: Sequence[Any]) -> Any:

@@ -144,30 +144,34 @@ class PlatformSpan(Span):
         """Tell more of it, as all that follows does."""
         self._more().set_attributes(attributes)
 
-    def set_attribute(self, key: str, value: Any) -> None:  # noqa: D102 - as the API has it
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Do as the API says."""
         self._more().set_attribute(key, value)
 
-    def add_event(  # noqa: D102
-        self, name: str, attributes: Attributes = None, timestamp: int | None = None
-    ) -> None:
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """Do as the API says."""
         self._more().add_event(name, attributes, timestamp)
 
-    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:  # noqa: D102
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        """Do as the API says."""
         self._more().add_link(context, attributes)
 
-    def update_name(self, name: str) -> None:  # noqa: D102
+    def update_name(self, name: str) -> None:
+        """Do as the API says."""
         self._more().update_name(name)
 
-    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:  # noqa: D102
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Do as the API says."""
         self._more().set_status(status, description)
 
-    def record_exception(  # noqa: D102
+    def record_exception(
         self,
         exception: BaseException,
         attributes: Attributes = None,
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
+        """Do as the API says."""
         self._more().record_exception(exception, attributes, timestamp, escaped)
 
     def _more(self) -> Span:

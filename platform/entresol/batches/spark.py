@@ -48,7 +48,7 @@ async def on_spark(running: Running) -> AsyncGenerator[Rows]:
                     raise pickle.loads(record.made)  # noqa: S301 - the cluster is trusted, as its users are
                 progress.reduce()
                 running.input_rows += record.rows
-                yield pickle.loads(record.made)  # noqa: S301
+                yield pickle.loads(record.made)  # noqa: S301 - as above
 
 
 def map_part(plan: Plan, batches: Iterable[Any]) -> Iterator[Any]:
