@@ -17,6 +17,7 @@ from entresol.cli.metadata import metadata_option
 from entresol.cli.run import run, telemetry_of, until_told
 from entresol.cli.verification.findings import Findings
 from entresol.cli.verification.readers import Primary, Readers
+from entresol.cli.verification.record import Record
 from entresol.cli.verification.report import page, text
 from entresol.cli.verification.verifier import Plan, Verifier
 from entresol.clock import Clock
@@ -25,6 +26,7 @@ from entresol.service.status import CallFailedError
 from entresol.storage.pools import Pools
 from entresol.storage.replication import ReplicationStream
 from entresol.storage.store import Store
+from entresol.storage.verifications import Verifications
 from entresol.transport.caller import Metadata
 
 CONNECTIONS = 2  # for rows of the primary
@@ -53,6 +55,7 @@ CONNECTIONS = 2  # for rows of the primary
 @metadata_option
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with a plot.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--no-record", is_flag=True, help="Leave no record in the database, which the console shows.")
 def command(
     protos: str | None,
     targets: str,
@@ -63,6 +66,7 @@ def command(
     metadata: Metadata,
     report: Path | None,
     as_json: bool,
+    no_record: bool,
 ) -> None:
     """Read beside production, and say how consistent the cache is.
 
@@ -71,12 +75,15 @@ def command(
     same records are compared with the primary: a difference is explained when the row had changed no longer ago than
     the relay's lag, else unexplained, and reported by the record's name.
 
+    What is found is kept in the database, where the console shows it, the last 200 runs.
+
     Ends after --for, or when told to stop. Exit code 1: there was an unexplained difference.
     """
     settings = Settings.load(protos=protos)
     plan = Plan(for_s, sample, reads_per_second, lag_max_s)
+    addresses = [target.strip() for target in targets.split(",")]
     try:
-        findings = run(_verify(settings, plan, [target.strip() for target in targets.split(",")], metadata))
+        findings = run(_verify(settings, plan, addresses, metadata, records=not no_record))
     except CallFailedError as error:
         raise click.ClickException(f"a target cannot be read: {error}") from error
     facts = findings.facts()
@@ -87,7 +94,9 @@ def command(
         click.get_current_context().exit(1)
 
 
-async def _verify(settings: Settings, plan: Plan, targets: list[str], metadata: Metadata) -> Findings:
+async def _verify(
+    settings: Settings, plan: Plan, targets: list[str], metadata: Metadata, *, records: bool
+) -> Findings:
     """Return what was found until the time is over, or a signal came."""
     clock = Clock()
 
@@ -110,10 +119,15 @@ async def _verify(settings: Settings, plan: Plan, targets: list[str], metadata: 
         verifier = Verifier(plan, open_feed, readers, primary, clock, random.SystemRandom())
         verifying = asyncio.create_task(verifier.run(), name="entresol verify")
         told = asyncio.create_task(until_told(), name="signal")
-        await asyncio.wait((verifying, told), return_when=asyncio.FIRST_COMPLETED)
-        for task in (verifying, told):
+        record = Record(Verifications(pools), verifier.findings, clock) if records else None
+        keeping = asyncio.create_task(record.keep_on() if record else asyncio.Event().wait(), name="record")
+        tasks = (verifying, told, keeping)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             task.cancel()
-        await asyncio.wait((verifying, told))
+        await asyncio.wait(tasks)
         if not verifying.cancelled():
             verifying.result()
+        if record:
+            await record.keep()
         return verifier.findings

@@ -26,6 +26,7 @@ _NOTICES_MAX = 64
 _TABS = (
     ("Topology", ""),
     ("Consistency", "consistency"),
+    ("Verification", "verification"),
     ("Resources", "resources"),
     ("Jobs", "jobs"),
     ("Schedules", "schedules"),

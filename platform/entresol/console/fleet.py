@@ -29,7 +29,7 @@ def fleet_console(
     Raises:
         ConfigurationError: of the setting.
     """
-    overview = Overview(_Fleet(life, members), lambda: settings.listen).pages()
+    overview = Overview(_Fleet(life, members)).pages()
     own = Console(overview, settings, life.role)
     guard = Guard(settings)
     paths = {f"{PREFIX}{page.path}" for page in overview}

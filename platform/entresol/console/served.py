@@ -16,6 +16,7 @@ from entresol.console.playground import Playground, addresses_of
 from entresol.console.resources import Resources
 from entresol.console.schedules import SchedulePages
 from entresol.console.topology import Overview, Own
+from entresol.console.verifications import VerificationPages
 from entresol.life import Life
 from entresol.schema.comments import comments_of
 from entresol.schema.model import Model
@@ -23,6 +24,7 @@ from entresol.service.table import Route
 from entresol.storage.placement import jobs_of
 from entresol.storage.pools import Pools
 from entresol.storage.timetable import Timetable
+from entresol.storage.verifications import Verifications
 from entresol.transport.web.exchange import Answer, Request
 from entresol.transport.web.json_codec import JsonCodec
 
@@ -47,7 +49,8 @@ def console_of(
         return addresses().get("grpc", settings.listen).rpartition(" ")[2]
 
     pages = [
-        *Overview(Own(life), target).pages(),
+        *Overview(Own(life)).pages(),
+        *VerificationPages(Verifications(pools), target).pages(),
         *Resources(catalog).pages(),
         *Changes(catalog).pages(),
         *JobPages(model, jobs, timetable).pages(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from prometheus_client.core import Metric as Family
@@ -59,11 +59,10 @@ class Own:
 
 
 class Overview:
-    """The pages of the whole. `target` tells where `entresol verify` would read."""
+    """The pages of the whole."""
 
-    def __init__(self, source: Source, target: Callable[[], str]) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._target = target
         self._recent = Recent()
 
     def pages(self) -> list[Page]:
@@ -92,7 +91,6 @@ class Overview:
             "lists": _by_first(sums(samples, LISTS, RESOURCE, REASON)),
             "writes": _by_first(sums(samples, WRITES, OPERATION, REASON)),
             "failures": sorted(sums(samples, FAILURES, REASON).items(), key=lambda item: -item[1]),
-            "target": self._target(),
         }
         return View("consistency.html", values)
 

@@ -36,6 +36,7 @@ ARGUMENTS = (
 PAGES = {
     "Topology": "",
     "Consistency": "consistency",
+    "Verification": "verification",
     "Resources": "resources",
     "Jobs": "jobs",
     "Schedules": "schedules",

@@ -23,6 +23,7 @@ from tests.integration.service.api import Api, new_id
 from entresol.cache import Entries
 from entresol.cache.entry import HEADER_BYTES
 from entresol.cli.main import entresol
+from entresol.cli.verification import record
 from entresol.cli.verification.readers import Primary
 from entresol.config import Settings
 from entresol.embedded.polling import until
@@ -143,6 +144,24 @@ def test_a_fleet_that_works_has_no_unexplained_difference(
         return (await database.psql(SLOTS.removesuffix(" AND active"))).strip() == "0"
 
     assert asyncio.run(until(is_gone, 30.0))
+
+
+def test_what_is_found_is_kept_for_the_console_while_it_is_looked_for_and_at_the_end(
+    verify: Any, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count() -> int:
+        return int(asyncio.run(database.psql("SELECT count(*) FROM entresol.verifications")))
+
+    before = count()
+    monkeypatch.setattr(record, "KEEP_S", 0.2)
+    verify("--for", "1", "--no-record")
+    assert count() == before
+    _, facts = verify("--for", "1")
+    assert count() == before + 1
+    last = "FROM entresol.verifications ORDER BY begin_time DESC LIMIT 1"
+    assert json.loads(asyncio.run(database.psql(f"SELECT facts {last}"))) == facts
+    changed_s = asyncio.run(database.psql(f"SELECT extract(epoch FROM update_time - begin_time) {last}"))
+    assert float(changed_s) > 0.5
 
 
 def test_an_entry_that_is_old_or_has_old_content_under_the_right_header_is_reported_by_name(

@@ -15,6 +15,7 @@ SOON_S = 4.0  # a page is given up after 2 s; the rest is for a machine that is 
 PAGES = (
     "",
     "consistency",
+    "verification",
     "resources",
     "resources/stories.v1.Story",
     "resources/stories.v1.Story/record?name=stories/1",
@@ -47,6 +48,7 @@ def test_every_page_answers_soon_and_says_what_is_away() -> None:
                 "resources/stories.v1.Story/record?name=stories/1": 503,
                 "jobs": 503,
                 "schedules": 503,
+                "verification": 503,
             }
             assert "UNAVAILABLE" in statuses["resources/stories.v1.Story"].text
             assert "try again" in statuses["jobs"].text or "tries again" in statuses["jobs"].text

@@ -130,9 +130,20 @@ class Findings:
         self.failed[target] += 1
         telemetry.VERIFY_READS.add(1, {telemetry.OUTCOME: "failed"})
 
+    @property
+    def verdict(self) -> str:
+        """Return the one sentence that matters."""
+        if self.unexplained:
+            differ = f"{self.unexplained} of {self.hits} hits differ from the primary"
+            return f"{differ}, and the relay's lag does not explain it."
+        if not self.hits:
+            return "No hit was compared: nothing that was sampled was answered by the cache."
+        return f"No unexplained difference in {self.hits} hits."
+
     def facts(self) -> dict[str, Any]:
         """Return the report; times in seconds."""
         return {
+            "verdict": self.verdict,
             "ran": {"from_s": round(self.began_s, 3), "seconds": round(self.ran_s, 3)},
             "writes": {"committed": self.writes, "sampled": self.sampled, "gaps_in_the_log": self.gaps},
             "consistency": [{"age_s": age_s, **share.facts()} for age_s, share in self.consistency.items()],

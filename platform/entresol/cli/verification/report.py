@@ -18,18 +18,6 @@ th, td { border-bottom: 1px solid #ddd; padding: .25rem 1rem .25rem 0; text-alig
 _BAR_HEIGHT, _BAR_GAP, _LABEL_WIDTH, _PLOT_WIDTH = 28, 12, 150, 420
 
 
-def verdict(facts: Facts) -> str:
-    """Return the one sentence that matters."""
-    unexplained, hits = facts["hits"]["unexplained"], facts["hits"]["compared"]
-    if unexplained:
-        return (
-            f"{unexplained} of {hits} hits differ from the primary, and the relay's lag does not explain it."
-        )
-    if not hits:
-        return "No hit was compared: nothing that was sampled was answered by the cache."
-    return f"No unexplained difference in {hits} hits."
-
-
 def rows(facts: Facts) -> Iterable[Row]:
     """Yield what was measured, and how much."""
     for item in facts["consistency"]:
@@ -52,7 +40,7 @@ def rows(facts: Facts) -> Iterable[Row]:
 
 def text(facts: Facts) -> str:
     """Return the report for a terminal."""
-    lines = [verdict(facts), ""]
+    lines = [facts["verdict"], ""]
     lines += [f"{label:32} {value}" for label, value in rows(facts)]
     lines += [f"  {sentence}" for sentence, _ in _sentences(facts)]
     return "\n".join(lines)
@@ -72,7 +60,7 @@ def page(facts: Facts) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Consistency of the cache</title>'
         f"<style>{_STYLE}</style></head><body><h1>Consistency of the cache</h1>"
-        f'<p class="{marked}">{escape(verdict(facts))}</p>{_plot(facts["consistency"])}'
+        f'<p class="{marked}">{escape(facts["verdict"])}</p>{_plot(facts["consistency"])}'
         f"<p>Nines of the share of sampled writes that a read of this age shows; with a + nothing was wrong, and more "
         f"reads would show more nines.</p><table>{table}</table>{differences}</body></html>\n"
     )
