@@ -27,7 +27,7 @@ from tests.integration.jobs.test_jobs import RESPONSE, state, until
 
 from entresol.codegen.protos import compile_protos
 from entresol.config import Settings
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.errors import Code, ConfigurationError, StoreUnavailableError
 from entresol.schema.load import load
 from entresol.service.status import CallFailedError
@@ -47,7 +47,7 @@ TICKING = f"{FUNCTIONS},{HERE / 'ticking.py'}"
 @pytest.fixture(scope="module")
 def other_servers() -> Iterator[EmbeddedServers]:
     """Servers of these tests alone, which may do them harm."""
-    servers = run(EmbeddedServers.start(replicas=0, redis=False))
+    servers = run(EmbeddedServers.start(replicas=0, cache=CacheKind.NONE))
     yield servers
     run(servers.stop())
 

@@ -3,11 +3,11 @@
 WITH asked AS MATERIALIZED (SELECT id, state FROM entresol.jobs WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE),
 told AS (
     UPDATE entresol.jobs SET is_cancelled = true, update_time = now()
-    FROM asked WHERE jobs.id = asked.id AND asked.state = 'running'
+    FROM asked WHERE jobs.id = ANY (ARRAY[asked.id]) AND asked.state = 'running'
     RETURNING jobs.id
 ),
 ended AS (
-    DELETE FROM entresol.jobs USING asked WHERE jobs.id = asked.id AND asked.state IN ('waiting', 'ready')
+    DELETE FROM entresol.jobs USING asked WHERE jobs.id = ANY (ARRAY[asked.id]) AND asked.state IN ('waiting', 'ready')
     RETURNING jobs.id, lane, create_time, start_time, attempt, percent, step, caller
 ),
 kept AS (

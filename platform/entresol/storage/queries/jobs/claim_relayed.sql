@@ -4,7 +4,7 @@ WITH worker AS MATERIALIZED (
 ),
 picked AS MATERIALIZED (
     SELECT jobs.id FROM entresol.jobs JOIN entresol.lanes ON lanes.id = jobs.lane
-    WHERE jobs.id = ANY ($2::uuid[]) AND state = 'ready' AND kind = ANY ($3::text[]) AND EXISTS (SELECT FROM worker)
+    WHERE jobs.id = ANY ($2::uuid[]) AND (state = 'ready') IS NOT FALSE AND kind = ANY ($3::text[]) AND EXISTS (SELECT FROM worker)
       AND NOT EXISTS (SELECT FROM entresol.pauses WHERE pauses.queue = lanes.queue AND pauses.kind IN ('', lanes.kind))
     ORDER BY jobs.id
     FOR UPDATE OF jobs SKIP LOCKED

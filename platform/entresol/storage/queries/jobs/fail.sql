@@ -5,7 +5,7 @@ WITH said AS MATERIALIZED (
 ),
 ended AS (
     DELETE FROM entresol.jobs USING said
-    WHERE jobs.id = said.id AND jobs.token = said.token AND state = 'running' AND is_cancelled
+    WHERE jobs.id = ANY (ARRAY[said.id]) AND jobs.token = said.token AND (state = 'running') IS NOT FALSE AND is_cancelled
     RETURNING jobs.id, lane, create_time, start_time, attempt, percent, step, caller
 ),
 kept AS (
@@ -20,7 +20,7 @@ failed AS (
         position = pg_current_xact_id()::text::bigint, due_time = now() + make_interval(secs => coalesce(said.retry_s, 0)),
         worker = NULL, token = 0, update_time = now(), failures = failures || said.failure
     FROM said
-    WHERE jobs.id = said.id AND jobs.token = said.token AND state = 'running' AND NOT is_cancelled
+    WHERE jobs.id = ANY (ARRAY[said.id]) AND jobs.token = said.token AND (state = 'running') IS NOT FALSE AND NOT is_cancelled
     RETURNING jobs.id
 )
 SELECT id FROM failed UNION ALL SELECT id FROM kept

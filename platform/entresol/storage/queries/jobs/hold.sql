@@ -1,2 +1,2 @@
 -- Keeps an attempt its own until the transaction ends, so that what it writes counts only with it.
-SELECT FROM entresol.jobs WHERE id = $1 AND token = $2 AND state = 'running' FOR NO KEY UPDATE
+SELECT FROM entresol.jobs WHERE id = $1 AND token = $2 AND (state = 'running') IS NOT FALSE FOR NO KEY UPDATE

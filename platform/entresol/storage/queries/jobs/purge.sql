@@ -6,6 +6,6 @@ WITH dead AS MATERIALIZED (
     ORDER BY jobs.id DESC LIMIT $5
 ),
 changed AS (
-    DELETE FROM entresol.jobs USING dead WHERE jobs.id = dead.id AND state = 'dead' RETURNING jobs.id
+    DELETE FROM entresol.jobs USING dead WHERE jobs.id = ANY (ARRAY[dead.id]) AND state = 'dead' RETURNING jobs.id
 )
 SELECT id, changed.id IS NOT NULL AS is_done FROM dead LEFT JOIN changed USING (id)

@@ -9,5 +9,5 @@ WITH picked AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) AS job
 )
-UPDATE entresol.jobs SET relay_time = clock_timestamp() FROM picked WHERE jobs.id = picked.id
+UPDATE entresol.jobs SET relay_time = clock_timestamp() FROM picked WHERE jobs.id = ANY (ARRAY[picked.id])
 RETURNING jobs.id

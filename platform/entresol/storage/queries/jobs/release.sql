@@ -2,7 +2,7 @@
 WITH given AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS given (id, token)),
 ended AS (
     DELETE FROM entresol.jobs USING given
-    WHERE jobs.id = given.id AND jobs.token = given.token AND state = 'running' AND is_cancelled
+    WHERE jobs.id = ANY (ARRAY[given.id]) AND jobs.token = given.token AND (state = 'running') IS NOT FALSE AND is_cancelled
     RETURNING jobs.id, lane, create_time, start_time, attempt, percent, step, caller
 ),
 kept AS (
@@ -16,7 +16,7 @@ back AS (
     SET state = 'ready', position = pg_current_xact_id()::text::bigint, due_time = now(), worker = NULL, token = 0,
         attempt = attempt - 1, update_time = now()
     FROM given
-    WHERE jobs.id = given.id AND jobs.token = given.token AND state = 'running' AND NOT is_cancelled
+    WHERE jobs.id = ANY (ARRAY[given.id]) AND jobs.token = given.token AND (state = 'running') IS NOT FALSE AND NOT is_cancelled
     RETURNING jobs.id
 )
 SELECT id FROM back UNION ALL SELECT id FROM kept

@@ -19,7 +19,7 @@ changed AS (
         is_cancelled = false, attempts_given = coalesce(attempts_given, attempts_max),
         attempts_max = attempt + coalesce(attempts_given, attempts_max)
     FROM chosen
-    WHERE jobs.id = chosen.id AND state = 'dead'
+    WHERE jobs.id = ANY (ARRAY[chosen.id]) AND state = 'dead'
     RETURNING jobs.id
 )
 SELECT id, changed.id IS NOT NULL AS is_done FROM dead LEFT JOIN changed USING (id)

@@ -20,7 +20,7 @@ removed AS (
 ),
 ended AS (
     DELETE FROM entresol.jobs USING lost
-    WHERE jobs.id = lost.id AND is_cancelled
+    WHERE jobs.id = ANY (ARRAY[lost.id]) AND is_cancelled
     RETURNING jobs.id, lane, create_time, start_time, attempt, percent, step, caller
 ),
 kept AS (
@@ -35,7 +35,7 @@ back AS (
         position = pg_current_xact_id()::text::bigint, due_time = now(), worker = NULL, token = 0, update_time = now(),
         failures = failures || $1::bytea
     FROM lost
-    WHERE jobs.id = lost.id AND NOT is_cancelled
+    WHERE jobs.id = ANY (ARRAY[lost.id]) AND NOT is_cancelled
     RETURNING jobs.id
 )
 SELECT id FROM back UNION ALL SELECT id FROM kept
