@@ -14,10 +14,11 @@ from itertools import pairwise
 from typing import Any
 
 import asyncpg
-from tests.integration.cache.several import RedisProcess
 from tests.topology.ground import LAG_S_MAX, REPLICAS, Ground
 from tests.topology.load import KEYED, KINDS, OWN, PLAIN, READ, Made, lost, p50_ms
-from tests.topology.patroni import TTL_S
+
+from entresol.embedded.patroni import TTL_S
+from entresol.embedded.redis_sets import Member
 
 CALM_S = 1.0  # before and after what happens
 LEAVE_S_MAX = 2.0  # from when a replica lags too much
@@ -187,7 +188,7 @@ async def _leaves(ground: Ground, number: int) -> float:
 
 async def _is_primary(ground: Ground) -> bool:
     """Tell whether a new connection for reads leads to the primary."""
-    connection = await asyncpg.connect(ground.url(ground.listen.reads))
+    connection = await asyncpg.connect(ground.servers.through(ground.listen.reads))
     try:
         return not await connection.fetchval("SELECT pg_is_in_recovery()")
     finally:
@@ -196,17 +197,17 @@ async def _is_primary(ground: Ground) -> bool:
 
 async def cache(ground: Ground, found: Findings) -> None:
     """SIGKILL of the primary of Redis: Sentinel promotes its replica, and meanwhile the database answers."""
-    killed = await asyncio.to_thread(ground.primary_cache)
-    (other,) = (cache for cache in ground.caches if cache is not killed)
+    killed = await ground.servers.sentinel.primary()
+    (other,) = (cache for cache in ground.servers.sentinel.members if cache is not killed)
     async with _under_load(ground) as began_s:
-        await asyncio.to_thread(killed.kill)
+        await killed.kill()
 
         async def is_promoted() -> bool:
             return await _role(other) == "master"
 
         await ground.until(is_promoted, "Sentinel promoted nobody")
         found.figures["promoted after, s"] = round(time.monotonic() - began_s, 1)
-        await asyncio.to_thread(killed.start)
+        await killed.start()
 
         async def is_whole() -> bool:  # Sentinel may have made who was killed the primary again, by then
             return sorted([await _role(killed), await _role(other)]) == ["master", "slave"]
@@ -215,14 +216,14 @@ async def cache(ground: Ground, found: Findings) -> None:
     found.losses(ground.load.since(began_s), {})
 
 
-async def _role(cache: RedisProcess) -> str:
-    return str((await asyncio.to_thread(cache.client.info, "replication"))["role"])
+async def _role(cache: Member) -> str:
+    return (await cache.info("replication"))["role"]
 
 
 async def switchover(ground: Ground, found: Findings) -> None:
     """Patroni hands the primary's role to another node, as it is asked to."""
     async with _under_load(ground) as began_s:
-        await ground.cluster.switch()
+        await ground.patroni.switch()
         await _is_whole_again(ground)
     await _judge(ground, found, began_s, SWITCHOVER_S_MAX)
 
@@ -230,21 +231,21 @@ async def switchover(ground: Ground, found: Findings) -> None:
 async def failover(ground: Ground, found: Findings) -> None:
     """SIGKILL of the primary and its Patroni: another node leads once the lock has expired."""
     async with _under_load(ground) as began_s:
-        killed = await ground.cluster.leader()
-        await ground.cluster.kill(killed)
+        killed = await ground.patroni.leader()
+        await ground.patroni.nodes[killed].kill()
 
         async def leads_another() -> bool:
-            return await ground.cluster.leader() not in ("", killed)
+            return await ground.patroni.leader() not in ("", killed)
 
         await ground.until(leads_another, "no other node leads", FAILOVER_S_MAX)
-        await ground.cluster.begin(killed)
+        await ground.patroni.nodes[killed].start()
         await _is_whole_again(ground)
     await _judge(ground, found, began_s, FAILOVER_S_MAX)
 
 
 async def _is_whole_again(ground: Ground) -> None:
     """Return when all nodes have their roles, and a write that began after that was acknowledged."""
-    await ground.until(ground.cluster.is_whole, "the nodes do not come together", 60)
+    await ground.until(ground.patroni.is_whole, "the nodes do not come together", 60)
     began_s = time.monotonic()
 
     async def is_written() -> bool:
@@ -262,7 +263,7 @@ async def _judge(ground: Ground, found: Findings, began_s: float, gap_s_max: flo
     written = sorted(call.ended_s for call in ground.load.made if call.kind in _WRITES and not call.code)
     gaps = [later - sooner for sooner, later in pairwise(written) if later > began_s]
     found.bar("nothing written for, s", round(max(gaps), 1), gap_s_max)
-    connection = await asyncpg.connect(ground.url(ground.listen.writes))
+    connection = await asyncpg.connect(ground.servers.through(ground.listen.writes))
     try:
         there = {record[0] for record in await connection.fetch("SELECT name FROM users")}
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import dataclasses
 import io
 import random
 import signal
@@ -19,29 +20,29 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tests.haproxy import haproxy
-from tests.integration.cache.several import RedisProcess, redis_sentinels
 from tests.topology.load import Load
-from tests.topology.patroni import TTL_S, Cluster
+from tests.topology.patroni import patroni as patroni_programs
+from tests.topology.patroni import postgres_bin
 
 from entresol.app import load_model
+from entresol.cli.balanced import databases
 from entresol.cli.folders import migration_folders
 from entresol.config import Settings
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.embedded.haproxy import Haproxy
+from entresol.embedded.patroni import TTL_S, Patroni
 from entresol.embedded.polling import until
 from entresol.embedded.postgres import free_port
 from entresol.embedded.processes import Processes, last_lines
 from entresol.schema.model import Model
 from entresol.storage.migrate import migrate
-from entresol.topology import DatabaseCheck, Databases, Endpoint, Listen, Platforms, Topology, configuration
+from entresol.topology import Databases, Endpoint, Listen, Platforms, Topology, configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S, END_S, SEEN_S = 60.0, 20.0, 20.0
 LAG_S_MAX = 1.0  # of a replica that the balancer gives reads to
 PLATFORM, REPLICAS, PRIMARY = "be_platform", "be_replicas", "be_primary"
-CHECKER = "haproxy_check"
 Row = Mapping[str, str]
-Kept = tuple[list[RedisProcess], list[RedisProcess]]  # a primary with its replica, and who keeps them
 
 
 class TopologyError(Exception):
@@ -54,15 +55,11 @@ class Ground:
     def __init__(
         self,
         servers: EmbeddedServers,
-        kept: Kept,
-        cluster: Cluster | None,
         folder: Path,
         model: Model,
         dice: random.Random,
     ) -> None:
         self.servers = servers
-        self._cluster = cluster
-        self.caches, self._sentinels = kept
         self.names = ("server-1", "server-2")
         self.dice = dice
         self._ports = {name: free_port() for name in self.names}
@@ -80,17 +77,19 @@ class Ground:
         """Start all of it, and end all of it; the databases are embedded ones, or those that Patroni keeps."""
         settings = Settings.load()
         model = await asyncio.to_thread(load_model, Settings(protos=str(ROOT / "protos")))
+        programs = await asyncio.to_thread(patroni_programs) if patroni else None
         async with AsyncExitStack() as stack:
             servers = await stack.enter_async_context(
-                await EmbeddedServers.start(postgres_bin=settings.postgres_bin, redis_bin=settings.redis_bin)
+                await EmbeddedServers.start(
+                    cache=CacheKind.SENTINEL,
+                    patroni=programs,
+                    postgres_bin=postgres_bin() if patroni else settings.postgres_bin,
+                    redis_bin=settings.redis_bin,
+                )
             )
             folder = servers.temporary / "topology"
             folder.mkdir()
-            kept = stack.enter_context(redis_sentinels(servers.redis.argv[0], folder / "cache"))
-            cluster = Cluster(folder) if patroni else None
-            if cluster is not None:
-                stack.push_async_callback(cluster.close)
-            ground = cls(servers, kept, cluster, folder, model, random.Random(seed))
+            ground = cls(servers, folder, model, random.Random(seed))
             stack.push_async_callback(ground._processes.close)
             await ground._start(model)
             yield ground
@@ -113,11 +112,6 @@ class Ground:
         await self._processes.signal(name, number)
         if not await self._processes.has_ended(name, END_S):
             raise TopologyError(f"{name} did not end. {self._log(name)}")
-
-    def primary_cache(self) -> RedisProcess:
-        """Return the Redis that Sentinel takes for the primary."""
-        _, port = self._sentinels[0].client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME cache")
-        return next(cache for cache in self.caches if cache.port == int(port))
 
     async def strike(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a server."""
@@ -147,30 +141,21 @@ class Ground:
         return {name: int((await self.state(PLATFORM, self._slot(name)))["stot"]) for name in self.names}
 
     @property
-    def cluster(self) -> Cluster:
-        """Return what Patroni keeps."""
-        assert self._cluster is not None, "opened with patroni=True"
-        return self._cluster
+    def patroni(self) -> Patroni:
+        """Return what keeps the nodes."""
+        assert self.servers.patroni is not None, "opened with patroni=True"
+        return self.servers.patroni
 
     def replica_slot(self, number: int) -> str:
         """Return what the balancer calls a replica, the first of which has number 0."""
         return f"pg{number + 2}"
 
-    def url(self, address: str) -> str:
-        """Return the URL of the database at an address of the balancer."""
-        if self._cluster is not None:
-            return self._cluster.url(address)
-        account = self.servers.primary.tcp_url().partition("@")[0]
-        return f"{account}@{address}/entresol?sslmode=disable"
-
     async def _start(self, model: Model) -> None:
         (self._folder / "protos.binpb").write_bytes(model.descriptor_set)
-        if self._cluster is not None:
-            await self._cluster.start()
-        else:
-            await self.servers.trust(CHECKER)
+        if not self.servers.patroni:
+            await self.servers.trust(self._databases().role)
         folders = migration_folders(Settings(migrations=str(ROOT / "migrations")))
-        await migrate(self._cluster.url() if self._cluster else self.servers.write_url, folders)
+        await migrate(self.servers.write_url, folders)
         await self.balancer.start()
 
         async def are_told_apart() -> bool:
@@ -188,15 +173,15 @@ class Ground:
         settings = {
             "ENTRESOL_PROTOS": str(self._folder / "protos.binpb"),
             "ENTRESOL_FUNCTIONS": str(ROOT / "protos" / "stories" / "functions.py"),
-            "ENTRESOL_DATABASE_WRITE": self.url(self.listen.writes),
-            "ENTRESOL_DATABASE_READ": self.url(self.listen.reads),
-            "ENTRESOL_CACHE_URL": f"redis+sentinel://{','.join(kept.address for kept in self._sentinels)}/cache",
+            "ENTRESOL_DATABASE_WRITE": self.servers.through(self.listen.writes),
+            "ENTRESOL_DATABASE_READ": self.servers.through(self.listen.reads),
+            "ENTRESOL_CACHE_URL": self.servers.cache_url,
             # The balancer asks each second, and twice before it believes; on a busy machine that takes its time.
             "ENTRESOL_DRAIN_DELAY_S": "4",
             # While one server does the work of two on such a machine, calls wait rather than are refused.
             "ENTRESOL_DATABASE_WAIT_S": "5",
             # Until another node leads, nobody can tell a replica that it has everything.
-            **({"ENTRESOL_REPLICA_LAG_MAX_S": str(2 * TTL_S)} if self._cluster else {}),
+            **({"ENTRESOL_REPLICA_LAG_MAX_S": str(2 * TTL_S)} if self.servers.patroni else {}),
         }
         argv = ["/usr/bin/env", *(f"{key}={value}" for key, value in settings.items())]
         argv += [sys.executable, "-m", "entresol.cli.main", *arguments]
@@ -209,18 +194,13 @@ class Ground:
     def _topology(self) -> Topology:
         return Topology(
             platforms=Platforms(tuple(Endpoint("127.0.0.1", self._ports[name]) for name in self.names)),
-            databases=self._cluster.databases if self._cluster else self._embedded(),
+            databases=self._databases(),
             listen=self.listen,
         )
 
-    def _embedded(self) -> Databases:
-        servers = (self.servers.primary, *self.servers.replicas)
-        return Databases(
-            tuple(Endpoint("127.0.0.1", server.port) for server in servers),
-            DatabaseCheck.SQL,
-            lag_s_max=LAG_S_MAX,
-            role=CHECKER,
-        )
+    def _databases(self) -> Databases:
+        """Return what `up --topology` tells its balancer, but for a smaller lag, which takes less time to reach."""
+        return dataclasses.replace(databases(self.servers), lag_s_max=LAG_S_MAX)
 
     def _slot(self, name: str) -> str:
         return f"p{self.names.index(name) + 1}"

@@ -2,7 +2,8 @@
 
 redis-py reads URLs of one server. Of several, `redis+sentinel://user:password@host:26379,host:26379/NAME/DB` names the
 Sentinels and the primary that they know by that name, and `redis+cluster://user:password@host:6379,host:6379` some
-servers of a cluster; user and password are those of the servers with the data. With `rediss+` all are spoken to by TLS.
+servers of a cluster; user and password are those of the servers with the data, and of Sentinels that ask for any. With
+`rediss+` all are spoken to by TLS.
 """
 
 from __future__ import annotations

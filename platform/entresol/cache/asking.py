@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from entresol.cache.address import Address
@@ -11,6 +12,7 @@ from entresol.cache.failure import CacheError
 from entresol.cache.wire import Command, Reply, Wire
 
 Answer = TypeVar("Answer")
+_NEEDS_NONE = "without any password configured"  # what it answers to one
 ANSWER_S = 0.1  # of one of them, behind which the next is asked
 
 
@@ -33,6 +35,16 @@ async def ask_first(
 
 
 async def _ask(host: Address, commands: Sequence[Command]) -> list[Reply]:
+    """Return the replies, also of a Sentinel that has no password where the servers that it keeps have one."""
+    try:
+        return await _told(host, commands)
+    except CacheError as error:
+        if _NEEDS_NONE not in str(error):
+            raise
+        return await _told(replace(host, user="", password=""), commands)
+
+
+async def _told(host: Address, commands: Sequence[Command]) -> list[Reply]:
     wire = await host.dial(lambda: Wire(ANSWER_S))
     try:
         greeting = host.greeting()

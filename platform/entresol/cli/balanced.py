@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import dataclasses
+import io
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 from entresol.cli.stack import Stores
 from entresol.cli.topology import check
 from entresol.config import Settings
+from entresol.embedded import EmbeddedServers
 from entresol.embedded.haproxy import Haproxy, find_haproxy
+from entresol.embedded.patroni import TTL_S
 from entresol.embedded.polling import until
 from entresol.embedded.postgres import free_port
 from entresol.embedded.processes import Processes, last_lines
@@ -23,6 +28,7 @@ from entresol.topology import DatabaseCheck, Databases, Endpoint, Listen, Platfo
 
 _HOST = "127.0.0.1"
 _START_S = 60.0
+_STATS_S = 2.0
 _SECOND = "entresol-second"
 
 
@@ -50,10 +56,11 @@ async def balanced(running: Stores) -> AsyncIterator[Stores]:
     topology = _topology(running, listen)
     text = configuration(topology, running.model)
     check(text, settings, needed=True)
-    databases, platforms = topology.databases, topology.platforms
-    assert databases is not None, "made with them"
+    checked, platforms = topology.databases, topology.platforms
+    assert checked is not None, "made with them"
     assert platforms is not None, "made with them"
-    await running.servers.trust(databases.role)
+    if checked.check is DatabaseCheck.SQL:
+        await running.servers.trust(checked.role)
     folder = running.servers.temporary / "balancer"
     await asyncio.to_thread(folder.mkdir)
     processes = Processes(None, [], folder / "guard.log")
@@ -64,8 +71,9 @@ async def balanced(running: Stores) -> AsyncIterator[Stores]:
         settings = dataclasses.replace(
             settings,
             listen=own,
-            database_write=_through(running, listen.writes),
-            database_read=(_through(running, listen.reads),),
+            database_write=running.servers.through(listen.writes),
+            database_read=(running.servers.through(listen.reads),),
+            replica_lag_max_s=_lag_s_max(running),
         )
         await _start_second(
             processes,
@@ -77,19 +85,56 @@ async def balanced(running: Stores) -> AsyncIterator[Stores]:
         await processes.close()
 
 
+async def give_calls(listen: Listen) -> None:
+    """Return when the balancer takes both servers for ready.
+
+    Raises:
+        ServerStartError: it does not in time.
+    """
+
+    async def has_both() -> bool:
+        return await asyncio.to_thread(_ready, listen.admin) == 2
+
+    if not await until(has_both, _START_S):
+        raise ServerStartError(
+            f"the balancer takes no calls for both servers after {_START_S:g} s: http://{listen.admin}/stats"
+        )
+
+
+def _ready(admin: str) -> int:
+    """Return how many platforms the balancer gives calls to."""
+    with urlopen(f"http://{admin}/stats;csv", timeout=_STATS_S) as answer:
+        rows = csv.DictReader(io.StringIO(answer.read().decode()))
+        return sum(row["# pxname"] == "be_platform" and _is_up(row) for row in rows)
+
+
+def _is_up(row: Mapping[str, str]) -> bool:
+    return row["svname"] != "BACKEND" and row["status"].startswith("UP")
+
+
 def _topology(running: Stores, listen: Listen) -> Topology:
-    servers = (running.servers.primary, *running.servers.replicas)
     return Topology(
         platforms=Platforms(tuple(Endpoint(_HOST, free_port()) for _ in range(2))),
-        databases=Databases(tuple(Endpoint(_HOST, server.port) for server in servers), DatabaseCheck.SQL),
+        databases=databases(running.servers),
         listen=listen,
         call_s_max=running.settings.deadline_max_s,
     )
 
 
-def _through(running: Stores, address: str) -> str:
-    account = running.servers.primary.tcp_url().partition("@")[0]
-    return f"{account}@{address}/entresol?sslmode=disable"
+def databases(servers: EmbeddedServers) -> Databases:
+    """Return what a balancer is told of the databases that run here."""
+    if servers.patroni:
+        nodes = servers.patroni.nodes.values()
+        found = tuple(Endpoint(_HOST, node.port, node.rest_port) for node in nodes)
+        return Databases(found, DatabaseCheck.PATRONI)
+    own = (servers.primary, *servers.replicas)
+    return Databases(tuple(Endpoint(_HOST, server.port) for server in own), DatabaseCheck.SQL)
+
+
+def _lag_s_max(running: Stores) -> float:
+    """Return how far replicas may be behind: until another node leads, nobody can tell one that it has everything."""
+    wanted = running.settings.replica_lag_max_s
+    return max(wanted, 2.0 * TTL_S) if running.servers.patroni else wanted
 
 
 async def _start_second(processes: Processes, settings: Settings, folder: Path) -> None:

@@ -12,7 +12,8 @@ from entresol.app import Platform, load_model, relaying, working
 from entresol.cli.folders import migration_folders
 from entresol.cli.run import living
 from entresol.config import Settings
-from entresol.embedded.servers import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers, PatroniPrograms
+from entresol.embedded.redis_sets import PRIMARIES
 from entresol.schema.model import Model
 from entresol.storage.check import Lacks, check_schema
 from entresol.storage.migrate import migrate
@@ -41,7 +42,14 @@ class Stack:
 
 
 @asynccontextmanager
-async def stores(settings: Settings, folder: Path | None, *, replicas: int = 2) -> AsyncIterator[Stores]:
+async def stores(
+    settings: Settings,
+    folder: Path | None,
+    *,
+    replicas: int = 2,
+    cache: CacheKind = CacheKind.SERVER,
+    patroni: PatroniPrograms | None = None,
+) -> AsyncIterator[Stores]:
     """Start the stores and apply what migrations there are; stop them when the block ends.
 
     Data stay in `folder`, or are temporary without one.
@@ -49,7 +57,10 @@ async def stores(settings: Settings, folder: Path | None, *, replicas: int = 2) 
     async with await EmbeddedServers.start(
         folder,
         replicas=replicas,
+        cache=cache,
+        patroni=patroni,
         durable=True,
+        counting=True,
         postgres_bin=settings.postgres_bin,
         redis_bin=settings.redis_bin,
     ) as servers:
@@ -58,10 +69,17 @@ async def stores(settings: Settings, folder: Path | None, *, replicas: int = 2) 
             database_write=servers.write_url,
             database_read=servers.read_urls,
             cache_url=servers.cache_url,
+            cache_partitions=_partitions(settings, cache),
         )
         await migrate(settings.database_write, migration_folders(settings))
         model = load_model(settings)
         yield Stores(servers, settings, model, await check_schema(settings.database_write, model))
+
+
+def _partitions(settings: Settings, cache: CacheKind) -> int:
+    """Return how many partitions the cache has: of a cluster, some for each server, where nobody says how many."""
+    is_default = settings.cache_partitions == Settings().cache_partitions
+    return 4 * PRIMARIES if cache is CacheKind.CLUSTER and is_default else settings.cache_partitions
 
 
 @asynccontextmanager

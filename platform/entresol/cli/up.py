@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
 import click
 
-from entresol.cli.balanced import balanced, ports
+from entresol.cli.balanced import balanced, give_calls, ports
 from entresol.cli.run import run, until_told
 from entresol.cli.stack import Stack, Stores, serving, stores
 from entresol.config import STORES, Settings
 from entresol.console.access import console_at_home
+from entresol.embedded import CacheKind, find_patroni
+from entresol.errors import ConfigurationError
 from entresol.schema.model import MethodKind
 from entresol.storage.plan import command as plan_command
 from entresol.topology import Listen
@@ -44,7 +46,19 @@ ADMIN = "127.0.0.1:9464"
 @click.option(
     "--topology",
     is_flag=True,
-    help="Put HAProxy before two servers, and before the replicas and the primary at the next two ports.",
+    help="Put HAProxy before two servers, and before the replicas and the primary at the next two ports; the stores "
+    "are those of --patroni, where it is installed, and of --cache sentinel.",
+)
+@click.option(
+    "--patroni/--no-patroni",
+    default=None,
+    help="With --topology: three PostgreSQL nodes that Patroni and etcd keep, with data of their own, or the primary "
+    "and replicas of other times.",
+)
+@click.option(
+    "--cache",
+    type=click.Choice([kind.value for kind in CacheKind if kind is not CacheKind.NONE]),
+    help="One Redis server; a primary and its replica under Sentinels; or a Redis Cluster of three and three.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when everything is up.")
 def command(
@@ -56,6 +70,8 @@ def command(
     folder: Path,
     replicas: int,
     topology: bool,
+    patroni: bool | None,
+    cache: str | None,
     as_json: bool,
 ) -> None:
     """Start PostgreSQL (a primary and replicas), Redis, relay, server and a worker of all queues, until told to stop.
@@ -71,17 +87,31 @@ def command(
         listen=listen,
         web_listen=web,
     )
-    run(_up(console_at_home(settings), folder, replicas, topology, as_json))
+    if patroni and not topology:
+        raise click.UsageError("--patroni needs --topology: a balancer that finds out which node leads")
+    programs = find_patroni() if topology and patroni is not False else None
+    if patroni and programs is None:
+        raise ConfigurationError(
+            "there are no patroni and etcd on PATH: install both, or leave --patroni out"
+        )
+    kind = CacheKind(cache) if cache else CacheKind.SENTINEL if topology else CacheKind.SERVER
+    started = stores(console_at_home(settings), folder, replicas=replicas, cache=kind, patroni=programs)
+    run(_up(started, folder, topology, as_json))
 
 
-async def _up(settings: Settings, folder: Path, replicas: int, topology: bool, as_json: bool) -> None:
-    async with stores(settings, folder, replicas=replicas) as running:
+async def _up(
+    started: AbstractAsyncContextManager[Stores], folder: Path, topology: bool, as_json: bool
+) -> None:
+    async with started as running:
+        settings = running.settings
         _leave_word(running, folder / STORES.name)
         if running.lacks:
             await until_told(partial(click.echo, _how_to_migrate(running), err=as_json))
             return
         async with balanced(running) if topology else nullcontext(running) as told, serving(told) as stack:
             listen = ports(settings.listen) if topology else None
+            if listen:
+                await give_calls(listen)
             text = json.dumps(addresses(stack, listen)) if as_json else _text(stack, listen)
             await until_told(partial(click.echo, text))
 
@@ -93,10 +123,11 @@ def _leave_word(running: Stores, path: Path) -> None:
         "database_write": settings.database_write,
         "database_read": settings.database_read,
         "cache_url": settings.cache_url,
+        "cache_partitions": settings.cache_partitions,
     }
     file = running.servers.temporary / path.name
     file.touch(mode=0o600)
-    # Text and lists of text are written in TOML as in JSON.
+    # Text, lists of text and numbers are written in TOML as in JSON.
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in stores.items()))
     path.unlink(missing_ok=True)
     path.symlink_to(file)
@@ -129,6 +160,7 @@ def _from_elsewhere(settings: Settings) -> list[str]:
         f'  export ENTRESOL_DATABASE_WRITE="{settings.database_write}"',
         f'  export ENTRESOL_DATABASE_READ="{" ".join(settings.database_read)}"',
         f'  export ENTRESOL_CACHE_URL="{settings.cache_url}"',
+        f"  export ENTRESOL_CACHE_PARTITIONS={settings.cache_partitions}",
     ]
 
 

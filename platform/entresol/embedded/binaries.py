@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from entresol.embedded.accounts import may_enter
@@ -15,6 +15,7 @@ from entresol.embedded.folders import Folders
 from entresol.errors import ConfigurationError
 
 VERSION_MIN = 14
+STATISTICS = "pg_stat_statements"
 _PROGRAMS = ("postgres", "initdb", "pg_basebackup", "pg_controldata")
 _SYSTEM_FOLDERS = (
     "/usr/lib/postgresql/*/bin",  # Debian
@@ -29,24 +30,30 @@ _INSTALL = "pip install 'entresol[embedded]'"
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """The folder with PostgreSQL's programs, and its major version."""
+    """The folder with PostgreSQL's programs, its major version, and the libraries that servers load when they start."""
 
     folder: Path
     version: int
     psql: Path
+    preloaded: str = ""
 
     def program(self, name: str) -> str:
         """Return the path of one of its programs."""
         return str(self.folder / name)
 
+    def counting(self) -> Postgres:
+        """Return it with pg_stat_statements loaded, where it is installed: wheels of PostgreSQL do not have it."""
+        library = self.folder.parent / "lib" / f"{STATISTICS}.so"
+        return replace(self, preloaded=STATISTICS) if library.exists() else self
 
-def find_postgres(folder: str, folders: Folders) -> Postgres:
-    """Return PostgreSQL of `folder` when given, else the newest installed; existing data narrow the choice.
+
+def find_postgres(folder: str, folders: Folders, server: str = "primary") -> Postgres:
+    """Return PostgreSQL of `folder` when given, else the newest installed; a server's data narrow the choice.
 
     Raises:
         ConfigurationError: there is none, or none that fits.
     """
-    version = folders.version()
+    version = folders.version(server)
     found = _inspect_all([Path(folder)] if folder else _system_folders())
     if folder and not found:
         raise ConfigurationError(

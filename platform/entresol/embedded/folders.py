@@ -52,9 +52,9 @@ class Folders:
         """Return the path of a server's log."""
         return self.data / f"{name}.log"
 
-    def version(self) -> int | None:
-        """Return the major version of the PostgreSQL that wrote the data, if there are data."""
-        path = self.data / "primary" / "PG_VERSION"
+    def version(self, name: str) -> int | None:
+        """Return the major version of the PostgreSQL that wrote a server's data, if it has data."""
+        path = self.data / name / "PG_VERSION"
         return int(path.read_text()) if path.exists() else None
 
     @property

@@ -113,6 +113,8 @@ class Guard:
         self._wait(lambda: not any(child.running for child in self._children.values()), QUIT_S)
         for name in self._children:
             self.signal_tree(name, signal.SIGKILL)
+        for orphan in descendants(os.getpid()):  # what a server started and left to itself, as Patroni does
+            _send(orphan, signal.SIGKILL)
         for folder in self._temporary:
             _release_shared_memory(Path(folder))
             shutil.rmtree(folder, ignore_errors=True)

@@ -22,11 +22,16 @@ from entresol.errors import ServerStartError
 USER = "entresol"
 DATABASE = "entresol"
 
+# Makes the database if there is none.
+MAKE_DATABASE = (
+    f"SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS "  # noqa: S608 (a name of ours)
+    f"(SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec\n"
+)
 # Writes an empty message and returns the position after it.
 MARK = "SELECT pg_logical_emit_message(true, 'entresol', '') - '0/0'::pg_lsn"
 _INITDB_S = 60.0
 
-_SETTINGS = {
+SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_permissions": "0700",
     "wal_level": "logical",
@@ -42,7 +47,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
 }
 # full_page_writes stays on even so: a SIGKILL can tear a page that is being written.
-_NOT_DURABLE = {"fsync": "off", "max_wal_size": "512MB"}  # such data may be in memory
+NOT_DURABLE = {"fsync": "off", "max_wal_size": "512MB"}  # such data may be in memory
 
 # Not what the kernel gives to outgoing connections, so that a restart finds its port free.
 _PORTS = range(20000, 32000)
@@ -140,7 +145,8 @@ class PostgresServer(Server):
             "unix_socket_directories": str(self.sockets),
             "cluster_name": self.name,
         }
-        return {**_SETTINGS, **({} if self._durable else _NOT_DURABLE), **own}
+        loaded = {"shared_preload_libraries": self._programs.preloaded} if self._programs.preloaded else {}
+        return {**SETTINGS, **({} if self._durable else NOT_DURABLE), **loaded, **own}
 
     async def _prepare(self) -> None:
         await asyncio.to_thread(_remove_stale_lock, self.data)
@@ -193,11 +199,15 @@ class Primary(PostgresServer):
     async def set_up(self) -> None:
         """Give the superuser the password of this run, and make the database if there is none."""
         await self.psql(
-            f"ALTER ROLE {USER} PASSWORD '{self._password}';\n"
-            f"SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS "
-            f"(SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec\n",
-            database="postgres",
+            f"ALTER ROLE {USER} PASSWORD '{self._password}';\n{MAKE_DATABASE}", database="postgres"
         )
+        if self._programs.preloaded:
+            await self.psql(make_extension(self._programs.preloaded))
+
+
+def make_extension(name: str) -> str:
+    """Return the statement that adds what a preloaded library counts to a database."""
+    return f"CREATE EXTENSION IF NOT EXISTS {name}"
 
 
 def _remove_stale_lock(data: Path) -> None:

@@ -6,21 +6,28 @@ import asyncio
 import errno
 import os
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from entresol.embedded.binaries import Postgres, find_postgres, find_redis
 from entresol.embedded.folders import Folders, open_folders
+from entresol.embedded.patroni import NODES, Patroni, PatroniPrograms
 from entresol.embedded.postgres import DATABASE, PostgresServer, Primary, free_port
 from entresol.embedded.processes import Processes
 from entresol.embedded.psql import TIMEOUT_S
 from entresol.embedded.redis_server import RedisServer
+from entresol.embedded.redis_sets import CacheKind, ClusterRedis, SentinelRedis
 from entresol.embedded.replica import Replica
 from entresol.errors import ServerStartError
 
 _PORT_ATTEMPTS = 3
+_CACHES: Mapping[CacheKind, type[RedisServer | SentinelRedis | ClusterRedis]] = {
+    CacheKind.SERVER: RedisServer,
+    CacheKind.SENTINEL: SentinelRedis,
+    CacheKind.CLUSTER: ClusterRedis,
+}
 
 
 class EmbeddedServers:
@@ -30,16 +37,29 @@ class EmbeddedServers:
     """
 
     def __init__(
-        self, folders: Folders, postgres: Postgres, redis: Path | None, replicas: int, durable: bool
+        self,
+        folders: Folders,
+        postgres: Postgres,
+        redis: Path | None,
+        *,
+        replicas: int,
+        durable: bool,
+        cache: CacheKind,
+        patroni: PatroniPrograms | None,
     ) -> None:
         self._folders = folders
         held = [folders.lock] if folders.lasting else []
         self._processes = Processes(folders.account, folders.temporary, folders.log("guard"), held)
-        parts = (postgres, folders, self._processes, durable, secrets.token_urlsafe(18))
-        self.primary = Primary("primary", *parts)
-        names = [f"replica-{number}" for number in range(1, replicas + 1)]
-        self.replicas = tuple(Replica(name, *parts, primary=self.primary) for name in names)
-        self._redis = RedisServer(redis, folders, self._processes) if redis else None
+        self._patroni: Patroni | None = None
+        self._own: tuple[Primary, tuple[Replica, ...]] | None = None
+        if patroni:
+            self._patroni = Patroni(patroni, postgres, folders, self._processes, durable)
+        else:
+            parts = (postgres, folders, self._processes, durable, secrets.token_urlsafe(18))
+            primary = Primary("primary", *parts)
+            names = [f"replica-{number}" for number in range(1, replicas + 1)]
+            self._own = primary, tuple(Replica(name, *parts, primary=primary) for name in names)
+        self._cache = _CACHES[cache](redis, folders, self._processes) if redis else None
         self._stopped = False
 
     @classmethod
@@ -48,16 +68,20 @@ class EmbeddedServers:
         folder: Path | None = None,
         *,
         replicas: int = 2,
-        redis: bool = True,
+        cache: CacheKind = CacheKind.SERVER,
+        patroni: PatroniPrograms | None = None,
         durable: bool = False,
+        counting: bool = False,
         postgres_bin: str = "",
         redis_bin: str = "",
     ) -> Self:
         """Start the servers; return when all of them answer and the replicas have what the primary has.
 
         Data stay in `folder` and are found again by the next start; without a folder they are temporary. Not
-        `durable` is quicker, and loses data when the machine (not merely a server) crashes. `postgres_bin` is a
-        folder of programs, `redis_bin` a program; empty: what `binaries.py` finds.
+        `durable` is quicker, and loses data when the machine (not merely a server) crashes. `counting` has PostgreSQL
+        count what each statement costs, for a few hundredths of its time, where its extension for that is installed.
+        `postgres_bin` is a folder of programs, `redis_bin` a program; empty: what `binaries.py` finds. With Patroni's
+        programs, three nodes that it keeps take the place of the primary and its `replicas`, with data of their own.
 
         Raises:
             ConfigurationError: a program is missing, or `folder` cannot be used; the text has the remedy.
@@ -65,9 +89,14 @@ class EmbeddedServers:
         """
         folders = await asyncio.to_thread(open_folders, folder, durable=durable)
         try:
-            postgres = await asyncio.to_thread(find_postgres, postgres_bin, folders)
-            program = await asyncio.to_thread(find_redis, redis_bin, folders) if redis else None
-            servers = cls(folders, postgres, program, replicas, durable)
+            first = NODES[0] if patroni else "primary"
+            postgres = await asyncio.to_thread(find_postgres, postgres_bin, folders, first)
+            postgres = postgres.counting() if counting else postgres
+            needs_redis = cache is not CacheKind.NONE
+            program = await asyncio.to_thread(find_redis, redis_bin, folders) if needs_redis else None
+            servers = cls(
+                folders, postgres, program, replicas=replicas, durable=durable, cache=cache, patroni=patroni
+            )
         except BaseException:
             folders.remove()
             folders.release()
@@ -86,24 +115,55 @@ class EmbeddedServers:
 
     @property
     def write_url(self) -> str:
-        """Return the URL of the primary."""
-        return self.primary.url()
+        """Return the URL of the primary, with Patroni of all nodes, one of which it is."""
+        return self._patroni.url() if self._patroni else self.primary.url()
 
     @property
     def read_urls(self) -> tuple[str, ...]:
-        """Return the URLs of the replicas."""
+        """Return the URLs of the replicas, with Patroni of all nodes."""
+        if self._patroni:
+            return self._patroni.read_urls
         return tuple(replica.url() for replica in self.replicas)
+
+    @property
+    def primary(self) -> Primary:
+        """Return the primary."""
+        assert self._own is not None, "Patroni keeps the nodes"
+        return self._own[0]
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """Return the replicas."""
+        assert self._own is not None, "Patroni keeps the nodes"
+        return self._own[1]
+
+    @property
+    def patroni(self) -> Patroni | None:
+        """Return Patroni and its nodes, where it keeps the database."""
+        return self._patroni
 
     @property
     def cache_url(self) -> str:
         """Return the URL of Redis; empty when there is none."""
-        return self._redis.url() if self._redis else ""
+        return self._cache.url() if self._cache else ""
 
     @property
     def redis(self) -> RedisServer:
-        """Return the Redis server."""
-        assert self._redis is not None, "started with redis=False"
-        return self._redis
+        """Return the Redis server, where it is one."""
+        assert isinstance(self._cache, RedisServer), "started with another kind of cache"
+        return self._cache
+
+    @property
+    def sentinel(self) -> SentinelRedis:
+        """Return the primary of Redis with its replica and Sentinels, where there are such."""
+        assert isinstance(self._cache, SentinelRedis), "started with another kind of cache"
+        return self._cache
+
+    def through(self, address: str) -> str:
+        """Return the URL of the database behind a balancer that listens at `address`."""
+        if self._patroni:
+            return self._patroni.url(address)
+        return f"{self.primary.tcp_url().partition('@')[0]}@{address}/{DATABASE}?sslmode=disable"
 
     async def psql(self, sql: str, *, database: str = DATABASE, timeout_s: float = TIMEOUT_S) -> str:
         """Run statements on the primary, each a transaction of its own; rows are lines of `|`-separated values.
@@ -111,7 +171,8 @@ class EmbeddedServers:
         Raises:
             ServerCommandError: a statement failed, the primary is away, or `timeout_s` passed.
         """
-        return await self.primary.psql(sql, database=database, timeout_s=timeout_s)
+        database_servers = self._patroni or self.primary
+        return await database_servers.psql(sql, database=database, timeout_s=timeout_s)
 
     async def settle(self, *, timeout_s: float = 10.0) -> None:
         """Return when every replica has replayed all that is committed.
@@ -141,7 +202,9 @@ class EmbeddedServers:
             return
         self._stopped = True
         try:
-            if self._folders.lasting:
+            if self._folders.lasting and self._patroni:
+                await self._patroni.stop()
+            elif self._folders.lasting:
                 # Replicas first: the primary would wait for one that is paused or slow.
                 await _together(*(replica.stop() for replica in self.replicas))
                 await self.primary.stop()
@@ -158,7 +221,10 @@ class EmbeddedServers:
         await self.stop()
 
     async def _open(self) -> None:
-        cache = [self._redis.start()] if self._redis else []
+        cache = [self._cache.start()] if self._cache else []
+        if self._patroni:
+            await _together(self._patroni.start(), *cache)
+            return
         await _together(self._open_database(), *cache)
         await self.settle()
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from tests.integration.cache.several import RedisProcess, owner, redis_cluster, until
+from tests.integration.cache.several import RedisProcess, Several, owner, redis_cluster, until
 
 from entresol.app import open_relay
 from entresol.cache.entries import Entries
 from entresol.cache.keys import Layout
 from entresol.cache.server import check_server
 from entresol.config import Settings
-from entresol.embedded import EmbeddedServers
 from entresol.errors import ConfigurationError
 from entresol.testing.platforms import Platforms, ServedPlatform
 from entresol.testing.servers import run
@@ -26,18 +24,20 @@ LAYOUT = Layout(PREFIX, PARTITIONS, 4096)
 
 
 @pytest.fixture
-def cluster(servers: EmbeddedServers, tmp_path: Path) -> Iterator[list[RedisProcess]]:
-    with redis_cluster(servers.redis.argv[0], tmp_path / "cluster") as started:
+def several() -> Iterator[Several]:
+    with redis_cluster() as started:
         yield started
 
 
-def url(servers: list[RedisProcess]) -> str:
-    return f"redis+cluster://{','.join(server.address for server in servers)}"
+@pytest.fixture
+def cluster(several: Several) -> list[RedisProcess]:
+    return several.servers
 
 
 @pytest.fixture
-def platform(platforms: Platforms, cluster: list[RedisProcess]) -> Iterator[ServedPlatform]:
-    changes = {"cache_url": url(cluster[:2]), "cache_partitions": PARTITIONS, "cache_prefix": PREFIX}
+def platform(platforms: Platforms, several: Several) -> Iterator[ServedPlatform]:
+    of_two = ",".join(several.url.split(",")[:2])
+    changes = {"cache_url": of_two, "cache_partitions": PARTITIONS, "cache_prefix": PREFIX}
     with platforms.serve(**changes, near_age_max_s=0.0) as served:
         yield served
 
@@ -113,7 +113,9 @@ def test_a_slot_that_moves_is_found_again(platform: ServedPlatform, cluster: lis
     target.client.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
     source.client.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
     keys = source.client.execute_command("CLUSTER GETKEYSINSLOT", slot, 10_000)
-    source.client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+    password = target.client.connection_pool.connection_kwargs["password"]
+    to = ("127.0.0.1", target.port, "", 0, 5000, "AUTH", password)
+    source.client.execute_command("MIGRATE", *to, "KEYS", *keys)
     for server in (target, source):
         server.client.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[1])
     until(lambda: answered(platform) == {"cache": USERS}, 20)
@@ -121,7 +123,7 @@ def test_a_slot_that_moves_is_found_again(platform: ServedPlatform, cluster: lis
 
 
 async def test_a_server_of_a_cluster_is_no_single_server(cluster: list[RedisProcess]) -> None:
-    entries = Entries.open(replace(Settings(), cache_url=f"redis://{cluster[0].address}"))
+    entries = Entries.open(replace(Settings(), cache_url=cluster[0].url))
     with pytest.raises(ConfigurationError, match=r"redis\+cluster://"):
         await check_server(entries.connection, 1)
     await entries.close()
@@ -130,15 +132,15 @@ async def test_a_server_of_a_cluster_is_no_single_server(cluster: list[RedisProc
 async def test_a_relay_to_one_server_of_a_cluster_does_not_begin(
     platform: ServedPlatform, cluster: list[RedisProcess]
 ) -> None:
-    settings = replace(platform.running.settings, cache_url=f"redis://{cluster[0].address}")
+    settings = replace(platform.running.settings, cache_url=cluster[0].url)
     with pytest.raises(ConfigurationError, match=r"redis\+cluster://"):
         async with open_relay(settings):
             pytest.fail("it relays")
 
 
 def test_fewer_partitions_than_servers_are_warned_of(
-    platforms: Platforms, cluster: list[RedisProcess], caplog: pytest.LogCaptureFixture
+    platforms: Platforms, several: Several, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with platforms.serve(cache_url=url(cluster), cache_partitions=1):
+    with platforms.serve(cache_url=several.url, cache_partitions=1):
         pass
     assert "ENTRESOL_CACHE_PARTITIONS" in caplog.text

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from tests.integration.cache.several import RedisProcess, redis_sentinels, until
+from tests.integration.cache.several import Several, redis_sentinels, until
 
-from entresol.embedded import EmbeddedServers
 from entresol.testing.platforms import Platforms, ServedPlatform
 from entresol.testing.servers import run
 
 NAME = "users/ada"
-Kept = tuple[list[RedisProcess], list[RedisProcess]]
 
 
 @pytest.fixture
-def kept(servers: EmbeddedServers, tmp_path: Path) -> Iterator[Kept]:
-    with redis_sentinels(servers.redis.argv[0], tmp_path / "kept") as started:
+def kept() -> Iterator[Several]:
+    with redis_sentinels() as started:
         yield started
 
 
 @pytest.fixture
-def platform(platforms: Platforms, kept: Kept) -> Iterator[ServedPlatform]:
-    _, sentinels = kept
-    hosts = ",".join(sentinel.address for sentinel in sentinels)
-    with platforms.serve(cache_url=f"redis+sentinel://{hosts}/cache", near_age_max_s=0.0) as served:
+def platform(platforms: Platforms, kept: Several) -> Iterator[ServedPlatform]:
+    with platforms.serve(cache_url=kept.url, near_age_max_s=0.0) as served:
         served.call("stories.v1.UserService/CreateUser", user={"display_name": "Ada"}, user_id="ada")
         until(lambda: read(served)[1] == "cache", 10)
         yield served
@@ -39,8 +34,8 @@ def read(platform: ServedPlatform) -> tuple[str, str]:
     return user.display_name, platform.answered_by.partition(":")[0]
 
 
-def test_a_primary_that_dies_is_followed_by_its_replica(platform: ServedPlatform, kept: Kept) -> None:
-    (primary, replica), _ = kept
+def test_a_primary_that_dies_is_followed_by_its_replica(platform: ServedPlatform, kept: Several) -> None:
+    primary, replica = kept.servers
     primary.kill()
     end_s = time.monotonic() + 30
     while read(platform) != ("Ada", "cache"):  # each of them is answered, whoever does it
@@ -52,10 +47,10 @@ def test_a_primary_that_dies_is_followed_by_its_replica(platform: ServedPlatform
 
 
 def test_a_primary_that_comes_back_as_a_replica_is_not_taken_for_one(
-    platform: ServedPlatform, kept: Kept
+    platform: ServedPlatform, kept: Several
 ) -> None:
-    (primary, replica), sentinels = kept
-    sentinels[0].client.execute_command("SENTINEL FAILOVER", "cache")
+    primary, replica = kept.servers
+    kept.sentinels[0].client.execute_command("SENTINEL FAILOVER", "cache")
     until(lambda: replica.client.info("replication")["role"] == "master", 20)
     until(lambda: primary.client.info("replication")["role"] == "slave", 20)
     until(lambda: read(platform)[1] == "cache", 20)
@@ -64,10 +59,8 @@ def test_a_primary_that_comes_back_as_a_replica_is_not_taken_for_one(
         until(lambda name=name: read(platform)[0] == name, 5)  # type: ignore[misc]
 
 
-def test_a_sentinel_that_is_gone_is_passed_over(platforms: Platforms, kept: Kept) -> None:
-    _, sentinels = kept
-    sentinels[0].kill()
-    hosts = ",".join(sentinel.address for sentinel in sentinels)
-    with platforms.serve(cache_url=f"redis+sentinel://{hosts}/cache", near_age_max_s=0.0) as served:
+def test_a_sentinel_that_is_gone_is_passed_over(platforms: Platforms, kept: Several) -> None:
+    kept.sentinels[0].kill()
+    with platforms.serve(cache_url=kept.url, near_age_max_s=0.0) as served:
         served.call("stories.v1.UserService/CreateUser", user={"display_name": "Ada"}, user_id="ada")
         until(lambda: read(served)[1] == "cache", 10)

@@ -13,7 +13,7 @@ from subprocess import PIPE
 
 import pytest
 
-from entresol.embedded import EmbeddedServers, folders
+from entresol.embedded import CacheKind, EmbeddedServers, folders
 from entresol.embedded.guard import descendants
 from entresol.embedded.polling import until
 from entresol.errors import ConfigurationError, ServerStartError
@@ -97,10 +97,10 @@ def test_servers_end_even_when_their_guard_is_killed() -> None:
 
 
 async def test_data_outlive_a_stop(folder: Path) -> None:
-    async with await EmbeddedServers.start(folder, replicas=1, redis=False) as servers:
+    async with await EmbeddedServers.start(folder, replicas=1, cache=CacheKind.NONE) as servers:
         await servers.psql("CREATE TABLE kept (number int); INSERT INTO kept VALUES (1)")
         assert servers.cache_url == ""
-    async with await EmbeddedServers.start(folder, replicas=2, redis=False) as servers:
+    async with await EmbeddedServers.start(folder, replicas=2, cache=CacheKind.NONE) as servers:
         assert [await replica.psql("TABLE kept") for replica in servers.replicas] == ["1", "1"]
 
 
@@ -116,32 +116,32 @@ async def test_data_outlive_a_stop_in_a_folder_that_is_closed_to_other_users(
     closed_folder: Path,
 ) -> None:
     for expected in ("1", "2"):
-        async with await EmbeddedServers.start(closed_folder, replicas=0, redis=False) as servers:
+        async with await EmbeddedServers.start(closed_folder, replicas=0, cache=CacheKind.NONE) as servers:
             await servers.psql("CREATE TABLE IF NOT EXISTS kept (); INSERT INTO kept DEFAULT VALUES")
             assert await servers.psql("SELECT count(*) FROM kept") == expected
 
 
 async def test_a_folder_in_use_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "LOCK_WAIT_S", 0.1)
-    async with await EmbeddedServers.start(folder, replicas=0, redis=False):
+    async with await EmbeddedServers.start(folder, replicas=0, cache=CacheKind.NONE):
         with pytest.raises(ConfigurationError, match=f"other servers run in {folder}; stop them"):
             await EmbeddedServers.start(folder)
 
 
 async def test_a_lock_left_by_a_server_whose_process_id_is_in_use_again_is_no_obstacle(folder: Path) -> None:
-    async with await EmbeddedServers.start(folder, replicas=0, redis=False) as servers:
+    async with await EmbeddedServers.start(folder, replicas=0, cache=CacheKind.NONE) as servers:
         lock = servers.primary.data / "postmaster.pid"
     lock.write_text(f"{os.getpid()}\n{lock.parent}\n")
-    async with await EmbeddedServers.start(folder, replicas=0, redis=False) as servers:
+    async with await EmbeddedServers.start(folder, replicas=0, cache=CacheKind.NONE) as servers:
         assert await servers.psql("SELECT 1") == "1"
 
 
 async def test_a_server_that_does_not_start_says_why(folder: Path) -> None:
-    async with await EmbeddedServers.start(folder, replicas=0, redis=False) as servers:
+    async with await EmbeddedServers.start(folder, replicas=0, cache=CacheKind.NONE) as servers:
         settings = servers.primary.data / "postgresql.conf"
     settings.write_text("nonsense")
     with pytest.raises(ServerStartError, match=r"(?s)primary ended while it started.*log.*syntax error"):
-        await EmbeddedServers.start(folder, replicas=0, redis=False)
+        await EmbeddedServers.start(folder, replicas=0, cache=CacheKind.NONE)
     settings.write_text("")
-    async with await EmbeddedServers.start(folder, replicas=0, redis=False):
+    async with await EmbeddedServers.start(folder, replicas=0, cache=CacheKind.NONE):
         pass
