@@ -39,9 +39,12 @@ def _fetch(target: Path, packages: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folder = Path(name)
         command = ("apt-get", "download", "-qq", *packages)
-        fetched = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_FETCH_S, check=False
-        )
+        try:
+            fetched = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=_FETCH_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise PackageMissingError(f"apt-get took longer than {_FETCH_S:g} s for {packages[0]}") from None
         if fetched.returncode:
             raise PackageMissingError(f"apt-get has no {packages[0]}: {fetched.stderr[-200:]}")
         for package in folder.glob("*.deb"):

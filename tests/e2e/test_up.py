@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -16,6 +17,9 @@ from subprocess import PIPE, Popen
 
 import pytest
 
+from entresol.config import Settings
+from entresol.embedded.binaries import find_postgres
+from entresol.embedded.folders import open_folders
 from entresol.embedded.polling import until
 from entresol.embedded.postgres import free_port
 from entresol.testing.plugin import run
@@ -157,6 +161,15 @@ def lines_until(process: subprocess.Popen[str], end: str) -> str:
     raise AssertionError(said)
 
 
+def can_count() -> bool:
+    """Tell whether the PostgreSQL that is found here has the extension that counts statements."""
+    folders = open_folders(None)
+    try:
+        return bool(find_postgres(Settings.load().postgres_bin, folders).counting().preloaded)
+    finally:
+        folders.remove()
+
+
 @pytest.mark.timeout(90)
 def test_a_new_proto_is_migrated_by_what_up_says_and_then_served(folder: Path) -> None:
     with up(folder) as process:
@@ -178,6 +191,9 @@ def test_a_new_proto_is_migrated_by_what_up_says_and_then_served(folder: Path) -
             waited = {"name": begun.name, "timeout": "10s"}
             assert caller.call("google.longrunning.Operations/WaitOperation", waited).reply.done
             assert len(caller.call(found[1], {}).reply.notes) <= 1  # type: ignore[attr-defined]  # a replica may lag
+        told = json.loads(entresol(folder, "report", "slow", "--json", "--limit", "500").stdout)
+        assert told["complete"] == can_count()
+        assert any("notes" in one["query"] for one in told["statements"]) == can_count()
 
 
 @pytest.mark.timeout(90)

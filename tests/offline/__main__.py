@@ -20,7 +20,7 @@ from tests.offline.ground import Ground, OfflineError
 from tests.offline.scenarios import SCENARIOS
 from tests.offline.systems import APART, OURS, SYSTEMS, Apart, System
 
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.errors import EntresolError
 
 ALL_S_MAX = 25 * 60.0
@@ -75,7 +75,7 @@ async def run(
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for _ in range(min(QUICK_AT_ONCE, len(scenarios)) if is_quick else 1):
             own = [
-                await stack.enter_async_context(await EmbeddedServers.start(replicas=0, redis=False))
+                await stack.enter_async_context(await EmbeddedServers.start(replicas=0, cache=CacheKind.NONE))
                 for _ in systems
             ]
             group.create_task(play_on(own))
@@ -116,7 +116,7 @@ async def _with_standbys(servers: EmbeddedServers, count: int) -> AsyncIterator[
     if not count:
         yield servers
         return
-    async with await EmbeddedServers.start(replicas=count, redis=False) as own:
+    async with await EmbeddedServers.start(replicas=count, cache=CacheKind.NONE) as own:
         yield own
 
 
@@ -126,7 +126,7 @@ async def _with_cluster(system: System) -> AsyncIterator[System]:
     if not isinstance(system, Apart):
         yield system
         return
-    async with await EmbeddedServers.start(replicas=0, redis=False) as servers:
+    async with await EmbeddedServers.start(replicas=0, cache=CacheKind.NONE) as servers:
         yield dataclasses.replace(system, cluster=servers.write_url)
 
 

@@ -15,7 +15,7 @@ from tests.offline.systems import OURS, Relayed
 from tests.offline.work import LEASE_S
 from tests.rabbitmq import RabbitMQ
 
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 
 ROUNDS, JOBS, PER_S = 3, 700, 20
 SETTLED = 60  # jobs until the first blow: this version keeps a new queue over a kill only after some seconds
@@ -27,7 +27,7 @@ async def ground_of(broker: RabbitMQ, seed: int) -> AsyncIterator[Ground]:
     system = Relayed(OURS.name, OURS.python, OURS.program, broker.url)
     dice = random.Random(seed)
     async with (
-        await EmbeddedServers.start(replicas=0, redis=False) as servers,
+        await EmbeddedServers.start(replicas=0, cache=CacheKind.NONE) as servers,
         Ground.opened(system, servers, "relayed", workers=2, dice=dice) as ground,
     ):
         yield ground

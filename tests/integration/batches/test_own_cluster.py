@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from tests.integration.batches.conftest import Market
 
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.testing.servers import run
 
 
 @pytest.fixture
 def queue_url(market_ready: Any) -> Iterator[str]:
-    servers = run(EmbeddedServers.start(replicas=0, redis=False))
+    servers = run(EmbeddedServers.start(replicas=0, cache=CacheKind.NONE))
     run(market_ready(servers.write_url))
     yield servers.write_url
     run(servers.stop())

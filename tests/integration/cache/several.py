@@ -35,6 +35,13 @@ class RedisProcess:
         except redis.RedisError:
             return False
 
+    def role(self) -> str:
+        """Return whether it is a master or a slave; nothing where it does not say, as while it becomes one."""
+        try:
+            return str(self.client.info("replication")["role"])
+        except redis.RedisError:
+            return ""
+
     def kill(self) -> None:
         """End it as a machine ends that loses its power."""
         run(self._member.kill())

@@ -41,7 +41,7 @@ def test_a_primary_that_dies_is_followed_by_its_replica(platform: ServedPlatform
     while read(platform) != ("Ada", "cache"):  # each of them is answered, whoever does it
         assert time.monotonic() < end_s
         time.sleep(0.01)
-    assert replica.client.info("replication")["role"] == "master"
+    assert replica.role() == "master"
     run(platform.database.psql("UPDATE users SET display_name = 'Countess'"))
     until(lambda: read(platform)[0] == "Countess", 5)
 
@@ -51,8 +51,8 @@ def test_a_primary_that_comes_back_as_a_replica_is_not_taken_for_one(
 ) -> None:
     primary, replica = kept.servers
     kept.sentinels[0].client.execute_command("SENTINEL FAILOVER", "cache")
-    until(lambda: replica.client.info("replication")["role"] == "master", 20)
-    until(lambda: primary.client.info("replication")["role"] == "slave", 20)
+    until(lambda: replica.role() == "master", 20)
+    until(lambda: primary.role() == "slave", 20)
     until(lambda: read(platform)[1] == "cache", 20)
     for name in ("Byron", "Lovelace"):
         run(platform.database.psql(f"UPDATE users SET display_name = '{name}'"))

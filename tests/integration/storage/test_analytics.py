@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from entresol.config import Settings
-from entresol.embedded.servers import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.errors import StoreUnavailableError
 from entresol.storage.analytics import SnapshotLostError, open_analytics
 from entresol.storage.arrow import read
@@ -64,7 +64,7 @@ async def test_a_server_of_its_own_is_read_and_the_primary_only_without_any(data
 
 @pytest.mark.timeout(240)
 async def test_what_replay_takes_away_and_what_is_late_are_errors_that_may_be_tried_again() -> None:
-    async with await EmbeddedServers.start(replicas=1, redis=False) as servers:
+    async with await EmbeddedServers.start(replicas=1, cache=CacheKind.NONE) as servers:
         replica = servers.replicas[0]
         await servers.psql("CREATE TABLE things AS SELECT generate_series(1, 5000) AS number")
         await servers.settle()

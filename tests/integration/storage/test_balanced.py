@@ -12,7 +12,7 @@ from tests.integration.storage.proxy import Proxy
 from tests.integration.storage.test_pools import opened, reached, replicas, write
 
 from entresol.config import Settings
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.embedded.polling import until
 from entresol.schema.model import Model, Resource
 from entresol.storage.pools import Pools
@@ -26,7 +26,7 @@ AT_ONCE = 6  # reads, and so connections
 @pytest.fixture(scope="module")
 def balanced() -> Iterator[EmbeddedServers]:
     """Give servers of the module's own, of which replicas are to lag."""
-    started = run(EmbeddedServers.start(replicas=2, redis=False))
+    started = run(EmbeddedServers.start(replicas=2, cache=CacheKind.NONE))
     yield started
     run(started.stop())
 

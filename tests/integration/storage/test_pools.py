@@ -15,7 +15,7 @@ import pytest
 
 from entresol import telemetry
 from entresol.config import Settings
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.embedded.polling import until
 from entresol.embedded.replica import Replica
 from entresol.errors import (
@@ -37,7 +37,7 @@ from entresol.testing.servers import Database, Databases
 @pytest.fixture(scope="module")
 def breakable() -> Iterator[EmbeddedServers]:
     """Give servers of the module's own; a test leaves them running and in step."""
-    started = run(EmbeddedServers.start(replicas=2, redis=False))
+    started = run(EmbeddedServers.start(replicas=2, cache=CacheKind.NONE))
     yield started
     run(started.stop())
 
@@ -501,7 +501,7 @@ async def reached_read(store: Store, house: Resource) -> None:
 async def test_writes_follow_the_primary_to_another_server(
     settings: Settings, zoo: Model, house: Resource
 ) -> None:
-    async with await EmbeddedServers.start(replicas=1, redis=False) as servers:
+    async with await EmbeddedServers.start(replicas=1, cache=CacheKind.NONE) as servers:
         (other,) = servers.replicas
         first = servers.primary
         sockets = f"host={first.sockets},{other.sockets}&port={first.port},{other.port}"
@@ -633,7 +633,7 @@ async def test_a_server_that_turned_read_only_is_left_for_the_one_that_writes(
 
 async def test_a_promoted_replica_answers_no_reads_as_a_replica(settings: Settings) -> None:
     async with (
-        await EmbeddedServers.start(replicas=1, redis=False) as servers,
+        await EmbeddedServers.start(replicas=1, cache=CacheKind.NONE) as servers,
         opened(replace(settings, database_write=servers.write_url, database_read=servers.read_urls)) as pools,
     ):
         assert live(pools) == 1

@@ -13,7 +13,7 @@ import pytest
 import uvloop
 from tests.integration.storage.proxy import CERTIFICATE, Proxy
 
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.errors import ConfigurationError, SlotBusyError, SlotLostError, StoreUnavailableError
 from entresol.storage.changes import Keepalive, Transaction
 from entresol.storage.migrate import migrate
@@ -444,7 +444,7 @@ async def test_words_that_a_stranger_puts_before_tls_are_not_taken_for_the_serve
 async def test_a_server_that_shuts_down_is_let_go_and_keeps_what_was_not_acknowledged(
     migrate_database: Migrate,
 ) -> None:
-    async with await EmbeddedServers.start(replicas=0, redis=False) as servers:
+    async with await EmbeddedServers.start(replicas=0, cache=CacheKind.NONE) as servers:
         url = servers.write_url
         await migrate_database(url)
         async with open_stream(url, "relay", "relay", TABLES, status_s=QUICK_S) as stream:
@@ -475,7 +475,7 @@ async def test_a_server_that_asks_after_a_silence_is_answered_and_not_let_go(
 
 
 async def test_a_server_that_shuts_down_waits_for_who_does_not_let_go(migrate_database: Migrate) -> None:
-    async with await EmbeddedServers.start(replicas=0, redis=False) as servers:
+    async with await EmbeddedServers.start(replicas=0, cache=CacheKind.NONE) as servers:
         url = servers.write_url
         await migrate_database(url)
         await prepare(url, "slow", "slow", TABLES)

@@ -10,7 +10,7 @@ import pytest
 from entresol.app import Platform
 from entresol.cli.folders import migration_folders
 from entresol.config import Settings
-from entresol.embedded import EmbeddedServers
+from entresol.embedded import CacheKind, EmbeddedServers
 from entresol.errors import ConfigurationError, StoreUnavailableError
 from entresol.storage.migrate import migrate
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 async def servers() -> AsyncIterator[EmbeddedServers]:
-    async with await EmbeddedServers.start(replicas=1, redis=False) as started:
+    async with await EmbeddedServers.start(replicas=1, cache=CacheKind.NONE) as started:
         yield started
 
 
