@@ -126,8 +126,9 @@ async def _verify(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        if not verifying.cancelled():
-            verifying.result()
+        for task in (verifying, keeping):
+            if not task.cancelled():
+                task.result()
         if record:
             await record.keep()
         return verifier.findings
