@@ -24,24 +24,23 @@ CREATE TABLE jobs (
     token      bigint      NOT NULL DEFAULT 0,
     lease_time timestamptz,
     payload    bytea       NOT NULL
-);
+) WITH (vacuum_truncate = false); -- and arrays below: else it would be read whole by plans of when it was empty
 CREATE INDEX ON jobs (queue, priority DESC, run_time, id) WHERE state = 0;
 CREATE SEQUENCE tokens;
 """
 PUT = "INSERT INTO jobs (queue, payload) SELECT 'default', unnest($1::bytea[])"
 CLAIM = """
 UPDATE jobs SET state = 1, token = (SELECT nextval('tokens')), lease_time = now() + interval '15 s'
-FROM (
+WHERE id = ANY (ARRAY(
     SELECT id FROM jobs WHERE queue = 'default' AND state = 0 AND run_time <= now()
     ORDER BY priority DESC, run_time, id LIMIT $1
     FOR UPDATE SKIP LOCKED
-) AS ready
-WHERE jobs.id = ready.id
+))
 RETURNING jobs.id, token, payload
 """
 FINISH = """
 DELETE FROM jobs USING unnest($1::bigint[], $2::bigint[]) AS done (id, token)
-WHERE jobs.id = done.id AND jobs.token = done.token
+WHERE jobs.id = ANY (ARRAY[done.id]) AND jobs.token = done.token
 """
 POLL_S = 0.25
 
