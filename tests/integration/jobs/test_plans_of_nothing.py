@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from entresol import storage
+from entresol.storage.catalog import read_query
 from entresol.testing.servers import Database
 
 QUERIES = Path(storage.__file__).parent / "queries"
@@ -33,6 +34,13 @@ WHOLE: Mapping[str, set[str]] = {
     "attempts/expired": {"attempts_end_idx"},
     "schedules/unhold": {"jobs_waiting_idx"},
 }
+
+FILL = """
+    INSERT INTO entresol.jobs (id, lane, state, position, due_time, attempts_max, timeout_s, request)
+    SELECT gen_random_uuid(), 1, 'ready', 1, now(), 1, 1, '' FROM generate_series(1, 5000)"""
+
+# Of this session: what it has not told the server's statistics yet, which it does at most once a second.
+READ = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'entresol.jobs'::regclass"
 
 
 def statements() -> Iterator[tuple[str, str]]:
@@ -71,6 +79,36 @@ async def read_whole(connection: asyncpg.Connection) -> dict[str, set[str]]:
     return found
 
 
+async def empty_again(connection: asyncpg.Connection) -> None:
+    await connection.execute(FILL)
+    await connection.execute("DELETE FROM entresol.jobs")
+    for table in TABLES:
+        await connection.execute(f"VACUUM ANALYZE entresol.{table}")
+
+
+async def test_what_ends_jobs_reads_no_others_though_it_was_planned_when_nothing_was_there(
+    database: Database,
+) -> None:
+    connection = await asyncpg.connect(database.write_url)
+    try:
+        await empty_again(connection)
+        finish = await connection.prepare(read_query("jobs/finish"))
+        for _ in range(10):  # after five times a plan is kept
+            await finish.fetch([], [], [], [])
+        await connection.execute(FILL)
+        ended = await connection.fetch(
+            "UPDATE entresol.jobs SET state = 'running', token = 7 "
+            "WHERE id IN (SELECT id FROM entresol.jobs LIMIT 10) RETURNING id"
+        )
+        ids = [record["id"] for record in ended]
+        before = await connection.fetchval(READ)  # of earlier statements, too
+        assert len(await finish.fetch(ids, [7] * 10, ["succeeded"] * 10, [b""] * 10)) == 10
+        read = await connection.fetchval(READ) - before
+    finally:
+        await connection.close()
+    assert read < 100
+
+
 @pytest.mark.parametrize("state", ["new", "empty again"])
 async def test_no_statement_of_the_queue_reads_all_of_it_though_it_was_planned_when_nothing_was_there(
     database: Database, state: str
@@ -78,13 +116,7 @@ async def test_no_statement_of_the_queue_reads_all_of_it_though_it_was_planned_w
     connection = await asyncpg.connect(database.write_url)
     try:
         if state == "empty again":
-            await connection.execute(
-                "INSERT INTO entresol.jobs (id, lane, state, position, due_time, attempts_max, timeout_s, request) "
-                "SELECT gen_random_uuid(), 1, 'ready', 1, now(), 1, 1, '' FROM generate_series(1, 5000)"
-            )
-            await connection.execute("DELETE FROM entresol.jobs")
-            for table in TABLES:
-                await connection.execute(f"VACUUM ANALYZE entresol.{table}")
+            await empty_again(connection)
         found = await read_whole(connection)
     finally:
         await connection.close()
