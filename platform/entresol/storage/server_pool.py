@@ -179,12 +179,15 @@ class ServerPool:
 
 
 async def _make_fit(connection: ServerConnection, *, interrupted: bool) -> None:
-    """End what the last caller left: a transaction, a statement that is being cancelled, a changed session."""
+    """End what the last caller left: a transaction, a statement that is being cancelled, a changed session.
+
+    While an answer is on its way the connection may be cut; then it has no state any more, and needs none.
+    """
     if interrupted and not connection.is_in_transaction():
         # What was under way when the caller left may have begun a transaction: the next answer tells.
         await connection.execute(PING, timeout=_RELEASE_S)
-    if connection.is_in_transaction():
+    if not connection.is_closed() and connection.is_in_transaction():
         await connection.execute(ROLLBACK, timeout=_RELEASE_S)
-    if connection.raw:
+    if not connection.is_closed() and connection.raw:
         await connection.reset(timeout=_RELEASE_S)
         connection.raw = False

@@ -450,6 +450,29 @@ async def test_a_connection_that_was_closed_while_it_rested_is_not_noticed(
     assert await sources(store, house, primary=True) == {"primary"}
 
 
+async def test_a_connection_that_is_cut_as_it_comes_back_hides_no_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(pools: Pools) -> None:
+        async with pools.write() as connection:
+            execute = connection.execute
+
+            async def cut(*statement: Any, **options: Any) -> Any:
+                told = await execute(*statement, **options)
+                connection.terminate()
+                return told
+
+            monkeypatch.setattr(type(connection), "execute", lambda _, *words, **more: cut(*words, **more))
+            raise KeyError("of the caller's own")
+
+    async with opened(settings) as pools:
+        with pytest.raises(KeyError):
+            await fail(pools)
+        monkeypatch.undo()
+        async with pools.write() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
 async def test_a_commit_without_an_answer_is_not_said_to_have_failed(
     store: Store, house: Resource, database: Database
 ) -> None:
